@@ -1,0 +1,76 @@
+/**
+ * A stage is a declared value: what it is called, reads, writes and needs, its settings, and how it is opened. A topic or
+ * port that is not declared is a compile error. Only the runner (runner.ts) feeds it.
+ */
+import type { z } from 'zod'
+import type { EventOf, Topic } from '../schemas/topics.ts'
+import type { Position } from './log.ts'
+import type { Platform, PortName, Ports } from './ports.ts'
+
+export type Emit<W extends Topic> = <T extends W>(topic: T, event: EventOf<T>) => void
+
+/** Appends, durable when it resolves. For producers, which answer their sender after that. */
+export type Publish<W extends Topic> = <T extends W>(topic: T, ...events: EventOf<T>[]) => Promise<Position[]>
+
+export interface HandleContext<W extends Topic> {
+  /** Aborted when the stage must stop now, or its partition is taken away. */
+  readonly signal: AbortSignal
+  /** Puts an event on the log when the handler has returned; what a failed attempt emitted is dropped. */
+  readonly emit: Emit<W>
+  readonly at: Position
+  /** 1 for the first. */
+  readonly attempt: number
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export interface OpenContext<W extends Topic, N extends PortName, C> extends Platform {
+  readonly config: C
+  readonly deps: Pick<Ports, N>
+  readonly publish: Publish<W>
+  /** Aborted when the stage must stop. */
+  readonly signal: AbortSignal
+}
+
+type Read<R extends Topic> = { [K in R['name']]: { topic: K; event: EventOf<Extract<R, { name: K }>> } }[R['name']]
+
+export interface OpenStage<R extends Topic, W extends Topic> {
+  /** Called for each record of the topics that the stage reads. Returning means done. */
+  handle?(read: Read<R>, context: HandleContext<W>): Promise<void> | void
+  /** Producers: take nothing new; resolves when what was begun is answered. */
+  drain?(): Promise<void>
+  /** Lets go of everything. */
+  close?(): Promise<void> | void
+}
+
+export interface Stage<R extends Topic = Topic, W extends Topic = Topic, N extends PortName = PortName, C = unknown> {
+  readonly name: string
+  readonly role: 'producer' | 'processor' | 'consumer' | 'gateway'
+  readonly summary: string
+  readonly reads: readonly R[]
+  readonly writes: readonly W[]
+  readonly needs: readonly N[]
+  readonly config: z.ZodType<C>
+  /** `key`: one event of a key at a time, in order. `none`: any order, for handlers whose results do not depend on it. */
+  readonly order: 'key' | 'none'
+  /** Events in flight at once, from the settings. */
+  concurrency?(config: C): number
+  open(context: OpenContext<W, N, C>): Promise<OpenStage<R, W>>
+}
+
+/** A stage of any shape, as the runner and `compile` hold it. */
+export interface AnyStage extends Omit<Stage, 'open' | 'concurrency' | 'config'> {
+  readonly config: z.ZodType
+  concurrency?(config: unknown): number
+  open(context: unknown): Promise<OpenStage<Topic, Topic>>
+}
+
+/** Checks the declaration at compile time and hands it on as a value. */
+export function defineStage<
+  const R extends Topic = never,
+  const W extends Topic = never,
+  const N extends PortName = never,
+  C = unknown,
+>(stage: Omit<Stage<R, W, N, C>, 'order'> & { order?: 'key' | 'none' }): AnyStage {
+  // The one place where the types of a single stage are forgotten: the runner passes each stage its own config and deps.
+  return { order: 'key', ...stage } as unknown as AnyStage
+}

@@ -1,0 +1,46 @@
+/** Images: the port that says what some bytes are and makes pictures of stored objects for people. */
+import type { PatientIdentity } from '../../schemas/patient.ts'
+import type { Instance, StoredObject } from '../../schemas/topics.ts'
+
+/** What the header of an image says; goes on the log, so it holds no names. */
+export type ImageFacts = Pick<
+  Instance,
+  | 'dicom'
+  | 'modality'
+  | 'bodyPart'
+  | 'view'
+  | 'rows'
+  | 'columns'
+  | 'frames'
+  | 'photometric'
+  | 'equipment'
+  | 'acquiredAt'
+> & { contentType: string }
+
+export interface Described {
+  facts: ImageFacts
+  /** Null for a plain image. */
+  patient: PatientIdentity | null
+}
+
+export interface PreviewOptions {
+  /** 1-based. */
+  frame?: number
+  /** Longest side, pixels; never enlarged. */
+  size?: number
+  /** Centre and width in modality units (after rescale), instead of the image's own window. */
+  window?: { center: number; width: number }
+}
+
+export interface Images {
+  /**
+   * Reads the header from the first bytes of an object (the whole of it, or as much as stands before the pixels).
+   * @param head first bytes; DICOM with or without preamble and file meta
+   * @param complete whether `head` is all there is
+   * @throws RaylogError not-an-image, malformed-dicom, truncated, too-large
+   */
+  describe(head: Uint8Array, complete: boolean): Promise<Described>
+  /** PNG, 8 bit, grey or RGB, as the image is meant to be seen. Cached. @throws RaylogError as Models.predict, but for the model's own */
+  preview(object: Pick<StoredObject, 'key' | 'sha256' | 'contentType'>, options?: PreviewOptions): Promise<Buffer>
+  close(): Promise<void>
+}

@@ -1,0 +1,40 @@
+/** Models: the port through which stages ask which models take an image, and what they say of it. */
+import type { Instance, ModelVersion, Prediction, Priority } from '../schemas/topics.ts'
+import type { ModelManifest } from './manifest.ts'
+
+export interface ModelInfo {
+  manifest: ModelManifest
+  ref: ModelVersion
+  state: 'loading' | 'ready' | 'failed'
+  /** Why it failed. */
+  reason: string | null
+}
+
+/** Whether a model takes an instance, and why or why not, in words for people. */
+export interface Route {
+  model: ModelVersion
+  accepted: boolean
+  reason: string
+}
+
+export type ModelOutput = Pick<
+  Prediction,
+  'label' | 'score' | 'threshold' | 'confidence' | 'probabilities' | 'regions' | 'explanation' | 'quality' | 'timings'
+>
+
+export interface PredictOptions {
+  priority: Priority
+  signal: AbortSignal
+}
+
+export interface Models {
+  list(): ModelInfo[]
+  routes(instance: Instance): Route[]
+  /**
+   * Queues the instance's object for the model and resolves with what it says.
+   * @throws RaylogError object-missing, decode-failed, no-pixels, unknown-transfer-syntax, infer-failed, worker-died,
+   *   worker-killer, worker-timeout
+   */
+  predict(model: ModelVersion, instance: Instance, options: PredictOptions): Promise<ModelOutput>
+  close(): Promise<void>
+}

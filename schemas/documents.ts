@@ -1,0 +1,76 @@
+/** What the document store holds: one collection a kind, declared with the indexes that its queries need. */
+import type { Instance } from './topics/instances.ts'
+import type { Parked } from './topics/parked.ts'
+import type { Prediction } from './topics/predictions.ts'
+import type { Report } from './topics/reports.ts'
+
+/** A study as persist knows it; counts are counted, not kept. */
+export interface StudyDoc {
+  id: string
+  site: string
+  studyUid: string | null
+  patient: string | null
+  modality: string | null
+  bodyPart: string | null
+  firstAt: number
+  lastAt: number
+}
+
+/** Who a pseudonym stands for: AES-256-GCM over JSON of name, id, birth date and sex, base64. */
+export interface PatientDoc {
+  id: string
+  site: string
+  sealed: string
+}
+
+/** One notification to one destination: claimed before it is sent, so that no crash sends twice unseen. */
+export interface DeliveryDoc {
+  id: string
+  subject: string
+  study: string
+  channel: string
+  destination: string
+  state: 'claimed' | 'sent' | 'failed'
+  attempts: number
+  code: string | null
+  message: string | null
+  claimedAt: number
+  finishedAt: number | null
+}
+
+export interface ParkedDoc extends Omit<Parked, 'value'> {
+  /** The record as it was, base64. */
+  value: string
+  state: 'parked' | 'retried' | 'dropped'
+}
+
+export interface Documents {
+  instances: Instance
+  predictions: Prediction
+  studies: StudyDoc
+  patients: PatientDoc
+  reports: Report
+  deliveries: DeliveryDoc
+  parked: ParkedDoc
+}
+
+export type Collection = keyof Documents
+
+/**
+ * The time field by which each collection is listed (newest first, id as the tie-break), and the fields that a query
+ * may filter by. Adapters make an index (field, time, id) for each.
+ */
+export const collections: {
+  readonly [C in Collection]: { readonly time: keyof Documents[C] & string; readonly filters: readonly string[] }
+} = {
+  instances: {
+    time: 'receivedAt',
+    filters: ['site', 'study', 'modality', 'source.kind', 'dicom.sopInstance', 'patient'],
+  },
+  predictions: { time: 'predictedAt', filters: ['site', 'study', 'instance', 'model.name', 'label', 'role'] },
+  studies: { time: 'lastAt', filters: ['site', 'studyUid', 'patient', 'modality'] },
+  patients: { time: 'id', filters: ['site'] },
+  reports: { time: 'at', filters: ['site', 'study', 'instance', 'prediction', 'format', 'outcome'] },
+  deliveries: { time: 'claimedAt', filters: ['subject', 'study', 'state', 'destination'] },
+  parked: { time: 'at', filters: ['stage', 'state', 'code', 'subject'] },
+}

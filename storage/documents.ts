@@ -1,0 +1,43 @@
+/** DocumentStore: the port for what the gateway queries. Writes are durable when they resolve. */
+import type { Collection, Documents } from '../schemas/documents.ts'
+
+export type FilterValue = string | number | null
+/** Fields (dotted paths of the collection's declared filters, its time field, or `id`) that must all match. */
+export type Filter = Readonly<
+  Record<
+    string,
+    FilterValue | { readonly in: readonly FilterValue[] } | { readonly gte?: number; readonly lt?: number }
+  >
+>
+
+export interface Page<D> {
+  items: D[]
+  /** Pass as `cursor` for what follows; null at the end. Opaque. */
+  next: string | null
+}
+
+export interface Query {
+  where?: Filter
+  /** By the collection's time field, then id. Newest first unless told otherwise. */
+  order?: 'newest' | 'oldest'
+  cursor?: string
+  /** 1..1000, default 50. */
+  limit?: number
+}
+
+export interface DocumentStore {
+  /** Inserts or replaces by id. All of one call or none; many calls share a commit. */
+  upsert<C extends Collection>(collection: C, docs: readonly Documents[C][]): Promise<void>
+  /** Inserts unless the id is there. True for exactly one caller. */
+  insert<C extends Collection>(collection: C, doc: Documents[C]): Promise<boolean>
+  get<C extends Collection>(collection: C, id: string): Promise<Documents[C] | undefined>
+  getMany<C extends Collection>(collection: C, ids: readonly string[]): Promise<Documents[C][]>
+  /** @throws RaylogError bad-request for a filter that is not declared or a cursor that is not one */
+  find<C extends Collection>(collection: C, query?: Query): Promise<Page<Documents[C]>>
+  count(collection: Collection, where?: Filter): Promise<number>
+  /** Number of documents for each value of a declared filter field; null counts as ''. */
+  countBy(collection: Collection, field: string, where?: Filter): Promise<Record<string, number>>
+  delete(collection: Collection, id: string): Promise<boolean>
+  check(): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,39 @@
+/** ObjectStore: the port for bytes. Keys are derived from content, so a re-sent image is one object. */
+import type { Readable } from 'node:stream'
+import type { StoredObject } from '../schemas/topics.ts'
+
+export interface ObjectWriter {
+  /** Adds bytes; resolves when more may be written. The chunk may be reused by the caller only after that. */
+  write(chunk: Uint8Array): Promise<void>
+  /** Makes the object durable under its digest and says what it is called. Twice the same content is one object. */
+  commit(contentType: string): Promise<StoredObject>
+  /** Forgets what was written. Safe at any time, also after commit (then it does nothing). */
+  abort(): Promise<void>
+}
+
+export interface ObjectRange {
+  /** First byte. */
+  start: number
+  /** Last byte, inclusive. */
+  end: number
+}
+
+export interface ObjectStore {
+  writer(): Promise<ObjectWriter>
+  put(bytes: Uint8Array, contentType: string): Promise<StoredObject>
+  /** The whole object. @throws RaylogError object-missing */
+  get(key: string): Promise<Buffer>
+  /** A range past the end gives what there is. @throws RaylogError object-missing */
+  range(key: string, range: ObjectRange): Promise<Buffer>
+  /** @throws RaylogError object-missing, before the first byte */
+  stream(key: string, range?: ObjectRange): Promise<Readable>
+  stat(key: string): Promise<{ bytes: number; modifiedAt: number } | undefined>
+  /** Whether it was there. */
+  delete(key: string): Promise<boolean>
+  list(): AsyncIterable<{ key: string; bytes: number; modifiedAt: number }>
+  /** Path of the object on this machine, where the store has one: a worker thread can read it without a copy. */
+  local(key: string): string | undefined
+  /** Resolves when a small write would succeed; throws store-full or store-unavailable. */
+  check(): Promise<void>
+  close(): Promise<void>
+}

@@ -1,0 +1,13 @@
+/** Secrets: what keeps names apart from the log. Keys are made at first start, one file with mode 0600 in the data folder. */
+import type { PatientIdentity } from '../schemas/patient.ts'
+
+export interface Secrets {
+  /** Keyed pseudonym of a patient, the same for site, issuer and id together; null where there is no id. */
+  pseudonym(site: string, patient: Pick<PatientIdentity, 'patientId' | 'issuer'>): string | null
+  /** AES-256-GCM with a fresh nonce, base64; `context` (the document's id) is authenticated. */
+  seal(plain: string, context: string): string
+  /** @throws RaylogError object-damaged when the text, the key or the context is not the one that sealed it */
+  open(sealed: string, context: string): string
+  /** The token that the page and the API ask for. */
+  readonly token: string
+}

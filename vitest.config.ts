@@ -1,0 +1,30 @@
+import { defineConfig } from 'vitest/config'
+
+/** `fast` runs in `npm test`: no network, no other servers. `slow` holds the kill, browser and peer tests that `.ci/run` adds. */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'fast',
+          include: ['**/*.test.ts'],
+          exclude: ['**/*.slow.test.ts', 'node_modules/**', 'web/dist/**'],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          pool: 'forks',
+        },
+      },
+      {
+        test: {
+          name: 'slow',
+          include: ['**/*.slow.test.ts'],
+          exclude: ['node_modules/**'],
+          testTimeout: 900_000,
+          hookTimeout: 120_000,
+          pool: 'forks',
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})
