@@ -65,7 +65,8 @@ export interface Topic<S extends AvroSchema = AvroSchema, N extends string = str
   readonly retentionDays: number | null
 }
 
-export type EventOf<T> = T extends Topic<infer S> ? Infer<S> : never
+/** The type of a topic's records; of a topic that is not known at compile time, any record. */
+export type EventOf<T> = T extends Topic<infer S> ? (AvroSchema extends S ? Record<string, unknown> : Infer<S>) : never
 
 export function defineTopic<const S extends AvroSchema, const N extends string>(topic: Topic<S, N>): Topic<S, N> {
   return topic

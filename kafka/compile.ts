@@ -1,0 +1,115 @@
+/** From stages and settings to a plan. Pure: it opens nothing, and says every problem at once. */
+import { z } from 'zod'
+import { type PlatformConfig, platformConfig } from '../schemas/config.ts'
+import { RaylogError } from '../schemas/errors.ts'
+import { allTopics } from '../schemas/topics.ts'
+import type { TopicSpec } from './log.ts'
+import type { PortName } from './ports.ts'
+import type { AnyStage } from './stage.ts'
+
+export interface Plan {
+  readonly config: PlatformConfig
+  /** Those that this process runs, each with its settings. */
+  readonly stages: readonly { readonly stage: AnyStage; readonly config: unknown }[]
+  readonly topics: readonly TopicSpec[]
+  /** Ports that the stages need between them. */
+  readonly needs: ReadonlySet<PortName>
+  /** Everything with defaults filled in, secrets masked, for people. */
+  readonly effective: Record<string, unknown>
+}
+
+/** Settings of the platform and of every stage, under its name. */
+export function configSchema(stages: readonly AnyStage[]) {
+  return z.strictObject({
+    ...platformConfig.shape,
+    ...Object.fromEntries(stages.map(stage => [stage.name, stage.config.prefault({}).describe(stage.summary)])),
+  })
+}
+
+/** The JSON Schema of raylog.yaml, for editors. */
+export const configJsonSchema = (stages: readonly AnyStage[]) =>
+  z.toJSONSchema(configSchema(stages), { io: 'input', unrepresentable: 'any' })
+
+/**
+ * @param settings what file, environment and flags say together
+ * @throws RaylogError config-invalid, a line for each problem: path, what is wrong, what to do
+ */
+export function compile(stages: readonly AnyStage[], settings: unknown): Plan {
+  const problems = declarationProblems(stages)
+  const parsed = configSchema(stages).safeParse(settings)
+  if (!parsed.success) problems.push(...parsed.error.issues.flatMap(issue => explainIssue(issue, stages)))
+  const platform = platformConfig.strip().safeParse(settings)
+  const chosen = selectStages(stages, platform.data?.stages ?? null, problems)
+  if (!parsed.success || !platform.success || problems.length > 0)
+    throw new RaylogError('config-invalid', problems.join('\n'))
+  const config = platform.data
+  const sections: Record<string, unknown> = parsed.data
+  return {
+    config,
+    stages: chosen.map(stage => ({ stage, config: sections[stage.name] })),
+    topics: topicSpecs(config),
+    needs: new Set(chosen.flatMap(stage => stage.needs)),
+    effective: mask(parsed.data) as Record<string, unknown>,
+  }
+}
+
+function declarationProblems(stages: readonly AnyStage[]): string[] {
+  const known = new Set(allTopics.map(topic => topic.name))
+  const seen = new Set<string>()
+  const problems: string[] = []
+  for (const stage of stages) {
+    if (seen.has(stage.name) || stage.name in platformConfig.shape)
+      problems.push(`stage ${stage.name}: the name is taken; give it another`)
+    seen.add(stage.name)
+    for (const topic of [...stage.reads, ...stage.writes]) {
+      if (!known.has(topic.name))
+        problems.push(`stage ${stage.name}: topic ${topic.name} is not in schemas/topics.ts; add it there`)
+    }
+  }
+  return problems
+}
+
+function selectStages(stages: readonly AnyStage[], names: readonly string[] | null, problems: string[]): AnyStage[] {
+  if (names === null) return [...stages]
+  const known = stages.map(stage => stage.name)
+  for (const name of names) {
+    if (!known.includes(name)) problems.push(`stages: there is no stage "${name}"; choose from ${known.join(', ')}`)
+  }
+  return stages.filter(stage => names.includes(stage.name))
+}
+
+function explainIssue(issue: z.core.$ZodIssue, stages: readonly AnyStage[]): string[] {
+  const path = issue.path.join('.')
+  if (issue.code !== 'unrecognized_keys') return [`${path || 'settings'}: ${issue.message}`]
+  const known = issue.path.length === 0 ? [...Object.keys(platformConfig.shape), ...stages.map(s => s.name)] : []
+  return issue.keys.map(key => {
+    const full = path ? `${path}.${key}` : key
+    const near = known.find(name => name.toLowerCase().startsWith(key.slice(0, 3).toLowerCase()))
+    return `${full}: there is no such setting${near ? `; did you mean "${near}"?` : ''} ("raylog config --schema" lists them all)`
+  })
+}
+
+const day = 86_400_000
+
+function topicSpecs({ log }: PlatformConfig): TopicSpec[] {
+  return allTopics.map(({ name, partitions, retentionDays }) => {
+    const days = log.retentionDays ?? retentionDays
+    return {
+      name,
+      partitions,
+      retention: { maxAgeMs: retentionDays === null || days === null ? null : days * day, maxBytes: log.maxBytes },
+    }
+  })
+}
+
+/** Secrets never reach a terminal or a log. */
+function mask(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(mask)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      /secret|token|password/i.test(key) && typeof inner === 'string' ? '…' : mask(inner),
+    ]),
+  )
+}

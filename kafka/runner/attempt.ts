@@ -1,0 +1,158 @@
+/** One record through one stage: decode, handle, append what was emitted; retried, waited for, or parked by its error. */
+import type { Logger } from 'pino'
+import type { Clock } from '../../monitoring/clock.ts'
+import type { Metrics } from '../../monitoring/metrics.ts'
+import type { PlatformConfig } from '../../schemas/config.ts'
+import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
+import { ids } from '../../schemas/ids.ts'
+import { type EventOf, type Topic, topics } from '../../schemas/topics.ts'
+import type { EventLog, LogRecord, NewRecord } from '../log.ts'
+import type { Codec } from '../ports.ts'
+import type { AnyStage, OpenStage } from '../stage.ts'
+
+export interface AttemptContext {
+  stage: AnyStage
+  opened: OpenStage<Topic, Topic>
+  log: EventLog
+  codec: Codec
+  clock: Clock
+  logger: Logger
+  metrics: Metrics
+  settings: PlatformConfig['runner']
+  random: () => number
+}
+
+/** A record with this header is handled only by the stage that it names: a parked event that is tried again. */
+export const onlyHeader = 'raylog-only'
+/** Headers that go on from an event to those made of it. */
+const carried = ['traceparent', 'tracestate']
+
+/**
+ * Resolves when the record is done: handled and what it emitted is durable, or parked.
+ * @throws the signal's reason when aborted, leaving the record for its next reader; RaylogError whose verdict is `stop`
+ */
+export async function process(context: AttemptContext, record: LogRecord, signal: AbortSignal): Promise<void> {
+  const { stage, metrics, logger, settings } = context
+  const topic = stage.reads.find(candidate => candidate.name === record.topic)
+  const only = record.headers[onlyHeader]
+  if (!topic || (only !== undefined && only !== stage.name)) return
+  metrics.eventsIn.inc({ stage: stage.name, topic: record.topic })
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const emitted = await handle(context, topic, record, attempt, signal)
+      if (emitted.length > 0) await context.log.append(emitted)
+      for (const { topic: name } of emitted) metrics.eventsOut.inc({ stage: stage.name, topic: name })
+      return
+    } catch (thrown) {
+      signal.throwIfAborted()
+      const error = toRaylogError(thrown)
+      const { verdict } = error.entry
+      if (verdict === 'stop') throw error
+      if (verdict === 'park' || (verdict === 'retry' && attempt > settings.retries)) {
+        return await park(context, record, error, attempt, signal)
+      }
+      metrics.eventsRetried.inc({ stage: stage.name, code: error.code })
+      if (attempt === 1 || attempt % 20 === 0)
+        logger.warn({ code: error.code, reason: error.message, attempt, at: where(record) }, 'trying again')
+      await context.clock.sleep(backoffMs(settings, attempt, context.random), signal)
+    }
+  }
+}
+
+async function handle(
+  context: AttemptContext,
+  topic: Topic,
+  record: LogRecord,
+  attempt: number,
+  signal: AbortSignal,
+): Promise<NewRecord[]> {
+  const { stage, opened, codec, metrics } = context
+  const event = await codec.decode(topic, record)
+  const emitted: { topic: Topic; event: EventOf<Topic> }[] = []
+  const started = performance.now()
+  await opened.handle?.(
+    { topic: topic.name, event },
+    {
+      signal,
+      attempt,
+      headers: record.headers,
+      at: { topic: record.topic, partition: record.partition, offset: record.offset },
+      emit: (to, what) => emitted.push({ topic: to, event: what }),
+    },
+  )
+  metrics.handleSeconds.observe({ stage: stage.name }, (performance.now() - started) / 1_000)
+  const headers = Object.fromEntries(Object.entries(record.headers).filter(([name]) => carried.includes(name)))
+  return Promise.all(emitted.map(({ topic: to, event: what }) => toRecord(codec, to, what, headers)))
+}
+
+export async function toRecord<T extends Topic>(
+  codec: Codec,
+  topic: T,
+  event: EventOf<T>,
+  headers: Record<string, string> = {},
+): Promise<NewRecord> {
+  const key = (event as Record<string, unknown>)[topic.keyField]
+  return { topic: topic.name, key: String(key), value: await codec.encode(topic, event), headers }
+}
+
+/** Doubles each time up to a limit; half of it is chance, so that many who wait do not come back together. */
+function backoffMs(
+  { backoffMs: first, maxBackoffMs }: PlatformConfig['runner'],
+  attempt: number,
+  random: () => number,
+) {
+  const full = Math.min(maxBackoffMs, first * 2 ** Math.min(attempt - 1, 30))
+  return full / 2 + (random() * full) / 2
+}
+
+const where = ({ topic, partition, offset }: LogRecord) => `${topic}/${partition}/${offset}`
+
+async function park(
+  context: AttemptContext,
+  record: LogRecord,
+  error: RaylogError,
+  attempts: number,
+  signal: AbortSignal,
+) {
+  const { stage, codec, clock, logger, metrics, settings } = context
+  const parked = await toRecord(codec, topics.parked, {
+    id: ids.parked(stage.name, record.topic, record.partition, record.offset),
+    stage: stage.name,
+    topic: record.topic,
+    partition: record.partition,
+    offset: record.offset,
+    key: record.key,
+    value: record.value,
+    headers: record.headers,
+    subject: await subjectOf(context, record),
+    code: error.code,
+    message: error.message,
+    attempts,
+    at: clock.now(),
+  })
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await context.log.append([parked])
+      break
+    } catch (thrown) {
+      signal.throwIfAborted()
+      if (attempt === 1) logger.error({ err: toRaylogError(thrown) }, 'cannot park; waiting for the log')
+      await clock.sleep(backoffMs(settings, attempt, context.random), signal)
+    }
+  }
+  metrics.eventsParked.inc({ stage: stage.name, code: error.code })
+  logger.error({ code: error.code, reason: error.message, attempts, at: where(record) }, 'parked')
+}
+
+/** The event's own id, for people who look for it; null where the record does not decode. */
+async function subjectOf({ stage, codec }: AttemptContext, record: LogRecord): Promise<string | null> {
+  const topic = stage.reads.find(candidate => candidate.name === record.topic)
+  if (!topic) return null
+  try {
+    const event: unknown = await codec.decode(topic, record)
+    return typeof event === 'object' && event !== null && 'id' in event ? String(event.id) : null
+  } catch (error) {
+    if (error instanceof RaylogError) return null
+    throw error
+  }
+}

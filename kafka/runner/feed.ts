@@ -1,0 +1,178 @@
+/**
+ * Feeds one stage from the log.
+ *
+ *   assigned ─▶ reading ⇄ paused ─▶ draining ─▶ let go
+ *
+ * Reading: records are handed to the scheduler. Paused: so many wait that the partition is told to hold back, until half
+ * of them are done. Draining: nothing new begins, what runs may finish until the deadline, then it is aborted; what is
+ * contiguously done is committed, and the rest will be read again.
+ */
+import { RaylogError } from '../../schemas/errors.ts'
+import type { LogRecord, Subscription, TopicPartition } from '../log.ts'
+import { type AttemptContext, process } from './attempt.ts'
+import { Scheduler } from './scheduler.ts'
+import { Watermark } from './watermark.ts'
+
+export interface Feed {
+  /** Events that were read and are not done. */
+  pending(): number
+  /** Drains, commits and leaves the group. Afterwards `stuck()` says what had to be abandoned. */
+  close(): Promise<void>
+  stuck(): number
+}
+
+const commitEveryMs = 100
+
+interface Held {
+  partition: TopicPartition
+  watermark: Watermark
+  /** Aborted when the partition's time is up. */
+  abort: AbortController
+  draining: boolean
+  paused: boolean
+  running: Set<Promise<void>>
+  committed: number | undefined
+}
+
+const nameOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
+
+/** @param failed called once with an error after which the stage cannot go on */
+export async function openFeed(
+  context: AttemptContext,
+  options: { concurrency: number; failed: (error: Error) => void },
+): Promise<Feed> {
+  const { stage, log, clock, logger, settings } = context
+  const scheduler = new Scheduler({ limit: options.concurrency, byKey: stage.order === 'key' })
+  const held = new Map<string, Held>()
+  const highWater = Math.max(256, options.concurrency * 4)
+  let subscription: Subscription | undefined
+  let abandoned = 0
+  let committing: Promise<void> = Promise.resolve()
+  let commitTimer: NodeJS.Timeout | undefined
+
+  function hold(partition: TopicPartition): Held {
+    const found = held.get(nameOf(partition))
+    if (found) return found
+    const fresh: Held = {
+      partition,
+      watermark: new Watermark(),
+      abort: new AbortController(),
+      draining: false,
+      paused: false,
+      running: new Set(),
+      committed: undefined,
+    }
+    held.set(nameOf(partition), fresh)
+    return fresh
+  }
+
+  async function run(mine: Held, record: LogRecord, done: () => void): Promise<void> {
+    if (mine.draining) return
+    const work = process(context, record, mine.abort.signal).then(
+      () => {
+        done()
+        scheduleCommit()
+        relax(mine)
+      },
+      error => {
+        // Aborted: the record stays uncommitted, for its next reader. Anything else ends the stage.
+        if (!mine.abort.signal.aborted) options.failed(error)
+      },
+    )
+    mine.running.add(work)
+    await work
+    mine.running.delete(work)
+  }
+
+  function relax(mine: Held): void {
+    if (!mine.paused || mine.watermark.pending > highWater / 2) return
+    mine.paused = false
+    subscription?.resume([mine.partition])
+  }
+
+  function scheduleCommit(): void {
+    commitTimer ??= setTimeout(() => {
+      commitTimer = undefined
+      void commit([...held.values()])
+    }, commitEveryMs)
+  }
+
+  /** One commit at a time, so that an older one never overtakes a newer. A failure is tried again by the next. */
+  function commit(which: readonly Held[]): Promise<void> {
+    committing = committing.then(async () => {
+      const next = which.flatMap(({ partition, watermark, committed }) =>
+        watermark.position === undefined || watermark.position === committed
+          ? []
+          : [{ ...partition, offset: watermark.position }],
+      )
+      if (next.length === 0 || !subscription) return
+      try {
+        await subscription.commit(next)
+        for (const position of next) {
+          const mine = held.get(nameOf(position))
+          if (mine) mine.committed = position.offset
+        }
+      } catch (error) {
+        logger.warn({ err: error }, 'a commit failed; the next one includes it')
+        scheduleCommit()
+      }
+    })
+    return committing
+  }
+
+  async function letGo(which: readonly Held[]): Promise<void> {
+    for (const mine of which) mine.draining = true
+    const running = () => which.flatMap(mine => [...mine.running])
+    const timer = new AbortController()
+    const drained = Promise.all(running()).then(() => true)
+    const late = clock.sleep(settings.drainMs, timer.signal).then(
+      () => false,
+      () => true,
+    )
+    const inTime = await Promise.race([drained, late])
+    timer.abort()
+    if (!inTime) {
+      abandoned += running().length
+      logger.error({ events: running().length }, 'did not finish in time; aborted, and will be read again')
+      const reason = new RaylogError('stopping', `stage ${stage.name} did not finish within ${settings.drainMs} ms`)
+      for (const mine of which) mine.abort.abort(reason)
+    }
+    await commit(which)
+    for (const mine of which) held.delete(nameOf(mine.partition))
+  }
+
+  subscription = await log.subscribe(
+    { group: stage.name, topics: stage.reads.map(topic => topic.name), from: 'earliest' },
+    {
+      records(records) {
+        const first = records[0]
+        if (!first) return
+        const mine = hold({ topic: first.topic, partition: first.partition })
+        for (const record of records) {
+          const done = mine.watermark.begin(record.offset)
+          scheduler.submit(record.key, () => run(mine, record, done))
+        }
+        if (mine.watermark.pending >= highWater && !mine.paused) {
+          mine.paused = true
+          subscription?.pause([mine.partition])
+        }
+      },
+      assigned(partitions) {
+        for (const partition of partitions) hold(partition)
+      },
+      revoked: partitions => letGo(partitions.flatMap(partition => held.get(nameOf(partition)) ?? [])),
+      failed: options.failed,
+    },
+  )
+
+  return {
+    pending: () => [...held.values()].reduce((sum, mine) => sum + mine.watermark.pending, 0),
+    stuck: () => abandoned,
+    async close() {
+      await letGo([...held.values()])
+      clearTimeout(commitTimer)
+      await committing
+      await subscription?.close()
+    },
+  }
+}
