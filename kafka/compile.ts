@@ -39,7 +39,8 @@ export function compile(stages: readonly AnyStage[], settings: unknown): Plan {
   const parsed = configSchema(stages).safeParse(settings)
   if (!parsed.success) problems.push(...parsed.error.issues.flatMap(issue => explainIssue(issue, stages)))
   const platform = platformConfig.strip().safeParse(settings)
-  const chosen = selectStages(stages, platform.data?.stages ?? null, problems)
+  const asked = z.object({ stages: platformConfig.shape.stages }).safeParse(settings)
+  const chosen = selectStages(stages, asked.data?.stages ?? null, problems)
   if (!parsed.success || !platform.success || problems.length > 0)
     throw new RaylogError('config-invalid', problems.join('\n'))
   const config = platform.data

@@ -1,0 +1,65 @@
+/** raylog start: settings to plan, plan to ports, ports to stages, and down again in order at SIGTERM. */
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { listen } from '../../gateway/http.ts'
+import { compile } from '../../kafka/compile.ts'
+import { run } from '../../kafka/runner.ts'
+import { systemClock } from '../../monitoring/clock.ts'
+import { buildPageIfChanged } from '../../web/build.ts'
+import { banner } from '../banner.ts'
+import { embedded } from '../embedded.ts'
+import { createLogger } from '../logger.ts'
+import { runningFile } from '../running.ts'
+import { readSettings, type SettingSources } from '../settings.ts'
+import { allStages } from '../stages.ts'
+
+export async function start(sources: SettingSources): Promise<void> {
+  const begun = performance.now()
+  const plan = compile(allStages, readSettings(sources))
+  const logger = createLogger(plan.config.logLevel)
+  const page = plan.stages.some(({ stage }) => stage.name === 'gateway') ? buildPageIfChanged() : undefined
+  const signals = untilSignal()
+  await using opened = await embedded(plan, { logger, clock: systemClock })
+  const { ports, platform } = opened
+  await page
+  await using running = await run(plan, ports, platform)
+  const { url } = await listen(ports.http, plan.config.http)
+  ports.endpoints.set('page', { url })
+  const runFile = join(plan.config.data, runningFile)
+  writeFileSync(runFile, JSON.stringify({ url, pid: process.pid }))
+  console.log(
+    banner({
+      seconds: (performance.now() - begun) / 1_000,
+      endpoints: ports.endpoints.all(),
+      token: ports.secrets.token,
+      models: plan.needs.has('models') ? ports.models.list() : [],
+      researchUseOnly: plan.config.researchUseOnly,
+    }),
+  )
+  try {
+    await Promise.race([signals.caught, running.stopped])
+    if (signals.caughtOne()) logger.info('stopping: finishing what is under way; a second signal ends at once')
+    await running.stop()
+    await running.stopped
+  } finally {
+    rmSync(runFile, { force: true })
+    signals.forget()
+  }
+}
+
+/** The first SIGTERM or SIGINT asks for an orderly stop; the second does not wait. */
+function untilSignal() {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let count = 0
+  const heard = () => {
+    count++
+    if (count > 1) process.exit(130)
+    resolve()
+  }
+  process.on('SIGTERM', heard).on('SIGINT', heard)
+  return {
+    caught: promise,
+    caughtOne: () => count > 0,
+    forget: () => void process.off('SIGTERM', heard).off('SIGINT', heard),
+  }
+}

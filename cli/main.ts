@@ -1,0 +1,128 @@
+#!/usr/bin/env node
+/** raylog: the command line. Each command is a file in commands/. */
+import { Command, Option } from 'commander'
+import { toRaylogError } from '../schemas/errors.ts'
+import type { SettingSources } from './settings.ts'
+
+const program = new Command('raylog')
+  .description('The imaging-AI event log: images in, predictions out, live.')
+  .addOption(new Option('-c, --config <file>', 'settings file (default: raylog.yaml, if it is there)'))
+  .option('--data <folder>', 'folder for everything that is kept (same as --set data=…)')
+  .option('--set <path=value>', 'one setting, such as http.port=9000; may be repeated', collect, [])
+  .showHelpAfterError()
+  .configureHelp({ showGlobalOptions: true })
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value]
+}
+
+/** Where this call's settings come from. `more` are settings that a command's own flags stand for. */
+function sources(more: readonly string[] = []): SettingSources {
+  const flags = program.opts<{ config?: string; data?: string; set: string[] }>()
+  const data = flags.data === undefined ? [] : [`data=${JSON.stringify(flags.data)}`]
+  return { file: flags.config ?? null, env: process.env, set: [...data, ...flags.set, ...more] }
+}
+
+program
+  .command('start')
+  .description('run Raylog: ports, stages and page in this process')
+  .option('--port <number>', 'port of the page and the API (same as --set http.port=…)')
+  .option('--stages <names>', 'only these stages, separated by commas')
+  .option('--demo', 'also send made-up images, a few a second')
+  .action(async (flags: { port?: string; stages?: string; demo?: boolean }) => {
+    const more = [
+      ...(flags.port === undefined ? [] : [`http.port=${flags.port}`]),
+      ...(flags.stages === undefined ? [] : [`stages=[${flags.stages}]`]),
+      ...(flags.demo ? ['simulator.ratePerSecond=2'] : []),
+    ]
+    const { start } = await import('./commands/start.ts')
+    await start(sources(more))
+  })
+
+program
+  .command('send')
+  .description('send files or folders to a running Raylog (or any DICOM node or URL) and say what became of each')
+  .argument('<paths...>', 'files, folders, ZIP archives')
+  .option('--to <target>', 'AETITLE@host:port for DICOM, or a URL; default: the Raylog on this data folder, over HTTP')
+  .option('--model <name>', 'ask for this model, for images that do not say what they are')
+  .action(async (paths: string[], flags: { to?: string; model?: string }) => {
+    const { send } = await import('./commands/send.ts')
+    await send(sources(), paths, flags)
+  })
+
+program
+  .command('explain')
+  .description('say what became of an instance: which models took it, which did not and why, and every step since')
+  .argument('<id>', 'instance id (in_…)')
+  .option('--json', 'as JSON')
+  .action(async (id: string, flags: { json?: boolean }) => {
+    const { explain } = await import('./commands/explain.ts')
+    await explain(sources(), id, flags.json === true)
+  })
+
+const parked = program.command('parked').description('events that a stage gave up on')
+parked
+  .command('list', { isDefault: true })
+  .option('--stage <name>')
+  .option('--json', 'as JSON')
+  .action(async (flags: { stage?: string; json?: boolean }) => {
+    const { listParked } = await import('./commands/parked.ts')
+    await listParked(sources(), flags)
+  })
+for (const [action, description] of [
+  ['retry', 'put the event back for the stage that gave up on it'],
+  ['drop', 'mark the event as not to be handled'],
+] as const) {
+  parked
+    .command(action)
+    .description(description)
+    .argument('<ids...>', 'ids of parked events (pk_…), or "all"')
+    .action(async (ids: string[]) => {
+      const { actOnParked } = await import('./commands/parked.ts')
+      await actOnParked(sources(), action, ids)
+    })
+}
+
+program
+  .command('topics')
+  .description("the log's topics: partitions, offsets, lag of each stage")
+  .option('--schema <topic>', 'print the Avro schema of one topic')
+  .action(async (flags: { schema?: string }) => {
+    const { showTopics } = await import('./commands/topics.ts')
+    await showTopics(sources(), flags)
+  })
+
+program
+  .command('models')
+  .description('the models, what they take and what they are worth')
+  .option('--json', 'as JSON')
+  .action(async (flags: { json?: boolean }) => {
+    const { showModels } = await import('./commands/models.ts')
+    await showModels(sources(), flags.json === true)
+  })
+
+program
+  .command('config')
+  .description('the effective settings, secrets masked')
+  .option('--schema', 'the JSON Schema of raylog.yaml instead')
+  .action(async (flags: { schema?: boolean }) => {
+    const { showConfig } = await import('./commands/config.ts')
+    showConfig(sources(), flags.schema === true)
+  })
+
+program
+  .command('doctor')
+  .description('check Node, folders, ports, runtime and models, and say what to do')
+  .action(async () => {
+    const { doctor } = await import('./commands/doctor.ts')
+    process.exitCode = await doctor(sources())
+  })
+
+try {
+  await program.parseAsync()
+} catch (thrown) {
+  const error = toRaylogError(thrown)
+  console.error(`${error.code}: ${error.entry.title}\n${error.message.replace(/^/gm, '  ')}\n${error.entry.remedy}`)
+  if (error.code === 'internal') console.error(thrown instanceof Error ? thrown.stack : thrown)
+  process.exit(1)
+}

@@ -1,0 +1,13 @@
+/** Every stage that Raylog has. Adding one is adding a line here. */
+import { notify } from '../consumers/notify/stage.ts'
+import { persist } from '../consumers/persist/stage.ts'
+import { report } from '../consumers/report/stage.ts'
+import { gateway } from '../gateway/stage.ts'
+import type { AnyStage } from '../kafka/stage.ts'
+import { infer } from '../processors/infer/stage.ts'
+import { dimse } from '../producers/dimse/stage.ts'
+import { simulator } from '../producers/simulator/stage.ts'
+import { upload } from '../producers/upload/stage.ts'
+import { watch } from '../producers/watch/stage.ts'
+
+export const allStages: readonly AnyStage[] = [dimse, upload, watch, simulator, infer, persist, report, notify, gateway]

@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { RaylogError } from '../schemas/errors.ts'
+import { topics } from '../schemas/topics.ts'
+import { compile, configJsonSchema } from './compile.ts'
+import { defineStage } from './stage.ts'
+
+const echo = defineStage({
+  name: 'echo',
+  role: 'consumer',
+  summary: 'says it again',
+  reads: [topics.instances],
+  writes: [],
+  needs: ['objects'],
+  config: z.strictObject({ times: z.int().min(1).default(1), apiSecret: z.string().default('hunter22') }),
+  open: async () => ({ handle() {} }),
+})
+
+function problems(settings: unknown): string {
+  try {
+    compile([echo], settings)
+    return ''
+  } catch (error) {
+    if (error instanceof RaylogError && error.code === 'config-invalid') return error.message
+    throw error
+  }
+}
+
+describe('compile', () => {
+  it('fills in defaults, and gives the topics with their retention', () => {
+    const plan = compile([echo], { log: { retentionDays: 7 } })
+    expect(plan.config.http.port).toBe(8080)
+    expect(plan.stages).toEqual([{ stage: echo, config: { times: 1, apiSecret: 'hunter22' } }])
+    expect(plan.needs).toEqual(new Set(['objects']))
+    const retention = Object.fromEntries(plan.topics.map(topic => [topic.name, topic.retention.maxAgeMs]))
+    expect(retention[topics.instances.name]).toBe(7 * 86_400_000)
+    expect(retention[topics.audit.name]).toBeNull()
+  })
+
+  it('reports every problem at once, with its path', () => {
+    const said = problems({
+      site: 'a b',
+      http: { port: 70_000, prot: 1 },
+      echo: { times: 0 },
+      ehco: {},
+      stages: ['infr'],
+    })
+    expect(said.split('\n')).toHaveLength(6)
+    for (const part of [
+      'site:',
+      'http.port:',
+      'http.prot: there is no such setting',
+      'echo.times:',
+      'ehco: there is no such setting',
+      'there is no stage "infr"',
+    ])
+      expect(said).toContain(part)
+  })
+
+  it('masks secrets in what it shows to people', () => {
+    expect(JSON.stringify(compile([echo], { http: { token: 'a'.repeat(20) } }).effective)).not.toMatch(/hunter22|aaaa/)
+  })
+
+  it('refuses two stages of one name, and a stage named like a section of the platform', () => {
+    expect(() => compile([echo, echo], {})).toThrow(/name is taken/)
+    expect(() => compile([{ ...echo, name: 'http' }], {})).toThrow(/name is taken/)
+  })
+
+  it('describes every setting in its JSON Schema, stages included', () => {
+    const schema = JSON.stringify(configJsonSchema([echo]))
+    expect(schema).toContain('"echo"')
+    expect(schema).toContain('the next free one is taken')
+  })
+})

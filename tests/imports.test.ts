@@ -1,0 +1,116 @@
+/** Imports point inward: the folder shows the design, and this test keeps it so. */
+import { readFileSync } from 'node:fs'
+import { glob } from 'node:fs/promises'
+import { dirname, relative, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const root = resolve(import.meta.dirname, '..')
+
+/** What the files of a folder may import of ours, by prefix. A stage's own folder is always allowed. */
+const stageMayImport = [
+  'schemas',
+  'kafka/stage.ts',
+  'kafka/log.ts',
+  'kafka/ports.ts',
+  'monitoring/clock.ts',
+  'models/port.ts',
+  'models/imaging/port.ts',
+  'storage/objects.ts',
+  'storage/documents.ts',
+  'storage/secrets.ts',
+]
+const rules: Record<string, readonly string[]> = {
+  schemas: ['schemas'],
+  monitoring: ['monitoring', 'schemas'],
+  storage: ['storage', 'schemas', 'monitoring'],
+  models: ['models', 'schemas', 'storage', 'monitoring'],
+  kafka: ['kafka', 'schemas', 'storage', 'monitoring', 'models/port.ts', 'models/imaging/port.ts'],
+  producers: [...stageMayImport, 'producers/'],
+  processors: stageMayImport,
+  consumers: stageMayImport,
+  gateway: [...stageMayImport, 'gateway', 'monitoring', 'schemas'],
+  web: ['web', 'schemas'],
+}
+
+/** Drivers appear in their adapters alone. */
+const drivers: Record<string, string> = {
+  'node:sqlite': 'storage/sqlite/',
+  'onnxruntime-node': 'models/runtime/',
+  kafkajs: 'kafka/',
+  mongodb: 'storage/',
+  minio: 'storage/',
+}
+
+async function sources(): Promise<string[]> {
+  const found: string[] = []
+  for await (const file of glob(
+    '{schemas,monitoring,storage,models,kafka,producers,processors,consumers,gateway,web,cli}/**/*.{ts,tsx}',
+    {
+      cwd: root,
+      exclude: path => path.includes('node_modules') || path.includes('dist'),
+    },
+  )) {
+    if (!/\.test\.tsx?$/.test(file)) found.push(file)
+  }
+  return found
+}
+
+function importsOf(file: string): string[] {
+  const all = readFileSync(resolve(root, file), 'utf8')
+  // The page is built apart: types cost it nothing, code of the server must not get into it.
+  const text = file.startsWith('web/') ? all.replace(/^import type [^']*'[^']+'/gm, '') : all
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g)].flatMap(match => match[1] ?? [])
+}
+
+describe('imports', () => {
+  it('point inward', async () => {
+    const wrong: string[] = []
+    for (const file of await sources()) {
+      const folder = file.split('/')[0] ?? ''
+      const allowed = rules[folder]
+      if (!allowed) continue
+      const own = file.split('/').slice(0, 2).join('/')
+      for (const target of importsOf(file).filter(name => name.startsWith('.'))) {
+        const to = relative(root, resolve(root, dirname(file), target))
+        const fine =
+          to.startsWith(`${own}/`) ||
+          allowed.some(
+            prefix =>
+              to === prefix || to.startsWith(prefix.endsWith('/') || prefix.endsWith('.ts') ? prefix : `${prefix}/`),
+          )
+        if (!fine) wrong.push(`${file} → ${to}`)
+      }
+    }
+    expect(wrong).toEqual([])
+  })
+
+  it('of one stage never lead into another stage', async () => {
+    const wrong: string[] = []
+    for (const file of await sources()) {
+      const [role, stage] = file.split('/')
+      if (!role || !['producers', 'processors', 'consumers'].includes(role)) continue
+      for (const target of importsOf(file).filter(name => name.startsWith('.'))) {
+        const [toRole, toStage, inside] = relative(root, resolve(root, dirname(file), target)).split('/')
+        const isStage = toRole && ['producers', 'processors', 'consumers'].includes(toRole) && inside !== undefined
+        if (isStage && (toRole !== role || toStage !== stage)) wrong.push(`${file} → ${toRole}/${toStage}`)
+      }
+    }
+    expect(wrong).toEqual([])
+  })
+
+  it('of drivers stand in their adapters alone', async () => {
+    const wrong: string[] = []
+    for (const file of await sources()) {
+      for (const target of importsOf(file)) {
+        const home = drivers[target]
+        if (home && !file.startsWith(home)) wrong.push(`${file} → ${target}`)
+      }
+    }
+    expect(wrong).toEqual([])
+  })
+
+  it('leave every file of ours at most 300 lines long', async () => {
+    const long = (await sources()).filter(file => readFileSync(resolve(root, file), 'utf8').split('\n').length > 301)
+    expect(long).toEqual([])
+  })
+})
