@@ -1,0 +1,121 @@
+/** raylog doctor: checks what Raylog needs, and says what to do about what is missing. */
+import { existsSync } from 'node:fs'
+import { mkdir, rm, statfs, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { compile, type Plan } from '../../kafka/compile.ts'
+import { loadModels } from '../../models/registry.ts'
+import { availableProviders } from '../../models/runtime/providers.ts'
+import { toRaylogError } from '../../schemas/errors.ts'
+import { runningFile } from '../running.ts'
+import { readSettings, type SettingSources } from '../settings.ts'
+import { allStages } from '../stages.ts'
+import { table } from '../table.ts'
+
+type Verdict = 'ok' | 'note' | 'wrong'
+interface Finding {
+  verdict: Verdict
+  what: string
+  detail: string
+}
+
+const oldestNode = 24
+const littleSpaceBytes = 2e9
+
+/** @returns the exit status: 0, or 1 when something is wrong */
+export async function doctor(sources: SettingSources): Promise<number> {
+  const findings: Finding[] = [checkNode()]
+  let plan: Plan | undefined
+  try {
+    plan = compile(allStages, readSettings(sources))
+    findings.push({ verdict: 'ok', what: 'settings', detail: 'valid' })
+  } catch (error) {
+    findings.push({ verdict: 'wrong', what: 'settings', detail: toRaylogError(error).message })
+  }
+  if (plan) {
+    findings.push(await checkFolder(plan.config.data), ...(await checkPorts(plan)))
+    findings.push(await checkProviders(plan), ...(await checkModels(plan)))
+  }
+  const marks: Record<Verdict, string> = { ok: 'ok', note: 'note', wrong: 'WRONG' }
+  console.log(table(findings.map(({ verdict, what, detail }) => [marks[verdict], what, detail])))
+  const wrong = findings.filter(({ verdict }) => verdict === 'wrong').length
+  console.log(wrong === 0 ? '\nAll is well.' : `\n${wrong} to mend.`)
+  return wrong === 0 ? 0 : 1
+}
+
+function checkNode(): Finding {
+  const major = Number(process.versions.node.split('.')[0])
+  return major >= oldestNode
+    ? { verdict: 'ok', what: 'node', detail: process.version }
+    : {
+        verdict: 'wrong',
+        what: 'node',
+        detail: `${process.version} is too old; start through npm ("npm run raylog -- doctor"), which brings Node ${oldestNode}`,
+      }
+}
+
+async function checkFolder(data: string): Promise<Finding> {
+  try {
+    await mkdir(data, { recursive: true, mode: 0o700 })
+    const probe = join(data, `.doctor-${process.pid}`)
+    await writeFile(probe, 'ok')
+    await rm(probe)
+    const { bavail, bsize } = await statfs(data)
+    const free = bavail * bsize
+    const detail = `${data}: writable, ${(free / 1e9).toFixed(1)} GB free`
+    return free > littleSpaceBytes
+      ? { verdict: 'ok', what: 'data folder', detail }
+      : { verdict: 'note', what: 'data folder', detail: `${detail}: little; senders are refused when it is full` }
+  } catch (error) {
+    const { message } = toRaylogError(error)
+    return { verdict: 'wrong', what: 'data folder', detail: `${data}: ${message}; choose another with --data` }
+  }
+}
+
+async function checkPorts({ config, stages }: Plan): Promise<Finding[]> {
+  const running = existsSync(join(config.data, runningFile))
+  const dimse = stages.find(({ stage }) => stage.name === 'dimse')?.config
+  const dicomPort = typeof dimse === 'object' && dimse !== null && 'port' in dimse ? Number(dimse.port) : undefined
+  const ports: [string, number | undefined][] = [
+    ['page', config.http.port],
+    ['DICOM', dicomPort],
+  ]
+  return Promise.all(
+    ports.flatMap(([name, port]) => (port === undefined ? [] : [checkPort(name, port, running)])),
+  )
+}
+
+async function checkPort(name: string, port: number, running: boolean): Promise<Finding> {
+  if (await isFree(port)) return { verdict: 'ok', what: `${name} port`, detail: `${port} is free` }
+  return {
+    verdict: 'note',
+    what: `${name} port`,
+    detail: running ? `${port} is in use, by the Raylog on this folder` : `${port} is in use; the next free one will be taken`,
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
+
+async function checkProviders({ config }: Plan): Promise<Finding> {
+  const there = await availableProviders()
+  const missing = config.models.providers.filter(name => !there.includes(name))
+  const detail = `${config.models.providers.join(', ')} asked for; here: ${there.join(', ')}`
+  if (missing.length === 0) return { verdict: 'ok', what: 'ONNX Runtime', detail }
+  return { verdict: 'note', what: 'ONNX Runtime', detail: `${detail}; without ${missing.join(', ')} the next in order is used (README, "GPU")` }
+}
+
+async function checkModels({ config }: Plan): Promise<Finding[]> {
+  const loaded = await loadModels(config.models)
+  if (loaded.length === 0) return [{ verdict: 'note', what: 'models', detail: 'none: images are stored and shown, not analysed' }]
+  return loaded.map(({ ref, state, reason }) => ({
+    verdict: state === 'failed' ? 'wrong' : 'ok',
+    what: `model ${ref.name}@${ref.version}`,
+    detail: reason ?? `sha256 ${ref.digest.slice(0, 12)}`,
+  }))
+}
