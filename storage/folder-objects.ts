@@ -1,0 +1,274 @@
+/**
+ * Objects in a folder: `<folder>/ab/<sha256>`, where `ab` are the first two hex digits. What is visible there is whole:
+ * bytes go to `<folder>/incoming`, are synced, and only then renamed; the directory is synced after that.
+ */
+import { createHash } from 'node:crypto'
+import { mkdir, open, readdir, readFile, rename, stat, unlink, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { RaylogError } from '../schemas/errors.ts'
+import type { StoredObject } from '../schemas/topics.ts'
+import { type IncomingFile, openIncoming } from './folder-incoming.ts'
+import { clip, errno, keyOf, keyPattern, missing, sha256, shardNames, storeError } from './folder-keys.ts'
+import { openShards } from './folder-shards.ts'
+import type { ObjectRange, ObjectStore, ObjectWriter } from './objects.ts'
+
+/** A writer keeps this much in memory before it begins a file, bytes: most images never need one of their own. */
+const spillBytes = 1024 * 1024
+
+async function guarded<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (thrown) {
+    throw storeError(thrown)
+  }
+}
+
+/**
+ * Opens, and makes where it is missing, an object store in `folder`. Several processes may have it open at once.
+ *
+ * - `get` checks the digest (object-damaged); `range`, `stream` and `local` do not: they serve those who read a part.
+ * - The same bytes put again renew `modifiedAt`, so that a sweep of orphans leaves them for a while, and replace an
+ *   object that the disk has damaged.
+ *
+ * @throws RaylogError store-full, store-unavailable
+ */
+export async function openFolderObjects({ folder }: { folder: string }): Promise<ObjectStore> {
+  return guarded(async () => {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const there = new Set(await readdir(folder))
+    for (const name of shardNames)
+      if (!there.has(name)) await mkdir(join(folder, name), { recursive: true, mode: 0o700 })
+    const incoming = await openIncoming(join(folder, 'incoming'))
+    const shards = await openShards(folder)
+    return folderObjects({ folder, incoming, shards })
+  })
+}
+
+interface Parts {
+  folder: string
+  incoming: Awaited<ReturnType<typeof openIncoming>>
+  shards: Awaited<ReturnType<typeof openShards>>
+}
+
+function folderObjects({ folder, incoming, shards }: Parts): ObjectStore {
+  const pathOf = (key: string): string => {
+    if (!keyPattern.test(key)) throw missing(key)
+    return join(folder, key)
+  }
+
+  /** Makes a synced file the object of that digest. Over an object of the same content: a rename leaves one of them. */
+  async function settle(file: IncomingFile, digest: string): Promise<void> {
+    await file.handle.datasync()
+    await file.handle.close()
+    await rename(file.path, pathOf(keyOf(digest)))
+    await shards.sync(keyOf(digest).slice(0, 2))
+  }
+
+  async function fill(file: IncomingFile, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (thrown) {
+      await file.discard()
+      throw storeError(thrown)
+    }
+  }
+
+  async function put(bytes: Uint8Array, contentType: string): Promise<StoredObject> {
+    const digest = await sha256(bytes)
+    const stored = { key: keyOf(digest), sha256: digest, bytes: bytes.length, contentType }
+    if (bytes.length <= spillBytes && (await isThere(pathOf(stored.key), bytes))) {
+      // It may have been renamed a moment ago by a writer that has not synced the directory yet.
+      await shards.sync(stored.key.slice(0, 2))
+      return stored
+    }
+    const file = await incoming.create()
+    await fill(file, async () => {
+      await file.handle.writeFile(bytes)
+      await settle(file, digest)
+    })
+    return stored
+  }
+
+  function writer(): ObjectWriter {
+    let held: Buffer[] = []
+    let bytes = 0
+    let file: IncomingFile | undefined
+    let ended = false
+    let last: Promise<unknown> = Promise.resolve()
+    const hash = createHash('sha256')
+
+    /** One thing at a time, in the order of the calls, so that `abort` is safe while a write is under way. */
+    function inTurn<T>(work: () => Promise<T>): Promise<T> {
+      const turn = last.then(work)
+      last = turn.catch(() => undefined) // its caller hears of it
+      return turn
+    }
+
+    async function append(chunk: Uint8Array): Promise<void> {
+      bytes += chunk.length
+      if (!file && bytes <= spillBytes) {
+        held.push(Buffer.from(chunk))
+        return
+      }
+      file ??= await incoming.create()
+      const spilled = file
+      await fill(spilled, async () => {
+        for (const part of [...held, chunk]) {
+          hash.update(part)
+          await spilled.handle.writeFile(part)
+        }
+      })
+      held = []
+    }
+
+    async function finish(contentType: string): Promise<StoredObject> {
+      if (!file) return put(Buffer.concat(held), contentType)
+      const spilled = file
+      const digest = hash.digest('hex')
+      await fill(spilled, () => settle(spilled, digest))
+      return { key: keyOf(digest), sha256: digest, bytes, contentType }
+    }
+
+    const open = () => {
+      if (ended)
+        throw new RaylogError('internal', 'the object writer has ended: it failed, was committed or was aborted')
+    }
+    return {
+      write: chunk =>
+        inTurn(async () => {
+          open()
+          ended = true // stays so if it fails: a part is missing then
+          await guarded(() => append(chunk))
+          ended = false
+        }),
+      commit: contentType =>
+        inTurn(async () => {
+          open()
+          ended = true
+          const stored = await guarded(() => finish(contentType))
+          held = []
+          return stored
+        }),
+      abort: () =>
+        inTurn(async () => {
+          if (!ended) await file?.discard()
+          ended = true
+          held = []
+        }),
+    }
+  }
+
+  async function range(key: string, wanted: ObjectRange): Promise<Buffer> {
+    const file = await openObject(pathOf(key), key)
+    try {
+      const { start, length } = clip(wanted, (await file.stat()).size)
+      const buffer = Buffer.allocUnsafe(length)
+      let read = 0
+      while (read < length) {
+        const { bytesRead } = await file.read(buffer, read, length - read, start + read)
+        if (bytesRead === 0) break
+        read += bytesRead
+      }
+      return buffer.subarray(0, read)
+    } finally {
+      await file.close()
+    }
+  }
+
+  async function stream(key: string, wanted?: ObjectRange): Promise<Readable> {
+    const file = await openObject(pathOf(key), key)
+    try {
+      if (!wanted) return file.createReadStream({ start: 0, highWaterMark: 256 * 1024 })
+      const { start, length } = clip(wanted, (await file.stat()).size)
+      if (length > 0) return file.createReadStream({ start, end: start + length - 1, highWaterMark: 256 * 1024 })
+    } catch (thrown) {
+      await file.close()
+      throw thrown
+    }
+    await file.close()
+    return Readable.from([])
+  }
+
+  async function get(key: string): Promise<Buffer> {
+    const bytes = await readFile(pathOf(key)).catch(thrown => {
+      throw errno(thrown) === 'ENOENT' ? missing(key) : thrown
+    })
+    if (keyOf(await sha256(bytes)) !== key)
+      throw new RaylogError('object-damaged', `object ${key} does not have its digest`)
+    return bytes
+  }
+
+  async function statObject(key: string) {
+    if (!keyPattern.test(key)) return undefined
+    const found = await orUndefined(stat(pathOf(key)))
+    return found?.isFile() ? { bytes: found.size, modifiedAt: Math.trunc(found.mtimeMs) } : undefined
+  }
+
+  async function remove(key: string): Promise<boolean> {
+    if (!keyPattern.test(key)) return false
+    const gone = await orUndefined(unlink(pathOf(key)).then(() => true))
+    // Durable too: a patient who was erased must not be back after a power cut.
+    if (gone) await shards.sync(key.slice(0, 2))
+    return gone ?? false
+  }
+
+  async function* list() {
+    for (const shard of shardNames) {
+      // Read to its end before the first is handed out: whoever lists may take hours, or delete what it is given.
+      for (const name of await guarded(() => readdir(join(folder, shard)))) {
+        const key = `${shard}/${name}`
+        const found = await guarded(() => statObject(key))
+        if (found) yield { key, ...found }
+      }
+    }
+  }
+
+  async function check(): Promise<void> {
+    const file = await incoming.create()
+    try {
+      await file.handle.writeFile(Buffer.alloc(4096, 1))
+      await file.handle.datasync()
+    } finally {
+      await file.discard()
+    }
+  }
+
+  return {
+    writer: async () => writer(),
+    put: (bytes, contentType) => guarded(() => put(bytes, contentType)),
+    get: key => guarded(() => get(key)),
+    range: (key, wanted) => guarded(() => range(key, wanted)),
+    stream: (key, wanted) => guarded(() => stream(key, wanted)),
+    stat: key => guarded(() => statObject(key)),
+    delete: key => guarded(() => remove(key)),
+    list,
+    local: key => (keyPattern.test(key) ? pathOf(key) : undefined),
+    check: () => guarded(check),
+    /** Writers that are still open keep their files until they are aborted, or until the next open sweeps them. */
+    close: () => shards.close(),
+  }
+}
+
+/** Whether the object stands there with just these bytes; if so its time is renewed. */
+async function isThere(path: string, bytes: Uint8Array): Promise<boolean> {
+  const found = await orUndefined(readFile(path))
+  if (!found?.equals(bytes)) return false
+  const now = new Date()
+  return (await orUndefined(utimes(path, now, now).then(() => true))) ?? false
+}
+
+async function openObject(path: string, key: string) {
+  const file = await orUndefined(open(path, 'r'))
+  if (!file) throw missing(key)
+  return file
+}
+
+async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work
+  } catch (thrown) {
+    if (errno(thrown) === 'ENOENT') return undefined
+    throw thrown
+  }
+}
