@@ -1,0 +1,57 @@
+/** Whether an association is accepted, and what for (PS3.8 7.1, 9.3.3, 9.3.4). */
+import {
+  type AnsweredContext,
+  type AssociateRequest,
+  abortReason,
+  applicationContext,
+  contextResult,
+  ProtocolError,
+  reject,
+} from './pdu.ts'
+import { isStorageClass, transferSyntaxes, verification } from './syntaxes.ts'
+
+export interface NegotiationRules {
+  aeTitle: string
+  strictAeTitle: boolean
+  privateSopClasses: boolean
+}
+
+export interface AcceptedContext {
+  abstractSyntax: string
+  transferSyntax: string
+}
+
+export interface Rejection {
+  /** Result, source and reason. */
+  rejected: readonly [number, number, number]
+  because: string
+}
+
+export type Negotiated = Rejection | { answers: AnsweredContext[]; accepted: Map<number, AcceptedContext> }
+
+/** @throws ProtocolError where the proposal contradicts itself */
+export function negotiate(request: AssociateRequest, rules: NegotiationRules): Negotiated {
+  // Bit 0 is version 1; the others are for versions that do not exist (PS3.8 table 9-11).
+  if ((request.protocolVersion & 1) === 0)
+    return { rejected: reject.protocolVersion, because: 'protocol version is not 1' }
+  if (request.applicationContext !== applicationContext)
+    return { rejected: reject.applicationContext, because: 'application context is not DICOM' }
+  if (rules.strictAeTitle && request.called !== rules.aeTitle)
+    return { rejected: reject.calledAeUnknown, because: 'called AE title is not ours' }
+  const accepted = new Map<number, AcceptedContext>()
+  const seen = new Set<number>()
+  const answers = request.contexts.map(({ id, abstractSyntax, transferSyntaxes: proposed }) => {
+    if (id % 2 === 0 || seen.has(id))
+      throw new ProtocolError(abortReason.invalidParameter, 'presentation context ids must be odd and each its own')
+    seen.add(id)
+    const refused = (result: number) => ({ id, result, transferSyntax: proposed[0] ?? '' })
+    if (abstractSyntax !== verification && !isStorageClass(abstractSyntax, rules.privateSopClasses))
+      return refused(contextResult.abstractSyntaxNotSupported)
+    // The first that we know, in the proposer's order: it is the one that costs the sender least.
+    const transferSyntax = proposed.find(candidate => transferSyntaxes.has(candidate))
+    if (transferSyntax === undefined) return refused(contextResult.transferSyntaxesNotSupported)
+    accepted.set(id, { abstractSyntax, transferSyntax })
+    return { id, result: contextResult.accepted, transferSyntax }
+  })
+  return { answers, accepted }
+}
