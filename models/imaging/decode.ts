@@ -1,0 +1,95 @@
+/** Decodes one frame of a DICOM object or a plain image. Codecs are loaded on first use, once a thread. */
+import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
+import { nativeFrame } from './codecs/native.ts'
+import { type DecodeRaster, once, type Raster } from './codecs/raster.ts'
+import { throughPalette, toRgb } from './colour.ts'
+import { type Parsed, parseDataSet } from './dicom/dataset.ts'
+import { encapsulatedFrame } from './dicom/fragments.ts'
+import { readPalette } from './dicom/palette.ts'
+import { type PixelModule, readPixelModule } from './dicom/pixels.ts'
+import { sniff } from './dicom/sniff.ts'
+import { explicitBig, type Packing, syntaxOf } from './dicom/syntaxes.ts'
+import { readTransforms, transformSequences } from './dicom/transforms.ts'
+import { decodePlain } from './plain.ts'
+import { toSamples } from './samples.ts'
+import type { DecodedFrame } from './types.ts'
+
+/** Most bytes that a deflated data set may become. */
+const maxInflated = 1024 * 1024 * 1024
+
+const codecs: Readonly<Record<Exclude<Packing, 'native'>, () => Promise<{ decode: DecodeRaster }>>> = {
+  'raw-frames': once(() => import('./codecs/native.ts')),
+  rle: once(() => import('./codecs/rle.ts')),
+  jpeg: once(() => import('./codecs/jpeg.ts')),
+  'jpeg-lossless': once(() => import('./codecs/jpeg-lossless.ts')),
+  'jpeg-ls': once(() => import('./codecs/jpeg-ls.ts')),
+  j2k: once(() => import('./codecs/j2k.ts')),
+  htj2k: once(() => import('./codecs/htj2k.ts')),
+}
+
+/**
+ * @param bytes a whole object: DICOM in any transfer syntax of dicom/syntaxes.ts, PNG, JPEG or TIFF
+ * @param frame 1-based
+ * @throws RaylogError not-an-image, malformed-dicom, unknown-transfer-syntax, no-pixels, decode-failed, truncated, too-large
+ */
+export async function decodeFrame(bytes: Uint8Array, frame = 1): Promise<DecodedFrame> {
+  const kind = sniff(bytes)
+  if (kind === undefined) throw new RaylogError('not-an-image', 'neither DICOM, PNG, JPEG nor TIFF')
+  return kind === 'dicom' ? decodeDicom(bytes, frame) : decodePlain(bytes, frame)
+}
+
+async function decodeDicom(bytes: Uint8Array, frame: number): Promise<DecodedFrame> {
+  const parsed = await parseDataSet(bytes, {
+    lastGroup: 0x7fe0,
+    complete: true,
+    maxInflated,
+    sequences: transformSequences,
+  })
+  if (parsed.pixels === undefined && parsed.cutAt !== undefined)
+    throw new RaylogError('truncated', `the data end inside group ${parsed.cutAt.toString(16).padStart(4, '0')}`)
+  const module = readPixelModule(parsed)
+  if (!Number.isInteger(frame) || frame < 1 || frame > module.frames)
+    throw new RaylogError('decode-failed', `there is no frame ${frame} of ${module.frames}`)
+  const raster = await readRaster(parsed, module, frame - 1)
+  return settle(parsed, module, raster, frame - 1)
+}
+
+async function readRaster(parsed: Parsed, module: PixelModule, index: number): Promise<Raster> {
+  const packing = syntaxOf(parsed.transferSyntax)?.packing
+  if (packing === undefined)
+    throw new RaylogError('unknown-transfer-syntax', `transfer syntax ${parsed.transferSyntax.slice(0, 64)}`)
+  const { pixels, bytes } = parsed
+  if (pixels === undefined) throw new RaylogError('no-pixels', 'the object has no pixel data')
+  if (packing === 'native') {
+    if (pixels.hadUndefinedLength === true)
+      throw new RaylogError('malformed-dicom', 'the pixels are encapsulated in a transfer syntax that is not')
+    const value = bytes.subarray(pixels.dataOffset, pixels.dataOffset + pixels.length)
+    const big = parsed.transferSyntax === explicitBig
+    return nativeFrame(value, module, index, { big, words: pixels.vr === 'OW' })
+  }
+  if (pixels.hadUndefinedLength !== true)
+    throw new RaylogError('malformed-dicom', 'the pixels are not encapsulated as their transfer syntax demands')
+  const encoded = encapsulatedFrame(parsed, module, index)
+  const { decode } = await codecs[packing]()
+  try {
+    return await decode(encoded, module)
+  } catch (thrown) {
+    if (thrown instanceof RaylogError) throw thrown
+    throw new RaylogError('decode-failed', toRaylogError(thrown).message, { cause: thrown })
+  }
+}
+
+function settle({ data }: Parsed, module: PixelModule, raster: Raster, index: number): DecodedFrame {
+  const samples = toSamples(raster, module)
+  const { rows, columns } = module
+  const transforms = readTransforms(data, module, index)
+  if (module.samples === 1 && module.photometric !== 'PALETTE COLOR')
+    return { rows, columns, channels: 1, samples, bitsStored: module.bitsStored, ...transforms }
+  const plain = { inverted: false, modality: { slope: 1, intercept: 0 }, windows: [], voiLut: null, padding: null }
+  if (module.photometric === 'PALETTE COLOR') {
+    const colours = throughPalette(samples, readPalette(data, module.signed))
+    return { rows, columns, channels: 3, samples: colours, bitsStored: 8, ...plain }
+  }
+  const rgb = raster.rgb ? samples : toRgb(samples, module)
+  return { rows, columns, channels: 3, samples: rgb, bitsStored: module.bitsStored, ...plain }
+}

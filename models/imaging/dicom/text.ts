@@ -1,0 +1,59 @@
+/** Text of a data set in its Specific Character Set (PS3.3 C.12.1.1.2, PS3.5 6.1). */
+import { convertBytes } from 'dicom-character-set'
+import type { DataSet } from 'dicom-parser'
+
+/** Names that devices write for what the standard calls otherwise. */
+const misspelt: Readonly<Record<string, string>> = {
+  ISO_IR_100: 'ISO_IR 100',
+  'ISO-IR 100': 'ISO_IR 100',
+  'ISO IR 100': 'ISO_IR 100',
+  'ISO8859-1': 'ISO_IR 100',
+  'ISO-8859-1': 'ISO_IR 100',
+  'UTF-8': 'ISO_IR 192',
+  UTF8: 'ISO_IR 192',
+  ISO_IR_192: 'ISO_IR 192',
+  'ISO IR 192': 'ISO_IR 192',
+}
+
+/**
+ * @returns a function that gives an element's text without padding, or null where it is absent or empty. Bytes that the
+ *   declared character set cannot explain are read as UTF-8, or else as Latin-1: a name is shown as well as can be, never
+ *   refused.
+ */
+export function textOf(data: DataSet): (tag: string, vr: 'PN' | 'LO') => string | null {
+  const charset = data
+    .string('x00080005')
+    ?.split('\\')
+    .map(name => misspelt[name.trim().toUpperCase()] ?? name)
+    .join('\\')
+  return (tag, vr) => {
+    const element = data.elements[tag]
+    if (element === undefined || element.length === 0) return null
+    const from = element.dataOffset
+    const bytes = Uint8Array.from(data.byteArray.subarray(from, from + Math.min(element.length, 4096)))
+    const text = decode(charset, bytes, vr)
+      .replace(/[\0 ]+$/, '')
+      .trimStart()
+    return text === '' ? null : text
+  }
+}
+
+function decode(charset: string | undefined, bytes: Uint8Array, vr: string): string {
+  const ascii = bytes.every(byte => byte < 0x80 && byte !== 0x1b)
+  // Japanese sets differ from ASCII in two characters, so even plain bytes go through them.
+  if (charset === undefined && !ascii) return utf8OrLatin(bytes)
+  try {
+    const text = convertBytes(charset, bytes, { vr })
+    return text.includes('\ufffd') ? utf8OrLatin(bytes) : text
+  } catch {
+    return utf8OrLatin(bytes) // an unknown set or escape sequence
+  }
+}
+
+function utf8OrLatin(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return Buffer.from(bytes).toString('latin1')
+  }
+}
