@@ -1,0 +1,71 @@
+/** Writes what the log says into the documents that the page and the API ask. Every write is by id: twice is once. */
+import { z } from 'zod'
+import { defineStage } from '../../kafka/stage.ts'
+import { topics } from '../../schemas/topics.ts'
+import { parkedDoc } from './parked.ts'
+import { patientKeeper } from './patients.ts'
+import { mergeStudy } from './studies.ts'
+
+const MiB = 1024 * 1024
+
+export const persist = defineStage({
+  name: 'persist',
+  role: 'consumer',
+  summary: 'keeps instances, studies, predictions, reports and parked events as documents, and names sealed',
+  reads: [topics.instances, topics.predictions, topics.reports, topics.parked],
+  writes: [],
+  needs: ['documents', 'objects', 'images', 'secrets'],
+  config: z.strictObject({
+    concurrency: z
+      .int()
+      .min(1)
+      .max(4096)
+      .default(256)
+      .describe('events in flight; many share one commit of the document store'),
+    headBytes: z
+      .int()
+      .min(1024)
+      .max(16 * MiB)
+      .default(64 * 1024)
+      .describe("first read of an image's header; four times as much while that is too little, bytes"),
+    maxHeadBytes: z
+      .int()
+      .min(1024)
+      .max(1024 * MiB)
+      .default(64 * MiB)
+      .describe('largest header that is read for the name of a patient, bytes'),
+    knownPatients: z.int().min(1).max(10_000_000).default(20_000).describe('pseudonyms remembered as kept'),
+    knownPatientMs: z
+      .int()
+      .min(0)
+      .default(60_000)
+      .describe('after this a remembered one is looked up again: it may have been erased, ms; 0: always'),
+  }),
+  concurrency: config => config.concurrency,
+  async open({ config, deps: { documents, objects, images, secrets }, clock }) {
+    const keepPatient = patientKeeper({ documents, objects, images, secrets, clock }, config)
+    return {
+      async handle(read) {
+        switch (read.topic) {
+          case 'imaging.instances.v1': {
+            const instance = read.event
+            // First, so that an instance whose object was erased does not come back as a document when the log is read again.
+            if (instance.patient !== null && instance.dicom !== null) await keepPatient(instance, instance.patient)
+            // One event of a study at a time (order: key), so nobody else changes it between the two.
+            const study = mergeStudy(await documents.get('studies', instance.study), instance)
+            await Promise.all([documents.upsert('instances', [instance]), documents.upsert('studies', [study])])
+            return
+          }
+          case 'imaging.predictions.v1':
+            return documents.upsert('predictions', [read.event])
+          case 'imaging.reports.v1':
+            return documents.upsert('reports', [read.event])
+          case 'parked.v1':
+            // Not an upsert: someone may have retried or dropped it before this event is read a second time.
+            await documents.insert('parked', parkedDoc(read.event))
+            return
+        }
+      },
+    }
+  },
+})
