@@ -65,19 +65,28 @@ export interface Intake {
   idle(): Promise<void>
 }
 
-/** When the header is looked for, bytes: most stand before the first, and beyond the last there are only private data. */
-const headSteps = [32_768, 262_144, 1_048_576] as const
+/**
+ * Up to the first of these an image is held and checked whole, and nothing is written of one that is refused; a larger one
+ * goes straight to the store, and is held only until its header is read. Beyond the first are TIFFs, whose header may be
+ * their last bytes. Bytes.
+ */
+const headSteps = [1_048_576, 8_388_608, 67_108_864] as const
 
-/** The first bytes of an image, kept until they say what it is. */
+/** The first bytes of an image, held until they say what it is. */
 class Head {
+  readonly #images: Ports['images']
   #chunks: Uint8Array[] = []
   #bytes = 0
   #step = 0
   described: Described | undefined
-  readonly #images: Ports['images']
 
   constructor(images: Ports['images']) {
     this.#images = images
+  }
+
+  /** @returns whether more has come than is held whole */
+  get overflowed(): boolean {
+    return this.#step > 0
   }
 
   async add(chunk: Uint8Array): Promise<void> {
@@ -85,29 +94,34 @@ class Head {
     this.#chunks.push(chunk)
     this.#bytes += chunk.length
     const due = headSteps[this.#step]
-    if (due !== undefined && this.#bytes >= due) await this.#look(false)
+    if (due === undefined || this.#bytes <= due) return
+    while (this.#bytes > (headSteps[this.#step] ?? Number.POSITIVE_INFINITY)) this.#step++
+    try {
+      this.described = await this.#images.describe(this.bytes(), false)
+    } catch (thrown) {
+      // The header may simply be longer than what has come; past the last step it is too long.
+      if (toRaylogError(thrown).code !== 'truncated' || this.#step === headSteps.length) throw thrown
+    }
+  }
+
+  /** What is held, in one piece. */
+  bytes(): Uint8Array {
+    const whole = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks)
+    this.#chunks = [whole]
+    return whole
+  }
+
+  /** Lets go of what is held, once it has been described and written. */
+  forget(): void {
+    this.#chunks = []
   }
 
   /** The image has ended. */
   async end(): Promise<Described> {
-    if (this.#bytes === 0 && !this.described) throw new RaylogError('empty-upload', 'the image has no bytes')
-    if (!this.described) await this.#look(true)
-    if (!this.described) throw new RaylogError('truncated', 'the header does not end')
+    if (this.described) return this.described
+    if (this.#bytes === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
+    this.described = await this.#images.describe(this.bytes(), true)
     return this.described
-  }
-
-  async #look(complete: boolean): Promise<void> {
-    const head = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks)
-    this.#chunks = [head]
-    while (this.#bytes >= (headSteps[this.#step] ?? Number.POSITIVE_INFINITY)) this.#step++
-    try {
-      this.described = await this.#images.describe(head, complete)
-      this.#chunks = []
-    } catch (thrown) {
-      // The header may simply be longer than what has come; past the last step it is too long.
-      const error = toRaylogError(thrown)
-      if (complete || error.code !== 'truncated' || this.#step === headSteps.length) throw error
-    }
   }
 }
 
@@ -122,25 +136,39 @@ export function createIntake(options: IntakeOptions): Intake {
   const { site, clock, deps, publish, maxBytes, producer } = options
   const gate = createGate(options.limit)
 
-  async function fill(writer: ObjectWriter, bytes: AsyncIterable<Uint8Array>, hints: Hints, signal?: AbortSignal) {
+  /** Reads the image to its end and makes it durable. */
+  async function keep(
+    bytes: AsyncIterable<Uint8Array>,
+    expect: Hints['expect'],
+    signal?: AbortSignal,
+  ): Promise<{ described: Described; object: StoredObject }> {
     const head = new Head(deps.images)
+    let writer: ObjectWriter | undefined
     let size = 0
-    let checked = false
-    for await (const chunk of bytes) {
-      signal?.throwIfAborted()
-      size += chunk.length
-      if (size > maxBytes) throw new RaylogError('too-large', `larger than maxBytes of ${producer}: ${maxBytes}`)
-      await head.add(chunk)
-      if (head.described && !checked) {
-        checkIdentity(head.described.facts, hints.expect)
-        checked = true
+    try {
+      for await (const chunk of bytes) {
+        signal?.throwIfAborted()
+        size += chunk.length
+        if (size > maxBytes) throw new RaylogError('too-large', `larger than maxBytes of ${producer}: ${maxBytes}`)
+        await head.add(chunk)
+        if (!head.overflowed) continue
+        const begun = writer !== undefined
+        writer ??= await deps.objects.writer()
+        await writer.write(begun ? chunk : head.bytes())
+        if (head.described) {
+          checkIdentity(head.described.facts, expect)
+          head.forget()
+        }
       }
-      await writer.write(chunk)
+      signal?.throwIfAborted()
+      const described = await head.end()
+      checkIdentity(described.facts, expect)
+      const { contentType } = described.facts
+      const object = await (writer ? writer.commit(contentType) : deps.objects.put(head.bytes(), contentType))
+      return { described, object }
+    } finally {
+      await writer?.abort()
     }
-    signal?.throwIfAborted()
-    const described = await head.end()
-    if (!checked) checkIdentity(described.facts, hints.expect)
-    return described
   }
 
   function toEvent({ facts, patient }: Described, object: StoredObject, hints: Hints): Instance {
@@ -166,17 +194,11 @@ export function createIntake(options: IntakeOptions): Intake {
   async function receive(bytes: AsyncIterable<Uint8Array>, hints: Hints, signal?: AbortSignal): Promise<Received> {
     const leave = await gate.enter(options.waitMs, signal)
     try {
-      const writer = await deps.objects.writer()
-      try {
-        const described = await fill(writer, bytes, hints, signal)
-        const object = await writer.commit(described.facts.contentType)
-        const event = toEvent(described, object, hints)
-        hints.beforePublish?.(event)
-        await publish(topics.instances, event)
-        return { id: event.id, study: event.study, object, facts: described.facts }
-      } finally {
-        await writer.abort()
-      }
+      const { described, object } = await keep(bytes, hints.expect, signal)
+      const event = toEvent(described, object, hints)
+      hints.beforePublish?.(event)
+      await publish(topics.instances, event)
+      return { id: event.id, study: event.study, object, facts: described.facts }
     } finally {
       leave()
     }
