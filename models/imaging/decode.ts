@@ -33,9 +33,11 @@ const codecs: Readonly<Record<Exclude<Packing, 'native'>, () => Promise<{ decode
  * @throws RaylogError not-an-image, malformed-dicom, unknown-transfer-syntax, no-pixels, decode-failed, truncated, too-large
  */
 export async function decodeFrame(bytes: Uint8Array, frame = 1): Promise<DecodedFrame> {
-  const kind = sniff(bytes)
+  // A Buffer's slice() is a view, a Uint8Array's a copy: samples must never be the caller's own bytes.
+  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const kind = sniff(plain)
   if (kind === undefined) throw new RaylogError('not-an-image', 'neither DICOM, PNG, JPEG nor TIFF')
-  return kind === 'dicom' ? decodeDicom(bytes, frame) : decodePlain(bytes, frame)
+  return kind === 'dicom' ? decodeDicom(plain, frame) : decodePlain(plain, frame)
 }
 
 async function decodeDicom(bytes: Uint8Array, frame: number): Promise<DecodedFrame> {

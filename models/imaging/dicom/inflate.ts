@@ -12,7 +12,7 @@ const inflateAll = promisify(inflateRaw)
 export async function inflateAtMost(bytes: Uint8Array, max: number, complete: boolean): Promise<Uint8Array> {
   if (!complete) return inflateBeginning(bytes, max)
   try {
-    return await inflateAll(bytes, { maxOutputLength: max })
+    return plain(await inflateAll(bytes, { maxOutputLength: max }))
   } catch (thrown) {
     const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
     if (code === 'ERR_BUFFER_TOO_LARGE')
@@ -43,5 +43,8 @@ async function inflateBeginning(bytes: Uint8Array, max: number): Promise<Uint8Ar
   } finally {
     inflate.destroy()
   }
-  return Buffer.concat(parts)
+  return plain(Buffer.concat(parts))
 }
+
+/** Not a Buffer, whose slice() is a view. */
+const plain = (buffer: Buffer) => new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
