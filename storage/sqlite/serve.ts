@@ -1,0 +1,161 @@
+/**
+ * The thread's side: one database, one transaction at a time, as many requests in it as wait.
+ *
+ *   port ─▶ gather what waits ─▶ answer the reads ─▶ BEGIN, each write in a savepoint, COMMIT (one fsync) ─▶ answer
+ *     ▲                                                                                                        │
+ *     └──────────────────── meanwhile the next requests gather in the port ◀───────────────────────────────────┘
+ *
+ * Reads come before the transaction and not into it, since what they would see there might be rolled back.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads'
+import { RaylogError } from '../../schemas/errors.ts'
+import { fromSqlite, needsReopening } from './database.ts'
+import type { FromThread, Operations, Reply, Request, ToThread } from './wire.ts'
+
+export interface Operation<I, O> {
+  kind: 'read' | 'write'
+  run(input: I): O
+  /** Buffers of the output that may move instead of being copied. */
+  moves?(output: O): ArrayBuffer[]
+}
+
+export interface Served<O extends Operations> {
+  db: DatabaseSync
+  operations: { [K in keyof O]: Operation<O[K]['input'], O[K]['output']> }
+  /** Told to the opener at each opening. */
+  hello?: unknown
+  /** Something was rolled back: what is remembered must be read again. Called inside or outside of a transaction. */
+  reset?(): void
+  /** Called after a commit, with the number of committed transactions: upkeep that must not be part of one. */
+  committed?(commits: number): void
+}
+
+/** Bounds of one transaction: the longest that a request waits behind others, and the most that is lost at once. */
+const most = { requests: 4096, bytes: 32 * 1024 * 1024 }
+
+/** Serves until told to close, or until the database fails in a way that only a fresh opening can mend. */
+export function serve<O extends Operations>(open: () => Served<O>): void {
+  const port = parentPort
+  if (!port) throw new Error('serve() belongs into a worker thread')
+  const post = (message: FromThread, moves: ArrayBuffer[] = []) => port.postMessage(message, moves)
+  let served: Served<O>
+  try {
+    served = open()
+  } catch (thrown) {
+    const { code, message } = fromSqlite(thrown)
+    post({ type: 'refused', code, message })
+    return
+  }
+  const run = createCommitter(served)
+
+  port.on('message', (first: ToThread) => {
+    let next: ToThread | undefined = first
+    while (next) {
+      const batch: Request[] = []
+      let bytes = 0
+      while (next?.type === 'requests') {
+        for (const request of next.requests) bytes += request.bytes
+        batch.push(...next.requests)
+        next = batch.length < most.requests && bytes < most.bytes ? receiveMessageOnPort(port)?.message : undefined
+      }
+      const fatal = run(batch, post)
+      if (fatal || next?.type === 'close') {
+        port.close()
+        served.db.close()
+        return
+      }
+      next = receiveMessageOnPort(port)?.message
+    }
+  })
+  post({ type: 'ready', hello: served.hello })
+}
+
+type Post = (message: FromThread, moves?: ArrayBuffer[]) => void
+
+/** @returns a function that does the requests and answers them; true where the database must be opened anew */
+function createCommitter<O extends Operations>(served: Served<O>): (batch: readonly Request[], post: Post) => boolean {
+  const { db } = served
+  const operations: Record<string, Operation<unknown, unknown>> = served.operations
+  const begin = db.prepare('BEGIN IMMEDIATE')
+  const commit = db.prepare('COMMIT')
+  const savepoint = db.prepare('SAVEPOINT request')
+  const release = db.prepare('RELEASE request')
+  const undo = db.prepare('ROLLBACK TO request')
+  let commits = 0
+  let fatal = false
+
+  function failure({ id }: Request, thrown: unknown): Reply {
+    const { code, message } = fromSqlite(thrown)
+    fatal ||= needsReopening(thrown)
+    return { id, ok: false, code, message }
+  }
+
+  function attempt(request: Request, moves: ArrayBuffer[]): Reply {
+    const operation = operations[request.op]
+    if (!operation) throw new RaylogError('internal', `no operation ${request.op}`)
+    const output = operation.run(request.input)
+    if (operation.moves) moves.push(...operation.moves(output))
+    return { id: request.id, ok: true, output }
+  }
+
+  function attemptAlone(request: Request, moves: ArrayBuffer[]): Reply {
+    try {
+      return attempt(request, moves)
+    } catch (thrown) {
+      return failure(request, thrown)
+    }
+  }
+
+  /** A request that fails takes back its own changes only. @throws where the whole transaction is gone */
+  function attemptWithin(request: Request, moves: ArrayBuffer[]): Reply {
+    savepoint.run()
+    try {
+      const reply = attempt(request, moves)
+      release.run()
+      return reply
+    } catch (thrown) {
+      if (!db.isTransaction || needsReopening(thrown) || fromSqlite(thrown).code === 'store-full') throw thrown
+      undo.run()
+      release.run()
+      served.reset?.()
+      return failure(request, thrown)
+    }
+  }
+
+  function transaction(writes: readonly Request[], moves: ArrayBuffer[]): Reply[] {
+    const replies: Reply[] = []
+    try {
+      begin.run()
+      for (const request of writes) replies.push(attemptWithin(request, moves))
+      commit.run()
+      commits++
+      return replies
+    } catch (thrown) {
+      // Nothing of it is there: those that had failed keep their own reason, all others get this one.
+      moves.length = 0
+      if (db.isTransaction) db.exec('ROLLBACK')
+      served.reset?.()
+      return writes.map((request, index) => {
+        const reply = replies[index]
+        return reply?.ok === false ? reply : failure(request, thrown)
+      })
+    }
+  }
+
+  return (batch, post) => {
+    const isWrite = (request: Request) => operations[request.op]?.kind === 'write'
+    const reads = batch.filter(request => !isWrite(request))
+    const writes = batch.filter(isWrite)
+    const moves: ArrayBuffer[] = []
+    const answer = (replies: Reply[]) => post({ type: 'replies', replies, commits }, moves)
+    if (reads.length > 0) answer(reads.map(request => attemptAlone(request, moves)))
+    if (writes.length > 0) {
+      moves.length = 0
+      const before = commits
+      answer(transaction(writes, moves))
+      if (commits > before) served.committed?.(commits)
+    }
+    return fatal
+  }
+}
