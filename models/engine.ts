@@ -1,0 +1,240 @@
+/** The Models port over worker processes (models/runtime): what a process opens once and all its stages share. */
+import { availableParallelism } from 'node:os'
+import type { Logger } from 'pino'
+import { type Clock, systemClock } from '../monitoring/clock.ts'
+import type { Metrics } from '../monitoring/metrics.ts'
+import type { PlatformConfig } from '../schemas/config.ts'
+import { RaylogError } from '../schemas/errors.ts'
+import type { Instance, ModelVersion } from '../schemas/topics.ts'
+import type { ObjectStore } from '../storage/objects.ts'
+import type { ModelInfo, ModelOutput, Models, PredictOptions } from './port.ts'
+import { type LoadedModel, nameOf, readModels, refOf } from './registry.ts'
+import { routesFor } from './routing.ts'
+import { type Opened, preciseNow, type Work } from './runtime/protocol.ts'
+import type { Item } from './runtime/queue.ts'
+import { Scheduler } from './runtime/scheduler.ts'
+import type { Ended } from './runtime/slot.ts'
+
+/** Workers that end before any was ready, for each place, before the start is given up. */
+const STARTS_TRIED = 3
+/** For a worker to end by itself at a close, after what it is at, ms. */
+const CLOSE_GRACE_MS = 5_000
+
+export interface EngineOptions {
+  settings: PlatformConfig['models']
+  objects: Pick<ObjectStore, 'local' | 'get'>
+  metrics: Metrics
+  logger: Logger
+  clock?: Clock
+}
+
+/** Models, and what tests and `raylog doctor` want to see of the machinery. */
+export interface Engine extends Models {
+  /** Process ids of the workers that are ready. */
+  workers(): number[]
+}
+
+/**
+ * Reads the model folders and starts the workers; resolves when the first worker is ready.
+ * @throws RaylogError config-invalid when a setting names a model that is not there; worker-died when no worker starts
+ */
+export async function openModels(options: EngineOptions): Promise<Engine> {
+  const { models, problems } = await readModels(options.settings)
+  const failed: ModelInfo[] = []
+  for (const { path, reason, remedy, manifest } of problems) {
+    options.logger.error({ path, reason, remedy, code: 'model-invalid' }, 'a model folder is not valid')
+    if (manifest) failed.push({ manifest, ref: refOf(manifest), state: 'failed', reason: `${path}: ${reason}` })
+  }
+  const engine = new ModelEngine(options, models, failed)
+  try {
+    await engine.opened
+  } catch (thrown) {
+    await engine.close()
+    throw thrown
+  }
+  return engine
+}
+
+class ModelEngine implements Engine {
+  readonly opened: Promise<void>
+  readonly #options: EngineOptions
+  readonly #models: readonly LoadedModel[]
+  /** Of #models, by index. */
+  readonly #infos: ModelInfo[]
+  readonly #failed: readonly ModelInfo[]
+  readonly #scheduler: Scheduler | undefined
+  readonly #firstOpened = Promise.withResolvers<void>()
+  #isOpen = false
+  #earlyEnds = 0
+  #closed: Promise<void> | undefined
+  #pending = new Set<Promise<unknown>>()
+
+  constructor(options: EngineOptions, models: readonly LoadedModel[], failed: readonly ModelInfo[]) {
+    this.#options = options
+    this.#models = models
+    this.#failed = failed
+    this.#infos = models.map(({ manifest, ref }) => ({ manifest, ref, state: 'loading', reason: null }))
+    this.opened = this.#firstOpened.promise
+    if (models.length === 0) this.#firstOpened.resolve()
+    else this.#scheduler = this.#schedule()
+  }
+
+  list(): ModelInfo[] {
+    const away = this.#isOpen && this.workers().length === 0
+    const infos = this.#infos.map(info =>
+      away && info.state === 'ready' ? { ...info, state: 'loading' as const, reason: 'no worker is running' } : info,
+    )
+    return [...infos, ...this.#failed]
+  }
+
+  routes(instance: Instance) {
+    const infos = [...this.#infos, ...this.#failed]
+    const routes = routesFor(
+      infos.map(info => info.manifest),
+      instance,
+    )
+    return routes.map((route, at) => {
+      const info = infos[at]
+      return info?.state === 'failed'
+        ? { ...route, accepted: false, reason: `it is not usable: ${info.reason}` }
+        : route
+    })
+  }
+
+  async predict(model: ModelVersion, instance: Instance, options: PredictOptions): Promise<ModelOutput> {
+    if (this.#closed) throw new RaylogError('stopping', 'the models are being closed')
+    options.signal.throwIfAborted()
+    if (instance.rows === null) throw new RaylogError('no-pixels', 'there are no pixels in it')
+    const at = this.#infos.findIndex(info => info.ref.name === model.name && info.ref.version === model.version)
+    const info = this.#infos[at]
+    if (!info || !this.#scheduler) throw new RaylogError('no-such-model', `${nameOf(model)} is not loaded`)
+    if (info.state === 'failed') throw new RaylogError('no-such-model', `${nameOf(model)} failed: ${info.reason}`)
+    const { key, sha256 } = instance.object
+    const path = this.#options.objects.local(key)
+    const from = path === undefined ? { bytes: await this.#options.objects.get(key) } : { path }
+    const answer = this.#queue(this.#scheduler, at, { from, sha256, frame: frameOf(instance) }, options)
+    this.#pending.add(answer)
+    try {
+      const output = await answer
+      return instance.frames > 1 ? { ...output, quality: [...output.quality, 'one-frame-of-many'] } : output
+    } finally {
+      this.#pending.delete(answer)
+    }
+  }
+
+  workers(): number[] {
+    return this.#scheduler?.slots.flatMap(slot => (slot.ready && slot.pid !== undefined ? [slot.pid] : [])) ?? []
+  }
+
+  /** Takes nothing new, finishes what was begun (as long as the budget of a batch), and ends the workers. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    const { clock = systemClock, settings } = this.#options
+    const late = new AbortController()
+    const drained = Promise.allSettled([...this.#pending])
+    await Promise.race([drained, clock.sleep(settings.budgetMs, late.signal)])
+    late.abort()
+    await this.#scheduler?.close(CLOSE_GRACE_MS)
+  }
+
+  #queue(scheduler: Scheduler, model: number, work: Work, { priority, signal }: PredictOptions): Promise<ModelOutput> {
+    signal.throwIfAborted()
+    return new Promise<ModelOutput>((resolve, reject) => {
+      const settle = () => {
+        item.settled = true
+        signal.removeEventListener('abort', abort)
+      }
+      const abort = () => {
+        settle()
+        scheduler.remove(item)
+        reject(signal.reason)
+      }
+      const item: Item = {
+        model,
+        work,
+        priority,
+        arrivedAt: preciseNow(),
+        deaths: 0,
+        settled: false,
+        resolve(output) {
+          settle()
+          resolve(output)
+        },
+        reject(error) {
+          settle()
+          reject(error)
+        },
+      }
+      signal.addEventListener('abort', abort, { once: true })
+      scheduler.add(item)
+    })
+  }
+
+  #schedule(): Scheduler {
+    const { settings, metrics, clock = systemClock } = this.#options
+    return new Scheduler({
+      open: {
+        type: 'open',
+        models: this.#models.map(({ manifest, weights }) => ({ manifest, weights })),
+        threads: settings.threadsPerWorker,
+        providers: settings.providers,
+      },
+      models: this.#models.map(({ ref, manifest }) => ({ name: nameOf(ref), maxBatch: manifest.batch.max })),
+      workers: settings.workers ?? availableParallelism(),
+      batchDelayMs: settings.batchDelayMs,
+      budgetMs: settings.budgetMs,
+      clock,
+      metrics,
+      opened: opened => this.#opened(opened),
+      ended: ended => this.#ended(ended),
+    })
+  }
+
+  /** The first worker decides which models are ready; a later one that cannot open one of those is of no use. */
+  #opened(opened: readonly Opened[]): string | undefined {
+    if (this.#isOpen) {
+      const missing = this.#infos.findIndex((info, at) => info.state === 'ready' && opened[at]?.ok !== true)
+      const one = opened[missing]
+      return missing < 0 ? undefined : `it could not open a model: ${one && !one.ok ? one.reason : 'no answer'}`
+    }
+    for (const [at, one] of opened.entries()) {
+      const info = this.#infos[at]
+      if (info) this.#note(info, one)
+    }
+    this.#isOpen = true
+    this.#firstOpened.resolve()
+    return undefined
+  }
+
+  #note(info: ModelInfo, opened: Opened): void {
+    const { logger } = this.#options
+    const model = nameOf(info.ref)
+    info.state = opened.ok ? 'ready' : 'failed'
+    if (opened.ok) {
+      for (const reason of opened.passedOver)
+        logger.warn({ model, reason, using: opened.provider }, 'provider passed over')
+      logger.info({ model, provider: opened.provider }, 'model ready')
+    } else {
+      info.reason = opened.reason
+      const remedy = 'Correct model.json or the weights; docs/models.md explains each field.'
+      logger.error({ model, reason: opened.reason, remedy, code: 'model-invalid' }, 'a model is not valid')
+    }
+  }
+
+  #ended({ code, reason, early }: Ended): void {
+    if (this.#closed) return
+    this.#options.logger.warn({ code, reason }, 'an inference worker ended; another takes its place')
+    if (!early || this.#isOpen) return
+    this.#earlyEnds += 1
+    const tried = STARTS_TRIED * (this.#options.settings.workers ?? availableParallelism())
+    if (this.#earlyEnds < tried) return
+    this.#firstOpened.reject(new RaylogError('worker-died', `no inference worker could be started: ${reason}`))
+  }
+}
+
+/** Of many frames the middle one is looked at, 1-based: the first of a run or volume often shows least. */
+const frameOf = (instance: Instance) => Math.max(1, Math.floor((instance.frames + 1) / 2))

@@ -1,0 +1,55 @@
+/** Brings pixels to the width and height of a model's input. */
+import { resample } from '../imaging/resample.ts'
+import type { ModelManifest } from '../manifest.ts'
+import { frameDigit } from './digit.ts'
+import type { Pixels } from './intensity.ts'
+
+type Input = Pick<ModelManifest['input'], 'fit' | 'width' | 'height' | 'resample'>
+
+/** Pixels of exactly the input's size; the channels stay as they are. Resampling is Pillow's, on 8 bit. */
+export function fitTo(pixels: Pixels, input: Input): Pixels {
+  if (input.fit === 'digit') {
+    const data = frameDigit(pixels.data, pixels.width, pixels.height)
+    return { width: input.width, height: input.height, channels: 1, data }
+  }
+  if (input.fit === 'pad') return pad(pixels, input)
+  return resize(input.fit === 'crop' ? centreSquare(pixels) : pixels, input.width, input.height, input)
+}
+
+function resize(pixels: Pixels, width: number, height: number, input: Input): Pixels {
+  if (pixels.width === width && pixels.height === height) return pixels
+  const { channels } = pixels
+  const data = resample(pixels.data, pixels.width, pixels.height, channels, width, height, input.resample)
+  return { width, height, channels, data }
+}
+
+/** The largest centred square; an odd remainder leaves the extra row or column at the end. */
+function centreSquare(pixels: Pixels): Pixels {
+  const side = Math.min(pixels.width, pixels.height)
+  if (pixels.width === pixels.height) return pixels
+  const left = Math.floor((pixels.width - side) / 2)
+  const top = Math.floor((pixels.height - side) / 2)
+  const row = side * pixels.channels
+  const data = new Uint8Array(row * side)
+  for (let y = 0; y < side; y += 1) {
+    const from = ((top + y) * pixels.width + left) * pixels.channels
+    data.set(pixels.data.subarray(from, from + row), y * row)
+  }
+  return { width: side, height: side, channels: pixels.channels, data }
+}
+
+/** The whole picture, its proportions kept, centred on black; an odd remainder leaves the extra black at the end. */
+function pad(pixels: Pixels, input: Input): Pixels {
+  const scale = Math.min(input.width / pixels.width, input.height / pixels.height)
+  const side = (length: number, most: number) => Math.min(most, Math.max(1, Math.floor(length * scale + 0.5)))
+  const inner = resize(pixels, side(pixels.width, input.width), side(pixels.height, input.height), input)
+  const left = Math.floor((input.width - inner.width) / 2)
+  const top = Math.floor((input.height - inner.height) / 2)
+  const { channels } = inner
+  const data = new Uint8Array(input.width * input.height * channels)
+  const row = inner.width * channels
+  for (let y = 0; y < inner.height; y += 1) {
+    data.set(inner.data.subarray(y * row, (y + 1) * row), ((top + y) * input.width + left) * channels)
+  }
+  return { width: input.width, height: input.height, channels, data }
+}

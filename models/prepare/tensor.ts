@@ -1,0 +1,83 @@
+/** 8 bit pixels of a model's size as the numbers that its graph takes. */
+import type { ModelManifest } from '../manifest.ts'
+import type { Pixels } from './intensity.ts'
+
+type Input = ModelManifest['input']
+
+/** What holds a tensor's elements; float16 travels as its bits. */
+export type TensorData = Float32Array | Uint16Array | Uint8Array
+
+export const channelsOf = (input: Pick<Input, 'channels'>): 1 | 3 => (input.channels === 'grey' ? 1 : 3)
+
+/** Elements of one image. */
+export const elementsOf = (input: Input): number => channelsOf(input) * input.width * input.height
+
+export const shapeOf = (input: Input, batch: number): number[] =>
+  input.layout === 'NCHW'
+    ? [batch, channelsOf(input), input.height, input.width]
+    : [batch, input.height, input.width, channelsOf(input)]
+
+export function makeTensorData(input: Input, images: number): TensorData {
+  const length = elementsOf(input) * images
+  if (input.type === 'float16') return new Uint16Array(length)
+  return input.type === 'uint8' ? new Uint8Array(length) : new Float32Array(length)
+}
+
+/** The element for each of the 256 values, by channel of the tensor: the whole arithmetic of `divideBy`, mean and std. */
+export type Tables = readonly TensorData[]
+
+/** (value / divideBy - mean) / std, each step rounded to float32, as numpy does on float32 arrays. */
+export function makeTables(input: Input): Tables {
+  const f = Math.fround
+  return Array.from({ length: channelsOf(input) }, (_, channel) => {
+    const mean = f(input.mean[channel] ?? input.mean[0] ?? 0)
+    const std = f(input.std[channel] ?? input.std[0] ?? 1)
+    const values = Float32Array.from({ length: 256 }, (_, value) => f(f(f(value / f(input.divideBy)) - mean) / std))
+    if (input.type === 'float16') return Uint16Array.from(values, toHalf)
+    if (input.type === 'uint8') return Uint8Array.from(values, value => Math.min(255, Math.max(0, Math.round(value))))
+    return values
+  })
+}
+
+/** Writes one image at `offset` (in elements). A grey picture fills each channel of a colour model alike. */
+export function writeTensor(pixels: Pixels, input: Input, tables: Tables, target: TensorData, offset: number): void {
+  const area = pixels.width * pixels.height
+  const planar = input.layout === 'NCHW'
+  tables.forEach((table, channel) => {
+    const source = pixels.channels === 1 ? 0 : input.channels === 'bgr' ? 2 - channel : channel
+    const step = planar ? 1 : tables.length
+    let to = offset + (planar ? channel * area : channel)
+    for (let from = source; from < area * pixels.channels; from += pixels.channels) {
+      target[to] = table[pixels.data[from] ?? 0] ?? 0
+      to += step
+    }
+  })
+}
+
+/** Bits of the IEEE 754 binary16 nearest to `value`, ties to even. */
+export function toHalf(value: number): number {
+  const view = new DataView(new ArrayBuffer(4))
+  view.setFloat32(0, value)
+  const bits = view.getUint32(0)
+  const sign = (bits >>> 16) & 0x8000
+  const magnitude = bits & 0x7fffffff
+  if (magnitude > 0x7f800000) return sign | 0x7e00
+  if (magnitude >= 0x477ff000) return sign | 0x7c00
+  if (magnitude < 0x38800000) return sign | roundEven(Math.abs(value) * 2 ** 24)
+  return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13)
+}
+
+function roundEven(value: number): number {
+  const below = Math.floor(value)
+  const rest = value - below
+  return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below
+}
+
+/** The number that binary16 `bits` stand for. */
+export function fromHalf(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >>> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY
+  return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25)
+}

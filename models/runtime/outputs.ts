@@ -1,0 +1,82 @@
+/** Reads what a graph gave for one image as a label, its probabilities and what is doubtful about it. */
+import { RaylogError } from '../../schemas/errors.ts'
+import type { Prediction } from '../../schemas/topics.ts'
+import type { ModelManifest } from '../manifest.ts'
+
+export type Answer = Pick<Prediction, 'label' | 'score' | 'threshold' | 'confidence' | 'probabilities' | 'quality'>
+
+type Output = ModelManifest['output']
+
+/** A binary score closer to the threshold than this is flagged. */
+const NEAR_THRESHOLD = 0.05
+/** A highest class below this probability is flagged. */
+const UNCERTAIN_BELOW = 0.6
+/** Rounding of float16 and of sums; more than this outside 0..1 is no probability. */
+const SLACK = 1e-2
+
+/**
+ * @param raw the graph's numbers for one image
+ * @throws RaylogError infer-failed when they are not finite, or not probabilities
+ */
+export function readOutput(raw: ArrayLike<number>, output: Output): Answer {
+  for (let at = 0; at < raw.length; at += 1) {
+    if (!Number.isFinite(raw[at])) throw new RaylogError('infer-failed', `output ${at} is ${raw[at]}`)
+  }
+  const values = probabilities(raw, output)
+  const byLabel = Object.fromEntries(output.labels.map((label, at) => [label, values[at] ?? 0]))
+  return output.kind === 'binary' ? readBinary(byLabel, output) : readMulticlass(byLabel, output)
+}
+
+function readBinary(byLabel: Record<string, number>, output: Output): Answer {
+  const positive = output.positive ?? ''
+  const threshold = output.threshold ?? 0.5
+  const score = byLabel[positive] ?? 0
+  const label = score >= threshold ? positive : (output.labels.find(name => name !== positive) ?? '')
+  return {
+    label,
+    score,
+    threshold,
+    confidence: byLabel[label] ?? 0,
+    probabilities: byLabel,
+    quality: Math.abs(score - threshold) < NEAR_THRESHOLD ? ['near-threshold'] : [],
+  }
+}
+
+/** The highest class; among equals the first in the manifest's order. */
+function readMulticlass(byLabel: Record<string, number>, output: Output): Answer {
+  const score = Math.max(...Object.values(byLabel))
+  const label = output.labels.find(name => byLabel[name] === score) ?? ''
+  const quality = score < UNCERTAIN_BELOW ? ['uncertain'] : []
+  return { label, score, threshold: null, confidence: score, probabilities: byLabel, quality }
+}
+
+/** One for each label, in their order. A binary graph with a single output gives that of the positive label. */
+function probabilities(raw: ArrayLike<number>, output: Output): number[] {
+  const numbers = Array.from(raw)
+  const active =
+    output.activation === 'softmax'
+      ? softmax(numbers)
+      : output.activation === 'sigmoid'
+        ? numbers.map(sigmoid)
+        : numbers
+  const values = active.map(toProbability)
+  const [only] = values
+  if (output.kind !== 'binary' || values.length !== 1 || only === undefined) return values
+  return output.labels.map(label => (label === output.positive ? only : 1 - only))
+}
+
+function toProbability(value: number): number {
+  if (value < -SLACK || value > 1 + SLACK) {
+    throw new RaylogError('infer-failed', `${value} is not a probability; the manifest's activation may be wrong`)
+  }
+  return Math.min(1, Math.max(0, value))
+}
+
+const sigmoid = (value: number) => 1 / (1 + Math.exp(-value))
+
+function softmax(values: number[]): number[] {
+  const most = Math.max(...values)
+  const powers = values.map(value => Math.exp(value - most))
+  const sum = powers.reduce((total, power) => total + power, 0)
+  return powers.map(power => power / sum)
+}

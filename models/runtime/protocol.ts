@@ -1,0 +1,78 @@
+/** What the engine and its worker processes say to each other. Structured clones over a pipe; pixels never cross it. */
+
+import type { PlatformConfig } from '../../schemas/config.ts'
+import type { ErrorCode } from '../../schemas/errors.ts'
+import type { Timings } from '../../schemas/topics.ts'
+import type { ModelManifest } from '../manifest.ts'
+import type { Answer } from './outputs.ts'
+
+export interface WorkerModel {
+  manifest: ModelManifest
+  /** Path of the weights. */
+  weights: string
+}
+
+export interface OpenMessage {
+  type: 'open'
+  models: readonly WorkerModel[]
+  threads: number
+  providers: PlatformConfig['models']['providers']
+}
+
+/** One image of a batch. */
+export interface Work {
+  /** Where the object is on this machine, or its bytes where the store has no such place. */
+  from: { path: string } | { bytes: Uint8Array }
+  sha256: string
+  /** 1-based. */
+  frame: number
+}
+
+export interface BatchMessage {
+  type: 'batch'
+  id: number
+  /** Index into the models of `open`. */
+  model: number
+  items: readonly Work[]
+}
+
+export type ToWorker = OpenMessage | BatchMessage
+
+export type Opened = { ok: true; provider: string; passedOver: string[] } | { ok: false; reason: string }
+
+export type WorkTimings = Pick<Timings, 'fetchMs' | 'decodeMs' | 'prepareMs'>
+
+export type WorkResult =
+  | { ok: true; answer: Answer; timings: WorkTimings }
+  | { ok: false; code: ErrorCode; message: string }
+
+export interface OpenedMessage {
+  type: 'opened'
+  /** One for each model of `open`. */
+  models: readonly Opened[]
+}
+
+export interface DoneMessage {
+  type: 'done'
+  id: number
+  /** ms since the epoch, with fractions (performance.timeOrigin + performance.now()). */
+  startedAt: number
+  /** From start to answer, ms. */
+  busyMs: number
+  /** The runs of the model alone, ms. */
+  inferMs: number
+  /** Images that were in the run. */
+  ran: number
+  /** One for each item, in their order. */
+  results: readonly WorkResult[]
+}
+
+/** The worker cannot go on; it ends after this. */
+export interface BrokenMessage {
+  type: 'broken'
+  reason: string
+}
+
+export type FromWorker = OpenedMessage | DoneMessage | BrokenMessage
+
+export const preciseNow = (): number => performance.timeOrigin + performance.now()

@@ -1,0 +1,111 @@
+/**
+ * What waits for a worker. Earliest due first, where due is arrival plus an allowance by priority: stat goes ahead of
+ * urgent and urgent ahead of routine, but only of what arrived within the allowance, so that nothing waits for ever.
+ */
+import type { Priority } from '../../schemas/topics.ts'
+import type { ModelOutput } from '../port.ts'
+import type { Work } from './protocol.ts'
+
+/** How long work of a priority lets later, more urgent work go first, ms. */
+const allowanceMs: Record<Priority, number> = { stat: 0, urgent: 10_000, routine: 60_000 }
+const priorities: readonly Priority[] = ['stat', 'urgent', 'routine']
+
+export interface Item {
+  readonly model: number
+  readonly work: Work
+  readonly priority: Priority
+  /** ms since the epoch, precise. */
+  readonly arrivedAt: number
+  /** Workers that ended while they had it. */
+  deaths: number
+  /** Answered, failed or no longer wanted. */
+  settled: boolean
+  resolve(output: ModelOutput): void
+  reject(error: unknown): void
+}
+
+/** The items of one model; a Set keeps their order and removes from anywhere. */
+type Lanes = Record<Priority, Set<Item>>
+
+const due = (item: Item) => item.arrivedAt + allowanceMs[item.priority]
+
+export interface Waiting {
+  model: number
+  count: number
+  /** Arrival of the item that has waited longest. */
+  oldestAt: number
+  stat: boolean
+}
+
+export class WorkQueue {
+  readonly #models = new Map<number, Lanes>()
+
+  add(item: Item): void {
+    this.#lanes(item.model)[item.priority].add(item)
+  }
+
+  /** Puts items back before all others of their priority, in their order. */
+  putBack(items: readonly Item[]): void {
+    for (const item of [...items].reverse()) {
+      const lanes = this.#lanes(item.model)
+      lanes[item.priority] = new Set([item, ...lanes[item.priority]])
+    }
+  }
+
+  remove(item: Item): void {
+    this.#models.get(item.model)?.[item.priority].delete(item)
+  }
+
+  count(model: number): number {
+    const lanes = this.#models.get(model)
+    return lanes ? priorities.reduce((sum, priority) => sum + lanes[priority].size, 0) : 0
+  }
+
+  get size(): number {
+    let sum = 0
+    for (const model of this.#models.keys()) sum += this.count(model)
+    return sum
+  }
+
+  /** Models that have work, the one whose work is due first at the front. */
+  waiting(): Waiting[] {
+    const found: (Waiting & { due: number })[] = []
+    for (const [model, lanes] of this.#models) {
+      const heads = priorities.flatMap(priority => first(lanes[priority]))
+      if (heads.length === 0) continue
+      found.push({
+        model,
+        count: this.count(model),
+        oldestAt: Math.min(...heads.map(item => item.arrivedAt)),
+        stat: lanes.stat.size > 0,
+        due: Math.min(...heads.map(due)),
+      })
+    }
+    return found.sort((a, b) => a.due - b.due)
+  }
+
+  /** Takes up to `most` items of a model, earliest due first. */
+  take(model: number, most: number): Item[] {
+    const lanes = this.#lanes(model)
+    const taken: Item[] = []
+    while (taken.length < most) {
+      const heads = priorities.flatMap(priority => first(lanes[priority]))
+      const [head] = heads.sort((a, b) => due(a) - due(b))
+      if (!head) break
+      lanes[head.priority].delete(head)
+      taken.push(head)
+    }
+    return taken
+  }
+
+  #lanes(model: number): Lanes {
+    const lanes = this.#models.get(model) ?? { stat: new Set(), urgent: new Set(), routine: new Set() }
+    this.#models.set(model, lanes)
+    return lanes
+  }
+}
+
+function first(lane: Set<Item>): Item[] {
+  for (const item of lane) return [item]
+  return []
+}

@@ -1,0 +1,214 @@
+/**
+ * Brings what waits to the workers. A batch is whatever waits for a model when a worker is free, up to the model's
+ * largest; with a backlog of short batches each worker has a second one at hand, so that it never waits for this process.
+ */
+import type { Clock } from '../../monitoring/clock.ts'
+import type { Metrics } from '../../monitoring/metrics.ts'
+import { RaylogError } from '../../schemas/errors.ts'
+import type { DoneMessage, Opened, OpenMessage } from './protocol.ts'
+import { preciseNow } from './protocol.ts'
+import { type Item, type Waiting, WorkQueue } from './queue.ts'
+import { type Batch, type Ended, Slot } from './slot.ts'
+
+/** Handing over a batch takes a fraction of a ms: not worth a second batch at hand, which no urgent one can overtake. */
+const PREFETCH_BELOW_MS = 100
+/** An image that was with two workers when they ended is taken to be the cause. */
+const DEATHS_ALLOWED = 2
+/** Share of the newest batch in the running mean of an image's time. */
+const NEWEST = 0.3
+
+export interface ScheduledModel {
+  name: string
+  maxBatch: number
+}
+
+export interface SchedulerOptions {
+  open: OpenMessage
+  models: readonly ScheduledModel[]
+  workers: number
+  batchDelayMs: number
+  budgetMs: number
+  clock: Clock
+  metrics: Metrics
+  opened(models: readonly Opened[]): string | undefined
+  ended(ended: Ended): void
+}
+
+export class Scheduler {
+  readonly #options: SchedulerOptions
+  readonly #queue = new WorkQueue()
+  /** Images of batches whose worker ended, to be tried one by one. */
+  readonly #suspects: Item[] = []
+  readonly #slots: Slot[]
+  /** ms for an image, by model; undefined until one was run. */
+  readonly #imageMs: (number | undefined)[] = []
+  #batches = 0
+  #delay = new AbortController()
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options
+    this.#slots = Array.from({ length: options.workers }, () => new Slot(this.#slotOptions()))
+  }
+
+  get slots(): readonly Slot[] {
+    return this.#slots
+  }
+
+  /** Items that wait or are with a worker. */
+  get size(): number {
+    const held = this.#slots.reduce(
+      (sum, slot) => sum + slot.batches.reduce((n, batch) => n + batch.items.length, 0),
+      0,
+    )
+    return this.#queue.size + this.#suspects.length + held
+  }
+
+  add(item: Item): void {
+    this.#queue.add(item)
+    this.#pump()
+  }
+
+  /** Takes back an item that has not been sent. */
+  remove(item: Item): void {
+    this.#queue.remove(item)
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#delay.abort()
+    await Promise.all(this.#slots.map(slot => slot.close(graceMs)))
+    const left = [
+      ...this.#suspects.splice(0),
+      ...this.#options.models.flatMap((_, at) => this.#queue.take(at, Infinity)),
+    ]
+    for (const item of left) item.reject(new RaylogError('stopping', 'the models are being closed'))
+  }
+
+  #slotOptions() {
+    const { open, budgetMs, clock, opened } = this.#options
+    return {
+      open,
+      budgetMs,
+      clock,
+      opened,
+      done: (batch: Batch, message: DoneMessage) => this.#done(batch, message),
+      ended: (ended: Ended) => this.#ended(ended),
+      free: () => this.#pump(),
+    }
+  }
+
+  /** Sends until no worker can take more, or nothing is ready to go. */
+  #pump(): void {
+    this.#delay.abort()
+    for (;;) {
+      const idle = this.#slots.find(slot => slot.ready && slot.batches.length === 0)
+      const slot = idle ?? this.#almostFree()
+      const batch = slot && ((idle && this.#suspect()) ?? this.#batch(idle === undefined))
+      if (!slot || !batch) return
+      slot.send(batch)
+    }
+  }
+
+  /** A worker whose batch under way is short, and that has no other yet. */
+  #almostFree(): Slot | undefined {
+    return this.#slots.find(slot => {
+      const [batch, next] = slot.batches
+      if (!slot.ready || !batch || next || batch.suspect) return false
+      return this.#isShort(batch.model, batch.items.length)
+    })
+  }
+
+  #isShort(model: number, images: number): boolean {
+    const imageMs = this.#imageMs[model]
+    return imageMs !== undefined && imageMs * images <= PREFETCH_BELOW_MS
+  }
+
+  /** One suspect alone; never on all workers at once, so that one bad batch does not hold up the rest. */
+  #suspect(): Batch | undefined {
+    const ready = this.#slots.filter(slot => slot.ready).length
+    const tried = this.#slots.filter(slot => slot.batches.some(batch => batch.suspect)).length
+    if (tried > 0 && tried >= ready - 1) return undefined
+    const item = this.#suspects.shift()
+    if (!item) return undefined
+    return item.settled ? this.#suspect() : this.#make(item.model, [item], true)
+  }
+
+  #batch(ahead: boolean): Batch | undefined {
+    for (const waiting of this.#queue.waiting()) {
+      const share = this.#share(waiting)
+      if (ahead && waiting.count < share) continue
+      if (this.#mayWait(waiting)) continue
+      return this.#make(waiting.model, this.#queue.take(waiting.model, share), false)
+    }
+    return undefined
+  }
+
+  /** Images for one batch: all workers get a part of what there is of the model, and one ahead where batches are short. */
+  #share({ model, count }: Waiting): number {
+    const most = this.#options.models[model]?.maxBatch ?? 1
+    const ready = this.#slots.filter(slot => slot.ready)
+    const held = ready.flatMap(slot => slot.batches.filter(batch => batch.model === model))
+    const total = count + held.reduce((sum, batch) => sum + batch.items.length, 0)
+    const deep = this.#isShort(model, Math.min(most, Math.ceil(total / ready.length))) ? 2 : 1
+    return Math.max(1, Math.min(most, Math.ceil(total / (deep * ready.length))))
+  }
+
+  /** Whether a batch should wait for company; looks again when it has waited long enough. */
+  #mayWait(waiting: Waiting): boolean {
+    const { batchDelayMs, clock, models } = this.#options
+    const full = waiting.count >= (models[waiting.model]?.maxBatch ?? 1)
+    const left = waiting.oldestAt + batchDelayMs - preciseNow()
+    if (batchDelayMs === 0 || full || waiting.stat || left <= 0) return false
+    this.#delay = new AbortController()
+    // Rejects only when something else looks again first.
+    clock.sleep(Math.ceil(left), this.#delay.signal).then(
+      () => this.#pump(),
+      () => undefined,
+    )
+    return true
+  }
+
+  #make(model: number, items: readonly Item[], suspect: boolean): Batch {
+    this.#batches += 1
+    return { id: this.#batches, model, items, suspect }
+  }
+
+  #done(batch: Batch, message: DoneMessage): void {
+    const { metrics, models } = this.#options
+    const label = { model: models[batch.model]?.name ?? '' }
+    const before = this.#imageMs[batch.model]
+    const now = message.busyMs / batch.items.length
+    this.#imageMs[batch.model] = before === undefined ? now : before + NEWEST * (now - before)
+    if (message.ran > 0) {
+      metrics.batchSize.observe(label, message.ran)
+      metrics.inferSeconds.observe(label, message.inferMs / 1000)
+    }
+    for (const [at, item] of batch.items.entries()) {
+      const queueMs = Math.max(0, message.startedAt - item.arrivedAt)
+      metrics.queueSeconds.observe(label, queueMs / 1000)
+      const result = message.results[at]
+      if (!result?.ok) {
+        item.reject(new RaylogError(result?.code ?? 'internal', result?.message ?? 'the worker gave no result'))
+        continue
+      }
+      const { fetchMs, decodeMs, prepareMs } = result.timings
+      metrics.fetchSeconds.observe(label, fetchMs / 1000)
+      metrics.decodeSeconds.observe(label, decodeMs / 1000)
+      metrics.prepareSeconds.observe(label, prepareMs / 1000)
+      const timings = { queueMs, fetchMs, decodeMs, prepareMs, inferMs: message.inferMs, batch: message.ran }
+      item.resolve({ ...result.answer, regions: [], explanation: null, timings })
+    }
+  }
+
+  #ended(ended: Ended): void {
+    this.#options.metrics.workerRestarts.inc({ pool: 'infer', code: ended.code })
+    this.#options.ended(ended)
+    const wanted = (batch: Batch) => batch.items.filter(item => !item.settled)
+    this.#queue.putBack(ended.unbegun.flatMap(wanted))
+    for (const item of ended.at ? wanted(ended.at) : []) {
+      item.deaths += 1
+      if (item.deaths < DEATHS_ALLOWED) this.#suspects.push(item)
+      else item.reject(new RaylogError('worker-killer', `its worker ended twice; the second time: ${ended.reason}`))
+    }
+    this.#pump()
+  }
+}

@@ -1,0 +1,93 @@
+/** Sessions of ONNX Runtime: one a model and worker, made and warmed up before the first image. */
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { RaylogError } from '../../schemas/errors.ts'
+import { type GraphInfo, graphProblems, outputSizeProblem } from '../manifest-rules.ts'
+import { createPreparer, type Preparer } from '../prepare/prepare.ts'
+import { fromHalf, makeTensorData, shapeOf, type TensorData } from '../prepare/tensor.ts'
+import type { OpenMessage, WorkerModel } from './protocol.ts'
+
+export interface Session {
+  readonly manifest: WorkerModel['manifest']
+  readonly provider: string
+  /** Providers that were asked for first and could not be had, each with the reason. */
+  readonly passedOver: string[]
+  readonly preparer: Preparer
+  /** The input of a whole batch, used again for each: run() has read it when it returns. */
+  readonly input: TensorData
+  /** Runs the first `images` of `input`. One array of numbers for each, in their order. */
+  run(images: number): Promise<ArrayLike<number>[]>
+}
+
+/** @throws RaylogError model-invalid when the graph cannot be loaded, is not what the manifest says, or does not run */
+export async function openSession(
+  model: WorkerModel,
+  settings: Omit<OpenMessage, 'type' | 'models'>,
+): Promise<Session> {
+  const { manifest } = model
+  const { session, provider, passedOver } = await create(model.weights, settings)
+  const problems = graphProblems(manifest, describe(session))
+  if (problems.length > 0) throw new RaylogError('model-invalid', problems.join('; '))
+
+  const fixed = describe(session).inputs[0]?.shape[0]
+  const input = makeTensorData(manifest.input, manifest.batch.max)
+  async function run(images: number) {
+    const size = typeof fixed === 'number' ? fixed : images
+    const elements = input.length / manifest.batch.max
+    if (size > images) input.fill(0, images * elements, size * elements)
+    const data = input.subarray(0, size * elements)
+    const fed = new Tensor(manifest.input.type, data, shapeOf(manifest.input, size))
+    const given = await session.run({ [manifest.input.name]: fed }, [manifest.output.name])
+    return split(given[manifest.output.name], size).slice(0, images)
+  }
+  const [first] = await run(1)
+  const wrong = outputSizeProblem(manifest.output, first?.length ?? 0)
+  if (wrong) throw new RaylogError('model-invalid', wrong)
+  return { manifest, provider, passedOver, preparer: createPreparer(manifest.input), input, run }
+}
+
+/** The first provider that works. */
+async function create(weights: string, settings: Omit<OpenMessage, 'type' | 'models'>) {
+  const passedOver: string[] = []
+  for (const provider of settings.providers) {
+    try {
+      const session = await InferenceSession.create(weights, {
+        executionProviders: [provider],
+        intraOpNumThreads: settings.threads,
+        interOpNumThreads: 1,
+        // Errors only: warnings about unused initializers say nothing to an operator.
+        logSeverityLevel: 3,
+      })
+      return { session, provider, passedOver }
+    } catch (thrown) {
+      passedOver.push(`${provider}: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
+    }
+  }
+  throw new RaylogError('model-invalid', `ONNX Runtime cannot load the weights (${passedOver.join('; ')})`)
+}
+
+function describe(session: InferenceSession): GraphInfo {
+  const values = (metadata: readonly InferenceSession.ValueMetadata[]) =>
+    metadata.map(value =>
+      value.isTensor
+        ? { name: value.name, type: value.type, shape: value.shape }
+        : { name: value.name, type: 'not a tensor', shape: [] },
+    )
+  return { inputs: values(session.inputMetadata), outputs: values(session.outputMetadata) }
+}
+
+/** The output of a batch as plain numbers, image by image. */
+function split(output: Tensor | undefined, images: number): ArrayLike<number>[] {
+  if (!output) throw new RaylogError('infer-failed', 'the graph gave no output')
+  const { data } = output
+  const size = data.length / images
+  if (!Number.isInteger(size)) {
+    throw new RaylogError('infer-failed', `${data.length} numbers for ${images} images`)
+  }
+  const halves = output.type === 'float16' && data instanceof Uint16Array
+  return Array.from({ length: images }, (_, image) =>
+    Array.from({ length: size }, (_, at) => {
+      const value = Number(data[image * size + at])
+      return halves ? fromHalf(value) : value
+    }),
+  )
+}

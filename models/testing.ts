@@ -1,0 +1,184 @@
+/** For tests and benchmarks: model folders around the tiny graphs of fixtures/graphs, small images, and a store for them. */
+import { createHash } from 'node:crypto'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pino from 'pino'
+import sharp from 'sharp'
+import type { z } from 'zod'
+import { createMetrics } from '../monitoring/metrics.ts'
+import { platformConfig } from '../schemas/config.ts'
+import { RaylogError } from '../schemas/errors.ts'
+import type { Instance } from '../schemas/topics.ts'
+import { type EngineOptions, openModels } from './engine.ts'
+import type { modelManifest } from './manifest.ts'
+
+export const graphsFolder = join(import.meta.dirname, 'fixtures/graphs')
+
+type Manifest = z.input<typeof modelManifest>
+export type Changes = Partial<Omit<Manifest, 'input' | 'output' | 'accepts'>> & {
+  input?: Partial<Manifest['input']>
+  output?: Partial<Manifest['output']>
+  accepts?: Partial<Manifest['accepts']>
+}
+
+type Shape = Pick<Manifest, 'input' | 'output'>
+
+const small: Shape['input'] = { name: 'image', layout: 'NCHW', channels: 'rgb', width: 8, height: 8 }
+const grey: Shape = {
+  input: { ...small, channels: 'grey' },
+  output: { name: 'scores', kind: 'binary', labels: ['dark', 'bright'], positive: 'bright', threshold: 0.5 },
+}
+const classes: Shape['output'] = {
+  name: 'scores',
+  kind: 'multiclass',
+  activation: 'softmax',
+  labels: ['red', 'green', 'blue'],
+}
+
+/** How each graph of fixtures/graphs is described. */
+const described = {
+  mean: grey,
+  single: grey,
+  slow: grey,
+  ratio: grey,
+  classes: { input: small, output: classes },
+  half: { input: { ...small, type: 'float16' }, output: classes },
+  bytes: {
+    input: { ...small, type: 'uint8', layout: 'NHWC', divideBy: 1 },
+    output: { ...classes, activation: 'none' },
+  },
+} satisfies Record<string, Shape>
+
+export type GraphName = keyof typeof described
+
+/** The manifest of a graph, with what a test wants otherwise. Named as the graph, version 1. */
+export function manifestOf(
+  graph: GraphName,
+  changes: Changes = {},
+  weights = join(graphsFolder, `${graph}.onnx`),
+): Manifest {
+  const { input, output, accepts, ...rest } = changes
+  const shape: Shape = described[graph]
+  return {
+    name: graph,
+    version: '1',
+    title: `The ${graph} fixture`,
+    runtime: 'onnx',
+    weights: {
+      file: 'model.onnx',
+      sha256: createHash('sha256').update(readFileSync(weights)).digest('hex'),
+      bytes: statSync(weights).size,
+    },
+    accepts: { contentTypes: [], modalities: [], bodyParts: [], views: [], photometric: [], ...accepts },
+    input: { ...shape.input, ...input },
+    output: { ...shape.output, ...output },
+    batch: { max: graph === 'single' ? 1 : 16 },
+    card: {
+      licence: 'Apache-2.0',
+      data: 'none',
+      intendedUse: 'tests',
+      limits: 'none',
+      trainedBy: 'make.py',
+      quality: [],
+    },
+    ...rest,
+  }
+}
+
+/** Writes a model folder. @returns its path */
+export function writeModel(root: string, folder: string, manifest: Manifest, weights: string): string {
+  const path = join(root, folder)
+  mkdirSync(path, { recursive: true })
+  copyFileSync(weights, join(path, 'model.onnx'))
+  writeFileSync(join(path, 'model.json'), JSON.stringify(manifest))
+  return path
+}
+
+export function temporaryFolder() {
+  const path = mkdtempSync(join(tmpdir(), 'raylog-'))
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
+}
+
+/** An RGB PNG of one colour. */
+export const png = (r: number, g = r, b = r, side = 8): Promise<Buffer> =>
+  sharp({ create: { width: side, height: side, channels: 3, background: { r, g, b } } })
+    .png({ compressionLevel: 1 })
+    .toBuffer()
+
+/** Objects in a folder, or (with `remote`) in memory as of a store that has no place on this machine. */
+export function testObjects(root: string, remote = false) {
+  const objects = join(root, 'objects')
+  mkdirSync(objects, { recursive: true })
+  const put = (bytes: Uint8Array, contentType = 'image/png'): Instance['object'] => {
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    writeFileSync(join(objects, sha256), bytes)
+    return { key: sha256, sha256, bytes: bytes.length, contentType }
+  }
+  return {
+    put,
+    local: (key: string) => (remote ? undefined : join(objects, key)),
+    async get(key: string) {
+      try {
+        return readFileSync(join(objects, key))
+      } catch (thrown) {
+        throw new RaylogError('object-missing', 'there is no such object', { cause: thrown })
+      }
+    },
+  }
+}
+
+export const instanceOf = (object: Instance['object'], changes: Partial<Instance> = {}): Instance => ({
+  id: `in_${object.sha256.slice(0, 32)}`,
+  site: 'main',
+  study: 'st_1',
+  source: { kind: 'upload', peer: 'test' },
+  object,
+  dicom: null,
+  modality: null,
+  bodyPart: null,
+  view: null,
+  rows: 8,
+  columns: 8,
+  frames: 1,
+  photometric: null,
+  equipment: null,
+  patient: null,
+  requested: [],
+  priority: 'routine',
+  acquiredAt: null,
+  receivedAt: 0,
+  ...changes,
+})
+
+type Settings = EngineOptions['settings']
+
+/** An engine over model folders below a temporary root, silent unless told otherwise. */
+export async function testEngine(
+  root: string,
+  graphs: readonly (GraphName | { graph: GraphName; changes: Changes })[],
+  settings: Partial<Settings> = {},
+  options: Partial<EngineOptions> & { remote?: boolean } = {},
+) {
+  const models = join(root, 'models')
+  for (const one of graphs) {
+    const { graph, changes } = typeof one === 'string' ? { graph: one, changes: {} } : one
+    const manifest = manifestOf(graph, changes)
+    writeModel(models, `${manifest.name}-${manifest.version}`, manifest, join(graphsFolder, `${graph}.onnx`))
+  }
+  const objects = testObjects(root, options.remote)
+  const metrics = createMetrics()
+  const engine = await openModels({
+    settings: { ...platformConfig.parse({}).models, builtIn: false, folders: [models], workers: 1, ...settings },
+    objects,
+    metrics,
+    logger: pino({ level: 'silent' }),
+    ...options,
+  })
+  const ref = (name: string) => {
+    const found = engine.list().find(info => info.ref.name === name)
+    if (!found) throw new Error(`no model ${name}`)
+    return found.ref
+  }
+  return { engine, objects, metrics, ref, [Symbol.asyncDispose]: () => engine.close() }
+}
