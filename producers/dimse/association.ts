@@ -9,9 +9,9 @@
  */
 import type { Logger } from 'pino'
 import { toRaylogError } from '../../schemas/errors.ts'
+import { implementation } from '../part10.ts'
 import { type Command, commandField, readCommand, status, writeResponse } from './command.ts'
 import { DataSet } from './data-set.ts'
-import { implementation } from './file-meta.ts'
 import type { Incoming, Link } from './link.ts'
 import { type AcceptedContext, type NegotiationRules, negotiate, type Rejection } from './negotiate.ts'
 import {

@@ -4,8 +4,8 @@ import { defineStage } from '../../kafka/stage.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { topics } from '../../schemas/topics.ts'
 import { createIntake } from '../intake.ts'
+import { filePrefix } from '../part10.ts'
 import type { StoreRequest } from './association.ts'
-import { filePrefix } from './file-meta.ts'
 import { startServer } from './server.ts'
 
 export const dimseConfig = z.strictObject({

@@ -1,6 +1,6 @@
 /**
- * Preamble and File Meta Information (PS3.10 7.1) before a data set that came by C-STORE. The same for every sender and
- * version of ours: the object's name is its digest, so an image that is sent again is the same object.
+ * Preamble and File Meta Information (PS3.10 7.1) before a data set, as one that came by C-STORE. The same for every sender
+ * and version of ours: the object's name is its digest, so an image that is sent again is the same object.
  */
 
 export const implementation = { classUid: '2.25.251462843917846027411936409137826502873', version: 'RAYLOG' } as const
