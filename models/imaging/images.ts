@@ -1,0 +1,102 @@
+/** Images: headers are read here, at once; previews are made in threads of their own, so that a bad image harms nobody. */
+import { LRUCache } from 'lru-cache'
+import type { Logger } from 'pino'
+import { Piscina } from 'piscina'
+import type { Metrics } from '../../monitoring/metrics.ts'
+import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
+import type { ObjectStore } from '../../storage/objects.ts'
+import { describe } from './header.ts'
+import type { Images, PreviewOptions } from './port.ts'
+import type { PreviewResult, PreviewTask } from './preview-worker.ts'
+import { createSlots } from './slots.ts'
+
+export interface ImagesOptions {
+  objects: Pick<ObjectStore, 'get' | 'local'>
+  metrics: Pick<Metrics, 'workerRestarts'>
+  logger?: Logger
+  /** Previews made at once. */
+  threads?: number
+  /** PNG bytes that are kept. */
+  cacheBytes?: number
+  /** Previews that may wait for a thread. */
+  maxWaiting?: number
+  /** Time for one preview before its thread is replaced, ms. */
+  budgetMs?: number
+  /** The module that the threads run. */
+  worker?: URL
+}
+
+/** The caller closes it. */
+export function openImages(options: ImagesOptions): Images {
+  const { objects, metrics, logger, threads = 1, cacheBytes = 64 * 1024 * 1024 } = options
+  const { maxWaiting = 256, budgetMs = 30_000, worker = new URL('./preview-worker.ts', import.meta.url) } = options
+  const pool = new Piscina<PreviewTask, PreviewResult>({
+    filename: worker.href,
+    name: 'makePreview',
+    minThreads: 0,
+    maxThreads: threads,
+    idleTimeout: 60_000,
+    resourceLimits: { maxOldGenerationSizeMb: 2048 },
+  })
+  const slots = createSlots(threads, maxWaiting)
+  const cache = new LRUCache<string, Buffer>({
+    maxSize: Math.max(1, cacheBytes),
+    sizeCalculation: png => png.length || 1,
+  })
+  const making = new Map<string, Promise<Buffer>>()
+  let closed = false
+
+  async function make(key: string, options: PreviewOptions): Promise<Buffer> {
+    const release = await slots.take()
+    try {
+      const source = objects.local(key) ?? (await objects.get(key))
+      const result = await inThread({ source, options })
+      if ('png' in result) return Buffer.from(result.png.buffer, result.png.byteOffset, result.png.length)
+      throw new RaylogError(result.code, result.message)
+    } finally {
+      release()
+    }
+  }
+
+  /** The time counts from the start: the slot says that a thread is free. */
+  async function inThread(task: PreviewTask): Promise<PreviewResult> {
+    if (closed) throw new RaylogError('stopping', 'previews are closed')
+    const late = AbortSignal.timeout(budgetMs)
+    try {
+      return await pool.run(task, { signal: late })
+    } catch (thrown) {
+      if (closed) throw new RaylogError('stopping', 'previews are closed', { cause: thrown })
+      const code = late.aborted ? 'worker-timeout' : 'worker-died'
+      metrics.workerRestarts.inc({ pool: 'preview', code })
+      const what = late.aborted ? `the preview took longer than ${budgetMs} ms` : toRaylogError(thrown).message
+      logger?.warn({ code }, 'a preview thread was replaced')
+      throw new RaylogError(code, what, { cause: thrown })
+    }
+  }
+
+  return {
+    describe,
+    async preview(object, options = {}) {
+      const id = `${object.sha256} ${options.frame ?? 1} ${options.size ?? ''} ${options.window?.center ?? ''} ${options.window?.width ?? ''}`
+      const known = cache.get(id)
+      if (known !== undefined) return known
+      const running = making.get(id)
+      if (running !== undefined) return running
+      const promise = make(object.key, options)
+      making.set(id, promise)
+      try {
+        const png = await promise
+        if (png.length <= cacheBytes) cache.set(id, png)
+        return png
+      } finally {
+        making.delete(id)
+      }
+    },
+    async close() {
+      closed = true
+      slots.close()
+      await pool.destroy()
+      await Promise.allSettled(making.values())
+    },
+  }
+}

@@ -1,0 +1,51 @@
+/** Thread of the preview pool: reads an object, decodes a frame, makes a PNG of it. */
+import { readFile } from 'node:fs/promises'
+import { type ErrorCode, RaylogError, toRaylogError } from '../../schemas/errors.ts'
+import { once } from './codecs/raster.ts'
+import { decodeFrame } from './decode.ts'
+import { toDisplay } from './display.ts'
+import type { PreviewOptions } from './port.ts'
+
+export interface PreviewTask {
+  /** A path that this thread can read, or else the bytes. */
+  source: string | Uint8Array
+  options: PreviewOptions
+}
+
+/** Errors cross threads as values: a cloned Error would lose its code. */
+export type PreviewResult = { png: Uint8Array } | { code: ErrorCode; message: string }
+
+const loadSharp = once(async () => {
+  const { default: sharp } = await import('sharp')
+  sharp.concurrency(1) // the pool has a thread for each core already
+  return sharp
+})
+
+/** What the pool calls by this name. */
+export async function makePreview({ source, options }: PreviewTask): Promise<PreviewResult> {
+  try {
+    const bytes = typeof source === 'string' ? await readObject(source) : source
+    const image = toDisplay(await decodeFrame(bytes, options.frame ?? 1), options.window)
+    const { width, height, channels, data } = image
+    const sharp = await loadSharp()
+    const full = sharp(data, { raw: { width, height, channels } })
+    const size = options.size
+    const sized = size === undefined ? full : full.resize(size, size, { fit: 'inside', withoutEnlargement: true })
+    const coloured = sized.toColourspace(channels === 1 ? 'b-w' : 'srgb')
+    const png = Uint8Array.from(await coloured.png({ compressionLevel: 4 }).toBuffer())
+    return { png }
+  } catch (thrown) {
+    const { code, message } = toRaylogError(thrown)
+    return { code, message }
+  }
+}
+
+async function readObject(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path)
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT')
+      throw new RaylogError('object-missing', 'the stored object is gone', { cause: thrown })
+    throw thrown
+  }
+}
