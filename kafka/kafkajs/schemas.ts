@@ -1,0 +1,69 @@
+/**
+ * Avro schemas in a Confluent registry: a subject for each topic, BACKWARD_TRANSITIVE. What was asked once is kept, so a
+ * registry that goes away stops nothing that runs.
+ */
+import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
+import { RaylogError } from '../../schemas/errors.ts'
+
+export interface SchemaSettings {
+  /** Base address of the Confluent-compatible API. */
+  url: string
+  auth: { username: string; password: string } | null
+}
+
+export interface Schemas {
+  idOf(subject: string, schema: string): Promise<number>
+  /** @throws RaylogError bad-record when the registry does not know the id, log-unavailable when it is away */
+  textOf(id: number): Promise<string>
+}
+
+export function openSchemas({ url, auth }: SchemaSettings): Schemas {
+  const registry = new SchemaRegistry({ host: url, retry: { retries: 2 }, ...(auth ? { auth } : {}) })
+  const ids = new Map<string, Promise<number>>()
+  const texts = new Map<number, Promise<string>>()
+
+  function once<K, V>(cache: Map<K, Promise<V>>, key: K, ask: () => Promise<V>): Promise<V> {
+    const known = cache.get(key)
+    if (known) return known
+    const asked = ask()
+    cache.set(key, asked)
+    asked.catch(() => cache.delete(key))
+    return asked
+  }
+
+  return {
+    idOf: (subject, schema) =>
+      once(ids, `${subject} ${schema}`, async () => {
+        try {
+          const { id } = await registry.register(
+            { type: SchemaType.AVRO, schema },
+            { subject, compatibility: COMPATIBILITY.BACKWARD_TRANSITIVE },
+          )
+          texts.set(id, Promise.resolve(schema))
+          return id
+        } catch (cause) {
+          throw new RaylogError('log-unavailable', `the schema registry did not take ${subject}: ${messageOf(cause)}`, {
+            cause,
+          })
+        }
+      }),
+    textOf: id =>
+      once(texts, id, async () => {
+        try {
+          const found: unknown = await registry.getSchema(id)
+          return JSON.stringify(found)
+        } catch (cause) {
+          if (isNotFound(cause))
+            throw new RaylogError('bad-record', `the schema registry does not know schema ${id}`, { cause })
+          throw new RaylogError('log-unavailable', `the schema registry does not answer: ${messageOf(cause)}`, {
+            cause,
+          })
+        }
+      }),
+  }
+}
+
+const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
+const isNotFound = (cause: unknown) =>
+  typeof cause === 'object' && cause !== null && 'status' in cause && cause.status === 404
