@@ -4,7 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Health } from '../../monitoring/health.ts'
 import type { Metrics } from '../../monitoring/metrics.ts'
-import { problemResponse } from '../http/problem.ts'
+import { problems } from '../http/problem.ts'
 
 export interface PlatformRoutes {
   version: string
@@ -48,7 +48,7 @@ export function addPlatformRoutes(
         summary: 'What runs here',
         response: {
           200: z.object({ name: z.literal('raylog'), version: z.string(), researchUseOnly: z.boolean() }),
-          '4xx': problemResponse,
+          ...problems,
         },
       },
     },
@@ -60,7 +60,7 @@ export function addPlatformRoutes(
       schema: {
         tags: ['monitoring'],
         summary: 'Health of each part, checked now',
-        response: { 200: healthReport, 503: healthReport, '4xx': problemResponse },
+        response: { 200: healthReport, 503: healthReport, '4xx': problems },
       },
     },
     async (_request, reply) => {
@@ -77,7 +77,7 @@ export function addPlatformRoutes(
         summary: 'Prometheus metrics',
         response: {
           200: { description: 'text exposition format', content: { 'text/plain': { schema: z.string() } } },
-          '4xx': problemResponse,
+          ...problems,
         },
       },
     },

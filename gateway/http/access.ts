@@ -1,14 +1,26 @@
 /** The order in which a request is let in: host, then token, then, for changes by cookie, origin. Default: no. */
+import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RaylogError } from '../../schemas/errors.ts'
 import type { Guard, Identity } from './guard.ts'
-import { hostAllowed, sameOrigin } from './hosts.ts'
+import { foreignOrigin, hostAllowed, type OriginHeaders, sameOrigin } from './hosts.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Answered without a token. */
     public?: boolean
   }
+  interface FastifyInstance {
+    /** Set by createHttp, for what is served beside the routes (the sockets). */
+    access: Access
+  }
+}
+
+export interface Access {
+  /** Whether the Host, and the Origin where a browser sends one, are ours. */
+  fromHere(headers: OriginHeaders): boolean
+  /** Whether a handshake shows the token, in `auth.token`, an Authorization header or the cookie. */
+  admits(token: unknown, headers: IncomingHttpHeaders): boolean
 }
 
 const reserved = new Set(['api', 'docs', 'metrics', 'healthz', 'live', 'assets', 'dicomweb', 'fhir'])
@@ -33,6 +45,13 @@ function isPublic(request: FastifyRequest): boolean {
 }
 
 export function addAccess(app: FastifyInstance, guard: Guard, boundToLoopback: boolean): void {
+  app.decorate('access', {
+    fromHere: headers => hostAllowed(headers.host, boundToLoopback) && !foreignOrigin(headers),
+    admits(token, headers) {
+      if (token !== undefined) return guard.isToken(token)
+      return guard.identify(headers.authorization, app.parseCookie(headers.cookie ?? '')) !== 'none'
+    },
+  } satisfies Access)
   app.addHook('onRequest', async (request, reply) => {
     if (!hostAllowed(request.headers.host, boundToLoopback))
       throw new RaylogError('bad-request', 'This Host name is not answered here; use localhost or 127.0.0.1.')

@@ -19,11 +19,13 @@ export const problemSchema = z
 
 export type Problem = z.infer<typeof problemSchema>
 
-/** For the OpenAPI document: what any route may answer besides what it is for. */
-export const problemResponse = {
+const problemAnswer = {
   description: 'A problem; `code` is one of /docs/errors',
   content: { 'application/problem+json': { schema: problemSchema } },
 }
+
+/** For the OpenAPI document: what any route may answer besides what it is for. */
+export const problems = { '4xx': problemAnswer, '5xx': problemAnswer }
 
 const retryAfterSeconds = 2
 const byStatus: Readonly<Record<number, ErrorCode>> = {

@@ -1,0 +1,73 @@
+/** What goes over the sockets, both ways. The page takes its types from here. */
+import { z } from 'zod'
+import type { PartHealth } from '../../monitoring/health.ts'
+import type { Instance, Parked, Prediction, Report } from '../../schemas/topics.ts'
+
+export interface At {
+  topic: string
+  partition: number
+  offset: number
+}
+
+export interface InstanceMessage {
+  event: Instance
+  at: At
+  /** Names of the models that take it, and of those that do not. */
+  routes: { accepted: string[]; refused: string[] }
+}
+export interface PredictionMessage {
+  event: Prediction
+  at: At
+}
+export interface ReportMessage {
+  event: Report
+  at: At
+}
+export interface ParkedMessage {
+  event: Omit<Parked, 'value'> & { title: string; remedy: string }
+  at: At
+}
+
+export interface Pulse {
+  /** ms since the epoch */
+  at: number
+  /** A second, over the last five. */
+  rates: { received: number; predictions: number }
+  /** Events not committed, by stage. */
+  lag: Record<string, number>
+  parked: number
+  health: { ok: boolean; failing: Pick<PartHealth, 'part' | 'code' | 'reason'>[] }
+  sockets: number
+}
+
+export interface Bye {
+  reason: 'slow' | 'stopping'
+}
+
+export interface ServerToClient {
+  instance: (message: InstanceMessage) => void
+  prediction: (message: PredictionMessage) => void
+  report: (message: ReportMessage) => void
+  parked: (message: ParkedMessage) => void
+  pulse: (pulse: Pulse) => void
+  bye: (bye: Bye) => void
+}
+
+export const joinRequest = z.strictObject({
+  rooms: z.array(z.string().regex(/^(?:all|(?:study|model|site):[A-Za-z0-9._-]{1,128})$/)).max(100),
+  after: z
+    .record(z.string().regex(/^[a-z0-9.]{1,64}:\d{1,5}$/), z.int().min(-1))
+    .default({})
+    .describe('offset of the last record seen, by "topic:partition"'),
+  recent: z.int().min(0).max(200).default(0).describe('records to go back in partitions without `after`'),
+})
+export type JoinRequest = z.infer<typeof joinRequest>
+
+export type JoinAnswer =
+  | { ok: true; rooms: string[]; at: Record<string, number>; replayed: number; truncated: boolean }
+  | { ok: false; code: string; detail: string }
+
+export interface ClientToServer {
+  /** Parsed before use: a client may send anything. */
+  join: (request: unknown, answer: unknown) => void
+}

@@ -1,0 +1,68 @@
+/** The gateway: what people and programs ask over HTTP, and what they are told live. */
+import { resolve } from 'node:path'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { defineStage } from '../kafka/stage.ts'
+import type { ApiContext } from './api/context.ts'
+import { addInstanceRoutes } from './api/instances.ts'
+import { addOverviewRoutes } from './api/overview.ts'
+import { addParkedRoutes } from './api/parked.ts'
+import { addPredictionRoutes, addReportRoutes } from './api/results.ts'
+import { addStudyRoutes } from './api/studies.ts'
+import { openLive } from './live/server.ts'
+import { addPage, builtPage } from './page.ts'
+
+const config = z.strictObject({
+  pageFolder: z.string().nullable().default(null).describe('the built page; null: web/dist of this installation'),
+  showNames: z.boolean().default(false).describe("give patients' names to holders of the token"),
+  pulseMs: z.int().min(100).max(60_000).default(1_000).describe('between two pulses to the dashboards, ms'),
+  maxQueued: z
+    .int()
+    .min(10)
+    .max(100_000)
+    .default(4_000)
+    .describe('messages waiting for a slow dashboard before it is sent away'),
+  maxReplay: z.int().min(0).max(100_000).default(5_000).describe('records read again for a dashboard that was away'),
+})
+
+export const gateway = defineStage({
+  name: 'gateway',
+  role: 'gateway',
+  summary: 'REST API, live events and the page',
+  reads: [],
+  writes: [],
+  needs: [
+    'http',
+    'log',
+    'codec',
+    'tail',
+    'documents',
+    'objects',
+    'models',
+    'images',
+    'secrets',
+    'health',
+    'metrics',
+    'endpoints',
+  ],
+  config,
+  async open({ config, deps, clock, logger }) {
+    const context: ApiContext = { deps, clock, logger, showNames: config.showNames }
+    await deps.http.register(
+      async instance => {
+        const app = instance.withTypeProvider<ZodTypeProvider>()
+        addInstanceRoutes(app, context)
+        addStudyRoutes(app, context)
+        addPredictionRoutes(app, context)
+        addReportRoutes(app, context)
+        addParkedRoutes(app, context)
+        addOverviewRoutes(app, context)
+      },
+      { prefix: '/api/v1' },
+    )
+    await addPage(deps.http, config.pageFolder === null ? builtPage : resolve(config.pageFolder))
+    const { maxQueued, maxReplay, pulseMs } = config
+    const live = await openLive({ app: deps.http, deps, clock, logger, settings: { maxQueued, maxReplay, pulseMs } })
+    return { drain: live.close, close: live.close }
+  },
+})
