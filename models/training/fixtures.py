@@ -44,21 +44,25 @@ def blob(height: int, width: int, x: float, y: float, spread: float) -> np.ndarr
     return np.exp(-(((columns / width - x) / spread) ** 2 + ((rows / height - y) / spread) ** 2))
 
 
-def chest(noise: np.random.Generator, height: int, width: int, haze: float) -> np.ndarray:
-    """Two dark lungs in a bright body, hazy in one lung, with a gradient and grain."""
-    rows = np.mgrid[0:height, 0:width][0] / height
-    picture = 170 + 40 * rows
-    picture -= 110 * blob(height, width, 0.3, 0.45, 0.2) + 110 * blob(height, width, 0.7, 0.45, 0.2)
-    picture += haze * blob(height, width, 0.32, 0.6, 0.15) + 40 * blob(height, width, 0.52, 0.6, 0.12)
-    return to_bytes(picture + noise.normal(0, 6, picture.shape))
+def chest(noise: np.random.Generator, height: int, width: int, body: float, haze: float) -> np.ndarray:
+    """Two dark lungs in a bright body, haze in one lung, a heart between them, and grain."""
+    rows, columns = np.mgrid[0:height, 0:width] / np.array([height, width])[:, None, None]
+    picture = body + 30 * rows
+    for x in (0.28, 0.72):
+        picture -= 130 * np.exp(-(((columns - x) / 0.18) ** 4) - ((rows - 0.45) / 0.3) ** 4)
+    picture += haze * blob(height, width, 0.3, 0.6, 0.2) + 40 * blob(height, width, 0.55, 0.65, 0.15)
+    return to_bytes(picture + noise.normal(0, 4, picture.shape))
 
 
-def stain(noise: np.random.Generator, height: int, width: int, nuclei: int) -> np.ndarray:
-    """Pink ground with violet spots."""
-    ground = np.array([226.0, 178.0, 208.0])
-    light = np.broadcast_to(ground, (height, width, 3)).copy()
-    for x, y, spread in noise.uniform([0, 0, 0.02], [1, 1, 0.07], (nuclei, 3)):
-        light -= blob(height, width, x, y, spread)[:, :, None] * np.array([120.0, 110.0, 60.0])
+PINK = (226, 178, 208)
+VIOLET = (190, 150, 190)
+
+
+def stain(noise: np.random.Generator, height: int, width: int, nuclei: int, ground: tuple[int, int, int]) -> np.ndarray:
+    """A coloured ground with darker violet spots."""
+    light = np.broadcast_to(np.array(ground, dtype=float), (height, width, 3)).copy()
+    for x, y, spread in noise.uniform([0, 0, 0.02], [1, 1, 0.06], (nuclei, 3)):
+        light -= blob(height, width, x, y, spread)[:, :, None] * np.array([60.0, 60.0, 40.0])
     return to_bytes(light + noise.normal(0, 5, light.shape))
 
 
@@ -94,22 +98,22 @@ def digit_pictures(noise: np.random.Generator) -> dict[str, np.ndarray]:
 
 def chest_pictures(noise: np.random.Generator) -> dict[str, np.ndarray]:
     return {
-        "clear lungs, 64x80": chest(noise, 80, 64, 0),
-        "a hazy lung, 80x64": chest(noise, 64, 80, 90),
-        "a hazy lung, square, 97x97": chest(noise, 97, 97, 70),
-        "already 28x28": chest(noise, 28, 28, 20),
-        "smaller than the model, 19x22": chest(noise, 22, 19, 40),
+        "clear lungs, 64x80": chest(noise, 80, 64, body=200, haze=0),
+        "a hazy lung, 80x64": chest(noise, 64, 80, body=160, haze=90),
+        "a little haze, square, 97x97": chest(noise, 97, 97, body=185, haze=30),
+        "clear lungs, already 28x28": chest(noise, 28, 28, body=200, haze=0),
+        "smaller than the model, 19x22": chest(noise, 22, 19, body=150, haze=60),
         "noise, 61x50": to_bytes(noise.uniform(0, 255, (50, 61))),
     }
 
 
 def stain_pictures(noise: np.random.Generator) -> dict[str, np.ndarray]:
     return {
-        "few nuclei, 50x50": stain(noise, 50, 50, 4),
-        "many nuclei, 50x50": stain(noise, 50, 50, 70),
-        "crowded, 50x50": stain(noise, 50, 50, 200),
-        "an oblong patch, 61x47": stain(noise, 47, 61, 40),
-        "a larger patch, 150x120": stain(noise, 120, 150, 60),
+        "few nuclei on pink, 50x50": stain(noise, 50, 50, 4, PINK),
+        "many nuclei on pink, 50x50": stain(noise, 50, 50, 30, PINK),
+        "many nuclei on violet, 50x50": stain(noise, 50, 50, 60, VIOLET),
+        "an oblong patch, 61x47": stain(noise, 47, 61, 40, VIOLET),
+        "a larger patch, 150x120": stain(noise, 120, 150, 8, PINK),
         "noise, 33x33": to_bytes(noise.uniform(0, 255, (33, 33, 3))),
     }
 
