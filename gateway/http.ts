@@ -40,7 +40,7 @@ export async function createHttp(options: HttpOptions): Promise<FastifyInstance>
   const app = fastify({
     loggerInstance,
     // Fastify's own lines carry URLs, and a URL may carry the token.
-    disableRequestLogging: true,
+    logController: new fastify.LogController({ disableRequestLogging: true }),
     // Our own answer while stopping says what code it is and when to come back.
     return503OnClosing: false,
     forceCloseConnections: 'idle',

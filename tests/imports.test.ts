@@ -28,7 +28,7 @@ const rules: Record<string, readonly string[]> = {
   producers: [...stageMayImport, 'producers/'],
   processors: stageMayImport,
   consumers: stageMayImport,
-  gateway: [...stageMayImport, 'gateway', 'monitoring', 'schemas'],
+  gateway: [...stageMayImport, 'models/manifest.ts', 'gateway', 'monitoring', 'schemas'],
   web: ['web', 'schemas'],
 }
 

@@ -60,7 +60,7 @@ export function addPlatformRoutes(
       schema: {
         tags: ['monitoring'],
         summary: 'Health of each part, checked now',
-        response: { 200: healthReport, 503: healthReport, '4xx': problems },
+        response: { 200: healthReport, 503: healthReport, ...problems },
       },
     },
     async (_request, reply) => {
