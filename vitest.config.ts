@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
-/** `fast` runs in `npm test`: no network, no other servers. `slow` holds the kill, browser and peer tests that `.ci/run` adds. */
+/**
+ * `fast` runs in `npm test`: no network, no other servers. `slow` holds the kill, browser
+ * and peer tests that `.ci/run` adds; `services` starts Kafka, a registry, MongoDB's protocol and S3 by itself. */
 export default defineConfig({
   test: {
     projects: [
@@ -8,7 +10,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['**/*.test.ts'],
-          exclude: ['**/*.slow.test.ts', 'node_modules/**', 'web/dist/**'],
+          exclude: ['**/*.slow.test.ts', '**/*.services.test.ts', 'node_modules/**', 'web/dist/**'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
           pool: 'forks',
@@ -21,6 +23,17 @@ export default defineConfig({
           exclude: ['node_modules/**'],
           testTimeout: 900_000,
           hookTimeout: 120_000,
+          pool: 'forks',
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'services',
+          include: ['**/*.services.test.ts'],
+          exclude: ['node_modules/**'],
+          testTimeout: 900_000,
+          hookTimeout: 300_000,
           pool: 'forks',
           fileParallelism: false,
         },

@@ -28,13 +28,13 @@ OPSET = 17
 
 def arguments(description: str, epochs: int) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--data", type=Path, default=os.environ.get("RAYLOG_DATA"), help="the data folder (default: $RAYLOG_DATA)")
+    parser.add_argument("--data", type=Path, default=os.environ.get("TRAINING_DATA"), help="the data folder (default: $TRAINING_DATA)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the weights, the order and the augmentation")
     parser.add_argument("--epochs", type=int, default=epochs)
     parser.add_argument("--validate", action="store_true", help="stop at the validation figures: the test set is not read, nothing is written")
     given = parser.parse_args()
     if given.data is None or not Path(given.data).is_dir():
-        parser.error("give the data folder with --data or RAYLOG_DATA")
+        parser.error("give the data folder with --data or TRAINING_DATA")
     given.data = Path(given.data)
     return given
 

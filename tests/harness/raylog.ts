@@ -30,7 +30,7 @@ export interface Raylog extends AsyncDisposable {
   logs(): string
   get(path: string): Promise<Response>
   json<T = Record<string, unknown>>(path: string): Promise<T>
-  post(path: string, body?: BodyInit, headers?: Record<string, string>): Promise<Response>
+  post(path: string, body?: NonNullable<RequestInit['body']>, headers?: Record<string, string>): Promise<Response>
   /** SIGKILL, and gone when it resolves. */
   kill(): Promise<void>
   /** Starts it again on the same folder and ports, and resolves when it is ready. */
