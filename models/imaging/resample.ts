@@ -1,6 +1,6 @@
 /**
  * Pillow's `Image.resize`, bit for bit: 8-bit samples, antialiased bilinear and bicubic (a = -0.5) in fixed point with
- * 22 bits of precision, horizontal then vertical pass; nearest by the centre of each pixel (Pillow: src/libImaging/
+ * 22 bits of precision, horizontal then vertical pass (but see isMainlyDown); nearest by the centre of each pixel (Pillow: src/libImaging/
  * Resample.c and Geometry.c). Models are trained on it, so serving must not differ.
  */
 
@@ -39,9 +39,15 @@ export function resample(
   if (filter === 'nearest') return nearest(data, width, height, channels, toWidth, toHeight)
   const across = width === toWidth ? undefined : coefficients(width, toWidth, filter)
   const down = height === toHeight ? undefined : coefficients(height, toHeight, filter)
+  if (across !== undefined && down !== undefined && isMainlyDown(width, height, toWidth, toHeight))
+    return horizontal(vertical(data, width, height, channels, down), width, toHeight, channels, across)
   const wide = across === undefined ? data : horizontal(data, width, height, channels, across)
   return down === undefined ? wide : vertical(wide, toWidth, height, channels, down)
 }
+
+/** Pillow 13 does the vertical pass first then; each pass rounds, so the order shows in the last bit. */
+const isMainlyDown = (width: number, height: number, toWidth: number, toHeight: number) =>
+  height > toHeight && height - toHeight > 2 * (width - toWidth)
 
 const cache = new Map<string, Coefficients>()
 
