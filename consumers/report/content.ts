@@ -1,0 +1,84 @@
+/** Gathers what a report says of a prediction. What is lost for good is said in it; what may come back is waited for. */
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import type { Ports } from '../../kafka/ports.ts'
+import { type RaylogError, toRaylogError } from '../../schemas/errors.ts'
+import type { Prediction, StoredObject } from '../../schemas/topics.ts'
+import type { ImageContext, ReportContent } from './format.ts'
+
+type ContentPorts = Pick<Ports, 'documents' | 'objects' | 'images' | 'secrets'>
+
+export interface ContentOptions {
+  previewPixels: number
+  showNames: boolean
+  researchUseOnly: boolean
+}
+
+/** A header that is longer is not read for a report, bytes. */
+const mostHeadBytes = 16 * 1024 * 1024
+
+type Source = Pick<StoredObject, 'key' | 'sha256' | 'contentType'>
+
+/** @throws RaylogError of a store or worker that may answer later; none for an image that is missing or cannot be shown */
+export async function gatherContent(
+  ports: ContentPorts,
+  options: ContentOptions,
+  prediction: Prediction,
+): Promise<ReportContent> {
+  const [shown, patient] = await Promise.all([
+    gatherImage(ports, options, prediction),
+    options.showNames && prediction.patient !== null ? gatherPatient(ports, prediction.patient) : null,
+  ])
+  return { prediction, ...shown, patient, researchUseOnly: options.researchUseOnly }
+}
+
+async function gatherImage(ports: ContentPorts, options: ContentOptions, prediction: Prediction) {
+  const found = await settled(findImage(ports, prediction))
+  if ('lost' in found) return { image: null, preview: { missing: inWords(found.lost) } }
+  const { image, source } = found.value
+  const preview = await settled(ports.images.preview(source, { size: options.previewPixels }))
+  return { image, preview: 'lost' in preview ? { missing: inWords(preview.lost) } : { png: preview.value } }
+}
+
+/**
+ * The instance as persist knows it. It may be behind, or run elsewhere and be away, and no report should wait for it: then
+ * the object itself is asked, which says the same, since an instance's facts are read from there.
+ */
+async function findImage(
+  { documents, objects, images }: ContentPorts,
+  { instance, object }: Prediction,
+): Promise<{ image: ImageContext; source: Source }> {
+  const known = await documents.get('instances', instance)
+  if (known) return { image: known, source: known.object }
+  const size = (await objects.stat(object))?.bytes ?? 0
+  const head = await objects.range(object, { start: 0, end: mostHeadBytes - 1 })
+  const { facts } = await images.describe(head, head.length === size)
+  const hash = createHash('sha256')
+  for await (const chunk of await objects.stream(object)) hash.update(chunk)
+  const source = { key: object, sha256: hash.digest('hex'), contentType: facts.contentType }
+  return { image: facts, source }
+}
+
+const named = z.object({ name: z.string().nullable(), birthDate: z.string().nullable(), sex: z.string().nullable() })
+
+/** Null where no name is kept, or the one that is cannot be opened: the pseudonym stands in the report either way. */
+async function gatherPatient({ documents, secrets }: ContentPorts, pseudonym: string) {
+  const kept = await documents.get('patients', pseudonym)
+  if (!kept) return null
+  const opened = await settled(Promise.resolve().then(() => secrets.open(kept.sealed, pseudonym)))
+  return 'lost' in opened ? null : (named.safeParse(JSON.parse(opened.value)).data ?? null)
+}
+
+/** The value; or the error where trying again would not help. */
+async function settled<T>(work: Promise<T>): Promise<{ value: T } | { lost: RaylogError }> {
+  try {
+    return { value: await work }
+  } catch (thrown) {
+    const error = toRaylogError(thrown)
+    if (error.entry.verdict !== 'park') throw error
+    return { lost: error }
+  }
+}
+
+/** Of the table alone: a message may hold what is in the file. */
+const inWords = ({ entry }: RaylogError): string => `${entry.title}.`

@@ -1,0 +1,74 @@
+/** The image in its frame: whole, in its own proportions, with the regions that the model marked. */
+import type { ReportContent } from './format.ts'
+import { type Area, colour, type Doc, fitted, font } from './pdf-style.ts'
+import { printable } from './words.ts'
+
+const captionHeight = 22
+
+export function drawImage(doc: Doc, content: ReportContent, { x, y, width, height }: Area): void {
+  const frame = { x, y, width, height: height - captionHeight }
+  doc.rect(frame.x, frame.y, frame.width, frame.height).fill(colour.darkroom)
+  const shown = 'png' in content.preview && placePicture(doc, content, Buffer.from(content.preview.png), frame)
+  if (!shown) drawNotice(doc, 'missing' in content.preview ? content.preview.missing : 'The preview is damaged.', frame)
+  doc.font(font.regular).fontSize(7.5).fillColor(colour.faint)
+  doc.text(fitted(doc, printable(caption(content, shown)), width), x, y + height - captionHeight + 6, {
+    lineBreak: false,
+  })
+}
+
+/** Width and height of a PNG (its first chunk is IHDR); undefined for what is none. */
+function pngSize(png: Buffer): { width: number; height: number } | undefined {
+  if (png.length < 24 || png.toString('latin1', 12, 16) !== 'IHDR') return undefined
+  return { width: png.readUInt32BE(16), height: png.readUInt32BE(20) }
+}
+
+/** Whether it could be drawn: a preview that cannot be read must not cost the report. */
+function placePicture(doc: Doc, content: ReportContent, png: Buffer, frame: Area): boolean {
+  const size = pngSize(png)
+  if (!size) return false
+  const scale = Math.min(frame.width / size.width, frame.height / size.height)
+  const [width, height] = [size.width * scale, size.height * scale]
+  const area = { x: frame.x + (frame.width - width) / 2, y: frame.y + (frame.height - height) / 2, width, height }
+  try {
+    doc.image(png, area.x, area.y, { width, height })
+  } catch (thrown) {
+    if (thrown instanceof Error) return false
+    throw thrown
+  }
+  drawRegions(doc, content, area)
+  return true
+}
+
+function drawRegions(doc: Doc, { prediction, image }: ReportContent, { x, y, width, height }: Area): void {
+  if (!image?.rows || !image.columns) return
+  const [toX, toY] = [width / image.columns, height / image.rows]
+  doc.save().rect(x, y, width, height).clip().lineWidth(1)
+  for (const region of prediction.regions.filter(one => one.frame === 1 && one.points.length >= 6)) {
+    const corners = Array.from({ length: region.points.length >> 1 }, (_, i): [number, number] => [
+      x + (region.points[2 * i] ?? 0) * toX,
+      y + (region.points[2 * i + 1] ?? 0) * toY,
+    ])
+    doc.polygon(...corners).stroke('#ffc24b')
+  }
+  doc.restore()
+}
+
+function drawNotice(doc: Doc, reason: string, frame: Area): void {
+  const middle = frame.y + frame.height / 2
+  doc.font(font.bold).fontSize(11).fillColor('#ffffff')
+  doc.text('No image can be shown', frame.x + 20, middle - 22, { width: frame.width - 40, align: 'center' })
+  doc.font(font.regular).fontSize(9).fillColor('#c3ccd4')
+  doc.text(printable(reason), frame.x + 20, middle - 4, {
+    width: frame.width - 40,
+    height: frame.height / 2 - 10,
+    align: 'center',
+    ellipsis: true,
+  })
+}
+
+function caption({ image, prediction }: ReportContent, shown: boolean): string {
+  const size = image?.rows && image.columns ? `${image.columns} × ${image.rows} pixels` : undefined
+  const frames = image && image.frames > 1 ? `frame 1 of ${image.frames}` : undefined
+  const regions = shown && prediction.regions.length > 0 ? 'outlined by the model' : undefined
+  return [shown ? 'Preview, whole image' : undefined, size, frames, regions].filter(Boolean).join(', ')
+}

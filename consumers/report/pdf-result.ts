@@ -1,0 +1,98 @@
+/** What the model said: the label, the score against its threshold, the probabilities, and what speaks for caution. */
+import type { Prediction } from '../../schemas/topics.ts'
+import type { ReportContent } from './format.ts'
+import { type Area, colour, type Doc, fitted, font, heading } from './pdf-style.ts'
+import { apart, flagWords, percent, printable, resultSentence, scoredLabel } from './words.ts'
+
+/** More classes than these are counted, not listed; fewer where flags take their room. */
+const mostProbabilities = 6
+const mostFlags = 3
+const rowHeight = 14
+
+export function drawResult(doc: Doc, { prediction }: ReportContent, { x, y, width, height }: Area): void {
+  let at = heading(doc, 'Result', x, y, width)
+  at = drawLabel(doc, printable(prediction.label), x, at, width)
+  doc.font(font.regular).fontSize(10).fillColor(colour.ink)
+  const sentence = printable(resultSentence(prediction))
+  doc.text(sentence, x, at, { width, height: 40, ellipsis: true, lineGap: 1.5 })
+  at += Math.min(40, doc.heightOfString(sentence, { width, lineGap: 1.5 })) + 12
+  at = drawScore(doc, prediction, x, at, width)
+  at = drawFlags(doc, prediction.quality, x, at, width)
+  drawProbabilities(doc, prediction, { x, y: at, width, height: y + height - at })
+}
+
+/** As large as fits on a line; a long one takes two. */
+function drawLabel(doc: Doc, label: string, x: number, y: number, width: number): number {
+  doc.font(font.bold).fillColor(colour.ink)
+  const size = [26, 22, 18].find(points => doc.fontSize(points).widthOfString(label) <= width)
+  if (size !== undefined) {
+    doc.text(label, x, y, { lineBreak: false })
+    return y + size + 8
+  }
+  doc.fontSize(15).text(label, x, y, { width, height: 36, ellipsis: true })
+  return y + Math.min(36, doc.heightOfString(label, { width })) + 8
+}
+
+function bar(doc: Doc, x: number, y: number, width: number, height: number, share: number, fill: string): void {
+  const filled = width * Math.min(1, Math.max(0, share))
+  doc.rect(x, y, width, height).fill(colour.track)
+  if (filled > 0) doc.rect(x, y, filled, height).fill(fill)
+}
+
+function drawScore(doc: Doc, prediction: Prediction, x: number, y: number, width: number): number {
+  const { score, threshold } = prediction
+  bar(doc, x, y, width, 12, score, colour.accent)
+  doc.font(font.regular).fontSize(7.5).fillColor(colour.faint)
+  if (threshold !== null) {
+    const at = x + width * threshold
+    doc
+      .moveTo(at, y - 4)
+      .lineTo(at, y + 16)
+      .lineWidth(1.5)
+      .stroke(colour.ink)
+    const words = `threshold ${apart(score, threshold)[1]}`
+    const half = doc.widthOfString(words) / 2
+    const left = Math.min(Math.max(at - half, x + 14), x + width - 14 - 2 * half)
+    doc.fillColor(colour.ink).text(words, left, y + 19, { lineBreak: false })
+  }
+  doc.fillColor(colour.faint).text('0', x, y + 19, { lineBreak: false })
+  doc.text('1', x + width - doc.widthOfString('1'), y + 19, { lineBreak: false })
+  return y + 38
+}
+
+function drawFlags(doc: Doc, quality: readonly string[], x: number, y: number, width: number): number {
+  let at = y
+  for (const flag of quality.slice(0, mostFlags)) {
+    doc.font(font.bold).fontSize(8.5)
+    const words = printable(flagWords(flag))
+    const height = Math.min(22, doc.heightOfString(words, { width: width - 14 }))
+    doc.rect(x, at, 3, height + 7).fill(colour.caution)
+    doc.rect(x + 3, at, width - 3, height + 7).fill(colour.cautionFill)
+    doc.fillColor(colour.ink).text(words, x + 10, at + 4, { width: width - 14, height: 22, ellipsis: true })
+    at += height + 11
+  }
+  return quality.length > 0 ? at + 8 : at
+}
+
+function drawProbabilities(doc: Doc, prediction: Prediction, { x, y, width, height }: Area): void {
+  const all = Object.entries(prediction.probabilities).sort(([a, p], [b, q]) => q - p || (a < b ? -1 : 1))
+  if (all.length === 0) return
+  let at = heading(doc, 'Probabilities', x, y, width)
+  const room = Math.floor((y + height - at) / rowHeight)
+  const shown = all.length <= room ? Math.min(all.length, mostProbabilities) : Math.min(room - 1, mostProbabilities)
+  const scored = scoredLabel(prediction)
+  for (const [label, share] of all.slice(0, shown)) {
+    const given = label === prediction.label
+    doc
+      .font(given ? font.bold : font.regular)
+      .fontSize(8.5)
+      .fillColor(colour.ink)
+    doc.text(fitted(doc, printable(label), 84), x, at, { lineBreak: false })
+    bar(doc, x + 90, at + 1, width - 90 - 44, 6, share, label === scored ? colour.accent : colour.other)
+    doc.fillColor(colour.ink).text(percent(share), x, at, { width, align: 'right' })
+    at += rowHeight
+  }
+  if (shown >= all.length) return
+  doc.font(font.regular).fontSize(7.5).fillColor(colour.faint)
+  doc.text(`and ${all.length - shown} less probable`, x, at, { lineBreak: false })
+}
