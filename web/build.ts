@@ -1,0 +1,98 @@
+/** Builds the page when its sources changed since the last build. */
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { pageConfig, root } from './vite.config.ts'
+
+/** Packages of the lock file whose version changes what is built. */
+const packages = [
+  'react',
+  'react-dom',
+  'vite',
+  '@vitejs/plugin-react',
+  'socket.io-client',
+  '@tanstack/react-virtual',
+  'uplot',
+]
+
+const hashFile = join(root, 'dist', '.hash')
+
+/**
+ * Builds `web/dist` with Vite, unless it was built from these very sources before. Two processes that start at once may
+ * both build; both write the same files.
+ * @throws Error that names the file and what is wrong with it
+ */
+export async function buildPageIfChanged(): Promise<'built' | 'current'> {
+  const hash = await sourceHash()
+  if ((await readIfThere(hashFile)) === hash && (await readIfThere(join(root, 'dist', 'index.html'))) !== null) {
+    return 'current'
+  }
+  // A build that is cut short must not pass for a whole one: the hash goes first and comes back last.
+  await rm(hashFile, { force: true })
+  const { build } = await import('vite')
+  const environment = process.env.NODE_ENV
+  // Under a test runner NODE_ENV is "test", and Vite would bundle React's development build.
+  process.env.NODE_ENV = 'production'
+  try {
+    await build(pageConfig)
+  } catch (error) {
+    throw new Error(`The page could not be built: ${reason(error)}`, { cause: error })
+  } finally {
+    if (environment === undefined) delete process.env.NODE_ENV
+    else process.env.NODE_ENV = environment
+  }
+  await mkdir(join(root, 'dist'), { recursive: true })
+  await writeFile(hashFile, hash)
+  return 'built'
+}
+
+/** SHA-256 over the names and contents of the sources and the versions of what is bundled, hex. */
+async function sourceHash(): Promise<string> {
+  const hash = createHash('sha256')
+  const folders = ['src', 'public']
+  const found = await Promise.all(folders.map(folder => filesUnder(join(root, folder))))
+  const files = ['index.html', 'vite.config.ts', 'tsconfig.json'].map(name => join(root, name)).concat(...found)
+  const sources = files.filter(file => !/\.test\.tsx?$/.test(file)).sort()
+  const contents = await Promise.all(sources.map(file => readFile(file)))
+  sources.forEach((file, i) => {
+    const bytes = contents[i] ?? Buffer.alloc(0)
+    hash.update(`${relative(root, file).replaceAll('\\', '/')}\0${bytes.length}\0`).update(bytes)
+  })
+  hash.update(await lockedVersions())
+  return hash.digest('hex')
+}
+
+async function lockedVersions(): Promise<string> {
+  const text = await readIfThere(join(root, '..', 'package-lock.json'))
+  if (text === null) return ''
+  const lock: unknown = JSON.parse(text)
+  const entries = isObject(lock) && isObject(lock.packages) ? lock.packages : {}
+  return JSON.stringify(
+    packages.map(name => {
+      const entry = entries[`node_modules/${name}`]
+      return [name, isObject(entry) ? (entry.integrity ?? entry.version) : null]
+    }),
+  )
+}
+
+async function filesUnder(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  return entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
+}
+
+async function readIfThere(file: string): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if (isObject(error) && error.code === 'ENOENT') return null
+    throw error
+  }
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

@@ -1,0 +1,116 @@
+import { objectUrl, reportUrl } from '../api/client.ts'
+import type { DeliveryDoc, Detail, Instance, Report } from '../api/types.ts'
+import { bytes, time } from '../format.ts'
+import { CodeLink, CopyButton } from '../ui/basics.tsx'
+import { DownloadIcon } from '../ui/icons.tsx'
+
+export function Reports({ reports }: { reports: readonly Report[] }) {
+  if (reports.length === 0) return null
+  return (
+    <section className="block">
+      <h2>Reports</h2>
+      <ul className="lines">
+        {reports.map(report => (
+          <li key={report.id}>
+            {report.object ? (
+              <a href={reportUrl(report.id)} target="_blank" rel="noreferrer">
+                {report.format.toUpperCase()} report
+              </a>
+            ) : (
+              `${report.format.toUpperCase()} report`
+            )}{' '}
+            <span className="muted small">
+              {report.outcome}, {report.destination === 'store' ? 'kept here' : `to ${report.destination}`}
+              {report.bytes > 0 && `, ${bytes(report.bytes)}`}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+export function Deliveries({ deliveries }: { deliveries: readonly DeliveryDoc[] }) {
+  if (deliveries.length === 0) return null
+  return (
+    <section className="block">
+      <h2>Notifications</h2>
+      <ul className="lines">
+        {deliveries.map(({ id, channel, destination, state, attempts, code, message }) => (
+          <li key={id}>
+            {channel} to {destination}: {state}{' '}
+            <span className="muted small">
+              {attempts > 1 && `after ${attempts} attempts `}
+              {message} {code && <CodeLink code={code} />}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+export function Facts({ instance }: { instance: Instance }) {
+  const { source, equipment, object } = instance
+  const facts: [string, string | null][] = [
+    ['Received', time(instance.receivedAt)],
+    ['Acquired', instance.acquiredAt === null ? null : time(instance.acquiredAt)],
+    ['From', [source.kind, source.peer].filter(Boolean).join(' ')],
+    ['Site', instance.site],
+    ['Priority', instance.priority],
+    ['Size', instance.rows && instance.columns ? `${instance.columns} × ${instance.rows}` : null],
+    ['Frames', instance.frames > 1 ? String(instance.frames) : null],
+    ['Pixels', instance.photometric],
+    ['Device', [equipment?.manufacturer, equipment?.model, equipment?.station].filter(Boolean).join(' ') || null],
+    ['File', `${object.contentType}, ${bytes(object.bytes)}`],
+  ]
+  return (
+    <section className="block">
+      <h2>Image</h2>
+      <dl className="facts-list small">
+        {facts.map(([name, value]) => value && <Fact key={name} name={name} value={value} />)}
+      </dl>
+      <a className="button" href={objectUrl(instance.id)} download>
+        <DownloadIcon /> The stored file
+      </a>
+    </section>
+  )
+}
+
+function Fact({ name, value }: { name: string; value: string }) {
+  return (
+    <>
+      <dt className="muted">{name}</dt>
+      <dd>{value}</dd>
+    </>
+  )
+}
+
+export function Identity({ detail: { instance, predictions } }: { detail: Detail }) {
+  const ids: [string, string | null | undefined][] = [
+    ['Instance', instance.id],
+    ['Study', instance.study],
+    ['Patient', instance.patient],
+    ['SOP instance UID', instance.dicom?.sopInstance],
+    ['Study UID', instance.dicom?.study],
+    ['SHA-256', instance.object.sha256],
+    ...predictions.map(({ id, model }): [string, string] => [`Prediction ${model.name}`, id]),
+  ]
+  return (
+    <section className="block">
+      <h2>Identifiers</h2>
+      <dl className="ids small">
+        {ids.map(
+          ([name, value]) =>
+            value && (
+              <div key={name}>
+                <dt className="muted">{name}</dt>
+                <dd className="mono">{value}</dd>
+                <CopyButton text={value} what={name} />
+              </div>
+            ),
+        )}
+      </dl>
+    </section>
+  )
+}

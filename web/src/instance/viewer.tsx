@@ -1,0 +1,184 @@
+import { useEffect, useRef, useState } from 'react'
+import { previewUrl } from '../api/client.ts'
+import type { Instance } from '../api/types.ts'
+import { useKeys } from '../hooks.ts'
+import { CloseIcon, FullIcon, NoPictureIcon } from '../ui/icons.tsx'
+import { guessWindow, presetsFor, type Window } from './window.ts'
+
+/** The picture is asked for again this long after the last change of window or frame. */
+const settleMs = 90
+/** Longest side of the picture in the panel, and of the full one, pixels. */
+const panelSize = 1_024
+const fullSize = 4_096
+
+/**
+ * The picture, whole and in its own shape, as the gateway windows it. Dragging changes the window: sideways its width
+ * (contrast), up and down its centre (brightness), as on a workstation.
+ */
+export function Viewer({ id, instance }: { id: string; instance: Instance | null }) {
+  const [window, setWindow] = useState<Window | null>(null)
+  const [frame, setFrame] = useState(1)
+  const [full, setFull] = useState(false)
+  const url = useSettled(previewUrl(id, { size: full ? fullSize : panelSize, frame, ...(window ? { window } : {}) }))
+  const dialog = useRef<HTMLDialogElement>(null)
+  useKeys({ f: () => setFull(true) })
+  useEffect(() => {
+    if (full) dialog.current?.showModal()
+    else dialog.current?.close()
+  }, [full])
+  const frames = instance?.frames ?? 1
+  const about = [instance?.modality, instance?.bodyPart].filter(Boolean).join(' ') || 'Image'
+  return (
+    <div className="viewer">
+      <Picture url={url} about={about} instance={instance} window={window} setWindow={setWindow} />
+      <div className="viewer-tools small">
+        {instance && <WindowTools instance={instance} window={window} setWindow={setWindow} />}
+        {frames > 1 && (
+          <label className="slider">
+            <span>
+              Frame {frame} of {frames}
+            </span>
+            <input
+              type="range"
+              min={1}
+              max={frames}
+              value={frame}
+              onChange={event => setFrame(event.target.valueAsNumber)}
+            />
+          </label>
+        )}
+        <button type="button" className="button" onClick={() => setFull(true)} title="Full image (f)">
+          <FullIcon /> Full image <kbd>f</kbd>
+        </button>
+      </div>
+      <dialog
+        ref={dialog}
+        className="full"
+        aria-label={`Full image, ${about}`}
+        onClose={() => setFull(false)}
+        onKeyDown={event => {
+          if (event.key === 'f') setFull(false)
+        }}
+      >
+        {full && <img src={url} alt={`${about}, as stored${window ? ', window changed by hand' : ''}`} />}
+        <span className="research">Research use only</span>
+        <button type="button" className="button" onClick={() => setFull(false)}>
+          <CloseIcon /> Close
+        </button>
+      </dialog>
+    </div>
+  )
+}
+
+interface PictureProps {
+  url: string
+  about: string
+  instance: Instance | null
+  window: Window | null
+  setWindow(window: Window | null): void
+}
+
+function Picture({ url, about, instance, window, setWindow }: PictureProps) {
+  const [state, setState] = useState<'loading' | 'shown' | 'none'>('loading')
+  const drag = useRef<{ x: number; y: number; from: Window } | null>(null)
+  function onPointerDown(event: React.PointerEvent<HTMLDivElement>) {
+    if (event.button !== 0 || !instance || state === 'none') return
+    event.currentTarget.setPointerCapture(event.pointerId)
+    drag.current = { x: event.clientX, y: event.clientY, from: window ?? guessWindow(instance) }
+  }
+  function onPointerMove(event: React.PointerEvent<HTMLDivElement>) {
+    const start = drag.current
+    if (!start) return
+    const step = start.from.width / 256
+    setWindow({
+      center: Math.round(start.from.center - (event.clientY - start.y) * step),
+      width: Math.max(1, Math.round(start.from.width + (event.clientX - start.x) * step * 2)),
+    })
+  }
+  const endDrag = () => {
+    drag.current = null
+  }
+  return (
+    <div
+      className="picture"
+      onPointerDown={onPointerDown}
+      onPointerMove={onPointerMove}
+      onPointerUp={endDrag}
+      onPointerCancel={endDrag}
+    >
+      {state === 'none' ? (
+        <p className="no-picture">
+          <NoPictureIcon /> No picture can be made of it. The stored file can still be fetched below.
+        </p>
+      ) : (
+        <img
+          src={url}
+          alt={`${about}, whole and unscaled in shape`}
+          draggable={false}
+          className={state}
+          onLoad={() => setState('shown')}
+          onError={() => setState('none')}
+        />
+      )}
+      {window && (
+        <span className="window-note mono">
+          W {window.width} L {window.center}
+        </span>
+      )}
+    </div>
+  )
+}
+
+interface ToolsProps {
+  instance: Instance
+  window: Window | null
+  setWindow(window: Window | null): void
+}
+
+function WindowTools({ instance, window, setWindow }: ToolsProps) {
+  const guess = guessWindow(instance)
+  const now = window ?? guess
+  const reach = Math.max(guess.width * 2, 256)
+  return (
+    <>
+      <label className="slider">
+        <span>Width {window ? now.width : 'as stored'}</span>
+        <input
+          type="range"
+          min={1}
+          max={reach}
+          value={now.width}
+          onChange={event => setWindow({ ...now, width: event.target.valueAsNumber })}
+        />
+      </label>
+      <label className="slider">
+        <span>Centre {window ? now.center : 'as stored'}</span>
+        <input
+          type="range"
+          min={guess.center - reach / 2}
+          max={guess.center + reach / 2}
+          value={now.center}
+          onChange={event => setWindow({ ...now, center: event.target.valueAsNumber })}
+        />
+      </label>
+      {presetsFor(instance).map(({ name, window: preset }) => (
+        <button key={name} type="button" className="button" onClick={() => setWindow(preset)}>
+          {name}
+        </button>
+      ))}
+      <button type="button" className="button" disabled={window === null} onClick={() => setWindow(null)}>
+        As stored
+      </button>
+    </>
+  )
+}
+
+/** The value when it has not changed for a moment. */
+function useSettled(value: string): string {
+  const [settled, setSettled] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), settleMs)
+    return () => clearTimeout(timer)
+  }, [value])
+  return settled
+}

@@ -1,0 +1,45 @@
+import { useEffect, useState } from 'react'
+import { previewUrl } from '../api/client.ts'
+import { NoPictureIcon } from './icons.tsx'
+
+/** Rows that pass by at speed ask for no picture. */
+const settleMs = 120
+
+interface Props {
+  id: string
+  /** Longest side, CSS pixels. */
+  size: number
+  /** Asks at once. */
+  eager?: boolean
+}
+
+/** The picture, whole and in its own shape, on black; windowed by the gateway. */
+export function Thumb({ id, size, eager = false }: Props) {
+  const [state, setState] = useState<'waiting' | 'asked' | 'shown' | 'none'>(eager ? 'asked' : 'waiting')
+  useEffect(() => {
+    if (state !== 'waiting') return
+    const timer = setTimeout(() => setState('asked'), settleMs)
+    return () => clearTimeout(timer)
+  }, [state])
+  return (
+    <span className="thumb" style={{ width: size, height: size }}>
+      {(state === 'asked' || state === 'shown') && (
+        <img
+          src={previewUrl(id, { size: Math.max(96, size * 2) })}
+          alt=""
+          width={size}
+          height={size}
+          decoding="async"
+          className={state === 'shown' ? 'shown' : ''}
+          onLoad={() => setState('shown')}
+          onError={() => setState('none')}
+        />
+      )}
+      {state === 'none' && (
+        <span className="none" title="No picture can be made of it">
+          <NoPictureIcon />
+        </span>
+      )}
+    </span>
+  )
+}
