@@ -1,0 +1,101 @@
+/**
+ * Images in a ZIP archive (yauzl). The names in it are labels and never paths, so tricks with them do nothing. Everything
+ * that can be known from its directory is checked before the first entry is unpacked.
+ */
+import { open as openFile } from 'node:fs/promises'
+import { type Entry, openPromise, type ZipFile } from 'yauzl'
+import { RaylogError } from '../schemas/errors.ts'
+import { chunksOf, peek } from './bytes.ts'
+
+export interface ZipLimits {
+  maxEntries: number
+  /** Unpacked, all entries together, bytes. */
+  maxTotalBytes: number
+  /** Unpacked, one entry, bytes. */
+  maxEntryBytes: number
+  /** Unpacked bytes for each packed one, of the whole archive. */
+  maxRatio: number
+}
+
+export interface ZipEntry {
+  /** As in the archive, for people: not a path. */
+  name: string
+  bytes: AsyncIterable<Buffer>
+}
+
+/** Local file header, or the end of an empty archive (APPNOTE 4.3.7, 4.3.16). */
+export function isZip(head: Uint8Array): boolean {
+  return head[0] === 0x50 && head[1] === 0x4b && ((head[2] === 3 && head[3] === 4) || (head[2] === 5 && head[3] === 6))
+}
+
+const refused = (message: string, cause?: unknown) => new RaylogError('zip-refused', message, { cause })
+
+/** File names hold no control characters when people read them. */
+export const label = (name: string) => name.replace(/\p{Cc}/gu, '').slice(-200) || 'file'
+
+/** What archivers leave beside the files, and folders. */
+const isNoise = (name: string) =>
+  name.endsWith('/') || /(^|\/)(__MACOSX\/|\.)/.test(name) || name.endsWith('/Thumbs.db')
+
+async function entriesOf(zip: ZipFile, limits: ZipLimits): Promise<Entry[]> {
+  if (zip.entryCount > limits.maxEntries)
+    throw refused(`${zip.entryCount} entries; zip.maxEntries is ${limits.maxEntries}`)
+  const entries: Entry[] = []
+  let total = 0
+  for await (const entry of zip.eachEntry()) {
+    if (entry.isEncrypted()) throw refused('it is encrypted')
+    if (entry.uncompressedSize > limits.maxEntryBytes)
+      throw refused(`an entry has ${entry.uncompressedSize} bytes; the limit is ${limits.maxEntryBytes}`)
+    total += entry.uncompressedSize
+    if (total > limits.maxTotalBytes) throw refused(`more than zip.maxTotalBytes unpacked: ${limits.maxTotalBytes}`)
+    entries.push(entry)
+  }
+  if (total > zip.fileSize * limits.maxRatio)
+    throw refused(`${total} bytes out of ${zip.fileSize}; zip.maxRatio is ${limits.maxRatio}`)
+  return entries
+}
+
+async function* unpack(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer> {
+  try {
+    const peeked = await peek(chunksOf(await zip.openReadStreamPromise(entry)), 4)
+    if (isZip(peeked.head)) throw refused('an archive within an archive')
+    yield* peeked.bytes
+  } catch (thrown) {
+    if (thrown instanceof RaylogError && thrown.code !== 'truncated') throw thrown
+    throw refused('an entry cannot be unpacked', thrown)
+  }
+}
+
+/** In the archive's order; entries may be read at the same time. @throws RaylogError zip-refused, for the whole of it */
+export async function* zipEntries(path: string, limits: ZipLimits): AsyncGenerator<ZipEntry, void, undefined> {
+  // Names are not decoded by yauzl: it would refuse the whole archive for one that looks like a path trick.
+  const zip = await openPromise(path, { decodeStrings: false }).catch(thrown => {
+    throw refused('it cannot be read', thrown)
+  })
+  try {
+    const entries = await entriesOf(zip, limits).catch(thrown => {
+      throw thrown instanceof RaylogError ? thrown : refused('its directory cannot be read', thrown)
+    })
+    for (const entry of entries) {
+      const name = entry.fileNameRaw.toString('utf8')
+      if (!isNoise(name)) yield { name: label(name), bytes: unpack(zip, entry) }
+    }
+  } finally {
+    zip.close()
+  }
+}
+
+/** Writes bytes to a file of ours: an archive's directory is at its end. @throws RaylogError too-large */
+export async function spool(bytes: AsyncIterable<Buffer>, path: string, maxBytes: number): Promise<void> {
+  const file = await openFile(path, 'wx', 0o600)
+  try {
+    let size = 0
+    for await (const chunk of bytes) {
+      size += chunk.length
+      if (size > maxBytes) throw new RaylogError('too-large', `the archive is larger than ${maxBytes} bytes`)
+      await file.writeFile(chunk)
+    }
+  } finally {
+    await file.close()
+  }
+}
