@@ -1,0 +1,60 @@
+/** Opens a single stage with given ports and hands it events, as the runner would, but one at a time and without a log. */
+import pino from 'pino'
+import type { PortName, Ports } from '../../kafka/ports.ts'
+import type { AnyStage } from '../../kafka/stage.ts'
+import { type Clock, systemClock } from '../../monitoring/clock.ts'
+import type { EventOf, Topic } from '../../schemas/topics.ts'
+
+export interface Emitted {
+  topic: string
+  event: unknown
+}
+
+export interface HandOptions {
+  attempt?: number
+  signal?: AbortSignal
+}
+
+export interface OpenedStage {
+  /** Resolves with what the handler emitted. */
+  hand<T extends Topic>(topic: T, event: EventOf<T>, options?: HandOptions): Promise<Emitted[]>
+  close(): Promise<void>
+}
+
+export async function openForTest(
+  stage: AnyStage,
+  deps: Partial<Ports>,
+  { settings = {}, clock = systemClock, site = 'main' }: { settings?: unknown; clock?: Clock; site?: string } = {},
+): Promise<OpenedStage> {
+  const missing = stage.needs.filter((name: PortName) => deps[name] === undefined)
+  if (missing.length > 0) throw new Error(`${stage.name} needs ${missing.join(', ')}`)
+  const stop = new AbortController()
+  const opened = await stage.open({
+    site,
+    clock,
+    dataFolder: '/nowhere',
+    logger: pino({ level: 'silent' }),
+    config: stage.config.parse(settings),
+    deps: Object.fromEntries(stage.needs.map(name => [name, deps[name]])),
+    publish: () => Promise.reject(new Error('a consumer does not publish')),
+    signal: stop.signal,
+  })
+  return {
+    async hand(topic, event, { attempt = 1, signal = stop.signal } = {}) {
+      const emitted: Emitted[] = []
+      const emit = (to: Topic, what: unknown) => {
+        if (!stage.writes.some(written => written.name === to.name)) throw new Error(`undeclared topic ${to.name}`)
+        emitted.push({ topic: to.name, event: what })
+      }
+      await opened.handle?.(
+        { topic: topic.name, event },
+        { signal, emit, at: { topic: topic.name, partition: 0, offset: 0 }, attempt, headers: {} },
+      )
+      return emitted
+    },
+    async close() {
+      stop.abort(new Error('the test is over'))
+      await opened.close?.()
+    },
+  }
+}
