@@ -49,7 +49,11 @@ export async function openKafkaLog(options: {
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
-    createPartitioner: () => () => 0,
+    // The appender has chosen.
+    createPartitioner:
+      () =>
+      ({ message }) =>
+        message.partition ?? 0,
   })
   await unavailableIfFailed(() => Promise.all([admin.connect(), producer.connect()]))
   const topics = createTopics(admin, settings)

@@ -76,7 +76,12 @@ export async function startRaylog(options: RaylogOptions = {}): Promise<Raylog> 
     started.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
     started.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
     let code: number | null | undefined
-    exited = new Promise(done => started.once('exit', status => done((code = status))))
+    exited = new Promise(done => {
+      started.once('exit', status => {
+        code = status
+        done(status)
+      })
+    })
     await until('Raylog is ready', () => {
       if (code !== undefined) throw new Error(`Raylog ended with ${code}:\n${stdout}\n${stderr.slice(-4_000)}`)
       return stdout.includes('Raylog is ready')

@@ -1,0 +1,36 @@
+/** Real stores in a folder of their own, for tests of single stages. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openImages } from '../../models/imaging/images.ts'
+import { createMetrics } from '../../monitoring/metrics.ts'
+import { openSecrets } from '../../storage/file-secrets.ts'
+import { openFolderObjects } from '../../storage/folder-objects.ts'
+import { openSqliteDocuments } from '../../storage/sqlite-documents.ts'
+
+export type Stores = Awaited<ReturnType<typeof openStores>>
+
+/** The caller closes them; that removes the folder. */
+export async function openStores() {
+  const folder = await mkdtemp(join(tmpdir(), 'raylog-stage-'))
+  const metrics = createMetrics()
+  const objects = await openFolderObjects({ folder: join(folder, 'objects') })
+  const documents = await openSqliteDocuments({ folder })
+  const secrets = await openSecrets(folder)
+  const images = openImages({ objects, metrics })
+  return {
+    folder,
+    metrics,
+    objects,
+    documents,
+    secrets,
+    images,
+    async close() {
+      await images.close()
+      await documents.close()
+      await objects.close()
+      metrics.registry.clear()
+      await rm(folder, { recursive: true })
+    },
+  }
+}
