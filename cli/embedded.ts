@@ -15,7 +15,7 @@ import { createHealth } from '../monitoring/health.ts'
 import { createMetrics } from '../monitoring/metrics.ts'
 import { openSecrets } from '../storage/file-secrets.ts'
 import { openFolderObjects } from '../storage/folder-objects.ts'
-import { openSqliteDocuments } from '../storage/sqlite/documents.ts'
+import { openSqliteDocuments } from '../storage/sqlite-documents.ts'
 
 export interface Opened extends AsyncDisposable {
   ports: Ports
@@ -30,7 +30,7 @@ export async function embedded(plan: Plan, { logger, clock }: { logger: Logger; 
   const keep = <T extends { close(): Promise<unknown> | undefined }>(port: T): T =>
     opening.adopt(port, opened => Promise.resolve(opened.close()).then(() => undefined))
 
-  const log = keep(await openEmbeddedLog({ folder: join(config.data, 'log'), clock, logger }))
+  const log = keep(await openEmbeddedLog({ folder: join(config.data, 'log'), clock }))
   const [documents, objects, secrets] = await Promise.all([
     openSqliteDocuments({ folder: join(config.data, 'documents') }).then(keep),
     openFolderObjects({ folder: join(config.data, 'objects') }).then(keep),
@@ -41,15 +41,20 @@ export async function embedded(plan: Plan, { logger, clock }: { logger: Logger; 
   const codec = createCodec(log)
   const tail = keep(await openTail(log, codec, logger))
   const images = keep(await openImages({ objects, metrics, logger }))
-  const models = keep(
-    await openModels({ settings: config.models, objects, metrics, logger, load: plan.needs.has('models') }),
-  )
+  const models = keep(await openModels({ settings: config.models, objects, metrics, logger }))
   const health = createHealth()
   health.register('log', () => log.check())
   health.register('documents', () => documents.check())
   health.register('objects', () => objects.check())
   const http = keep(
-    await createHttp({ config: config.http, token: secrets.token, logger, researchUseOnly: config.researchUseOnly }),
+    await createHttp({
+      config: config.http,
+      token: secrets.token,
+      logger,
+      health,
+      metrics,
+      researchUseOnly: config.researchUseOnly,
+    }),
   )
   const closing = opening.move()
   return {

@@ -4,7 +4,7 @@ import { mkdir, rm, statfs, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { compile, type Plan } from '../../kafka/compile.ts'
-import { loadModels } from '../../models/registry.ts'
+import { nameOf, readModels, refOf } from '../../models/registry.ts'
 import { availableProviders } from '../../models/runtime/providers.ts'
 import { toRaylogError } from '../../schemas/errors.ts'
 import { runningFile } from '../running.ts'
@@ -80,9 +80,7 @@ async function checkPorts({ config, stages }: Plan): Promise<Finding[]> {
     ['page', config.http.port],
     ['DICOM', dicomPort],
   ]
-  return Promise.all(
-    ports.flatMap(([name, port]) => (port === undefined ? [] : [checkPort(name, port, running)])),
-  )
+  return Promise.all(ports.flatMap(([name, port]) => (port === undefined ? [] : [checkPort(name, port, running)])))
 }
 
 async function checkPort(name: string, port: number, running: boolean): Promise<Finding> {
@@ -90,7 +88,9 @@ async function checkPort(name: string, port: number, running: boolean): Promise<
   return {
     verdict: 'note',
     what: `${name} port`,
-    detail: running ? `${port} is in use, by the Raylog on this folder` : `${port} is in use; the next free one will be taken`,
+    detail: running
+      ? `${port} is in use, by the Raylog on this folder`
+      : `${port} is in use; the next free one will be taken`,
   }
 }
 
@@ -107,15 +107,30 @@ async function checkProviders({ config }: Plan): Promise<Finding> {
   const missing = config.models.providers.filter(name => !there.includes(name))
   const detail = `${config.models.providers.join(', ')} asked for; here: ${there.join(', ')}`
   if (missing.length === 0) return { verdict: 'ok', what: 'ONNX Runtime', detail }
-  return { verdict: 'note', what: 'ONNX Runtime', detail: `${detail}; without ${missing.join(', ')} the next in order is used (README, "GPU")` }
+  return {
+    verdict: 'note',
+    what: 'ONNX Runtime',
+    detail: `${detail}; without ${missing.join(', ')} the next in order is used (README, "GPU")`,
+  }
 }
 
 async function checkModels({ config }: Plan): Promise<Finding[]> {
-  const loaded = await loadModels(config.models)
-  if (loaded.length === 0) return [{ verdict: 'note', what: 'models', detail: 'none: images are stored and shown, not analysed' }]
-  return loaded.map(({ ref, state, reason }) => ({
-    verdict: state === 'failed' ? 'wrong' : 'ok',
-    what: `model ${ref.name}@${ref.version}`,
-    detail: reason ?? `sha256 ${ref.digest.slice(0, 12)}`,
-  }))
+  const { models, problems } = await readModels(config.models)
+  if (models.length + problems.length === 0)
+    return [{ verdict: 'note', what: 'models', detail: 'none: images are stored and shown, not analysed' }]
+  const wrong = problems.map(
+    ({ path, reason, remedy }): Finding => ({
+      verdict: 'wrong',
+      what: 'model folder',
+      detail: `${path}: ${reason}; ${remedy}`,
+    }),
+  )
+  const right = models.map(
+    ({ manifest }): Finding => ({
+      verdict: 'ok',
+      what: `model ${nameOf(manifest)}`,
+      detail: `${manifest.title}, sha256 ${refOf(manifest).digest.slice(0, 12)}`,
+    }),
+  )
+  return [...wrong, ...right]
 }

@@ -1,0 +1,34 @@
+/** raylog models: what is in the model folders, what each takes and what it is worth. */
+
+import type { ModelManifest } from '../../models/manifest.ts'
+import { nameOf, readModels } from '../../models/registry.ts'
+import { platformConfig } from '../../schemas/config.ts'
+import { readSettings, type SettingSources } from '../settings.ts'
+import { table } from '../table.ts'
+
+export async function showModels(sources: SettingSources, json: boolean): Promise<void> {
+  const { models } = platformConfig.strip().parse(readSettings(sources))
+  const found = await readModels(models)
+  if (json)
+    return console.log(
+      JSON.stringify({ models: found.models.map(({ manifest }) => manifest), problems: found.problems }, null, 2),
+    )
+  console.log(
+    table(
+      found.models.map(({ manifest }) => [nameOf(manifest), takes(manifest), worth(manifest)]),
+      ['MODEL', 'TAKES', 'QUALITY'],
+    ),
+  )
+  for (const { path, reason, remedy } of found.problems) console.log(`\n  ${path}: ${reason}\n  ${remedy}`)
+}
+
+const takes = ({ accepts: { modalities, bodyParts, views } }: ModelManifest): string =>
+  [modalities, bodyParts, views]
+    .filter(list => list.length > 0)
+    .map(list => list.join('/'))
+    .join(' ') || 'anything'
+
+const worth = ({ card }: ModelManifest): string =>
+  card.quality
+    .map(({ measure, value, low, high }) => `${measure} ${value}${low === undefined ? '' : ` (${low} to ${high})`}`)
+    .join(', ')

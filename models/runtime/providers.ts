@@ -1,0 +1,7 @@
+/** Execution providers that this machine's ONNX Runtime brings; one that is listed may still lack its hardware. */
+export async function availableProviders(): Promise<string[]> {
+  const { listSupportedBackends } = await import('onnxruntime-node')
+  return listSupportedBackends()
+    .filter(({ bundled }) => bundled)
+    .map(({ name }) => name)
+}
