@@ -1,5 +1,6 @@
 /** Stored bytes over HTTP: ranges, entity tags, names that are safe in a header (RFC 9110, RFC 6266). */
 import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { RaylogError } from '../../schemas/errors.ts'
@@ -61,7 +62,8 @@ export async function sendObject(request: FastifyRequest, reply: FastifyReply, o
     'content-security-policy': "script-src 'none'; frame-ancestors 'none'",
     ...(wanted && { 'content-range': `bytes ${start}-${end}/${stat.bytes}` }),
   })
-  if (request.method === 'HEAD' || stat.bytes === 0) return reply.send('')
+  // A stream, even of nothing, leaves the length to us.
+  if (request.method === 'HEAD' || stat.bytes === 0) return reply.send(Readable.from([]))
   return reply.send(await objects.stream(sending.key, { start, end }))
 }
 
