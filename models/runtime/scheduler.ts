@@ -148,8 +148,10 @@ export class Scheduler {
     const ready = this.#slots.filter(slot => slot.ready)
     const held = ready.flatMap(slot => slot.batches.filter(batch => batch.model === model))
     const total = count + held.reduce((sum, batch) => sum + batch.items.length, 0)
-    const deep = this.#isShort(model, Math.min(most, Math.ceil(total / ready.length))) ? 2 : 1
-    return Math.max(1, Math.min(most, Math.ceil(total / (deep * ready.length))))
+    const each = Math.min(most, Math.ceil(total / ready.length))
+    // With a delay larger batches are wanted, so the parts are not halved to have one ahead.
+    const deep = this.#options.batchDelayMs === 0 && this.#isShort(model, each)
+    return Math.max(1, Math.min(most, Math.ceil(total / (deep ? 2 * ready.length : ready.length))))
   }
 
   /** Whether a batch should wait for company; looks again when it has waited long enough. */

@@ -1,0 +1,337 @@
+/** The engine with real worker processes, over the tiny graphs of fixtures/graphs. */
+import { renameSync } from 'node:fs'
+import { join } from 'node:path'
+import pino from 'pino'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { RaylogError } from '../schemas/errors.ts'
+import type { Instance, Priority } from '../schemas/topics.ts'
+import type { ModelOutput } from './port.ts'
+import { graphsFolder, instanceOf, manifestOf, png, temporaryFolder, testEngine, writeModel } from './testing.ts'
+
+type Opened = Awaited<ReturnType<typeof testEngine>>
+
+const cleanups: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function open(...args: Parameters<typeof testEngine> extends [string, ...infer Rest] ? Rest : never) {
+  const root = temporaryFolder()
+  cleanups.push(() => root[Symbol.dispose]())
+  const opened = await testEngine(root.path, ...args)
+  cleanups.push(() => opened.engine.close())
+  return { ...opened, root: root.path }
+}
+
+const never = () => new AbortController().signal
+
+function ask({ engine, ref }: Opened, model: string, object: Instance['object'], priority: Priority = 'routine') {
+  return engine.predict(ref(model), instanceOf(object), { priority, signal: never() })
+}
+
+const restarts = async ({ metrics }: Opened) =>
+  Object.fromEntries((await metrics.workerRestarts.get()).values.map(({ labels, value }) => [labels.code, value]))
+
+const alive = (pid: number) => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
+describe('answers', () => {
+  it('are those of the graph for float32, float16 and uint8, planar and interleaved, dynamic and fixed batches', async () => {
+    const opened = await open(['mean', 'single', 'classes', 'half', 'bytes'])
+    const object = opened.objects.put(await png(204, 102, 51))
+    // The mean graph sees grey: (204 * 19595 + 102 * 38470 + 51 * 7471 + 0x8000) >> 16 = 127.
+    expect(await ask(opened, 'mean', object)).toMatchObject({ label: 'dark', score: expect.closeTo(127 / 255, 6) })
+    expect(await ask(opened, 'single', object)).toMatchObject({ score: expect.closeTo(127 / 255, 6) })
+    expect((await ask(opened, 'bytes', object)).probabilities).toMatchObject({
+      red: expect.closeTo(0.8, 6),
+      green: expect.closeTo(0.4, 6),
+      blue: expect.closeTo(0.2, 6),
+    })
+    const [full, half] = [await ask(opened, 'classes', object), await ask(opened, 'half', object)]
+    expect(full).toMatchObject({ label: 'red', score: expect.closeTo(1 / (1 + Math.exp(-4) + Math.exp(-6)), 5) })
+    expect(half).toMatchObject({ label: 'red', score: expect.closeTo(full.score, 3) })
+  })
+
+  it('are the same alone as in a batch of any size', async () => {
+    const opened = await open(['classes'])
+    const objects = await Promise.all(
+      Array.from({ length: 24 }, async (_, i) => opened.objects.put(await png(9 * i, 5 * i, 90))),
+    )
+    const alone: ModelOutput[] = []
+    for (const object of objects) alone.push(await ask(opened, 'classes', object))
+    const together = await Promise.all(objects.map(object => ask(opened, 'classes', object)))
+    expect(new Set(alone.map(output => output.timings.batch))).toEqual(new Set([1]))
+    expect(Math.max(...together.map(output => output.timings.batch))).toBeGreaterThan(4)
+    expect(together.map(output => output.probabilities)).toEqual(alone.map(output => output.probabilities))
+  })
+
+  it('come to the right asker for 1,000 instances through two workers', async () => {
+    const opened = await open(['bytes', 'mean'], { workers: 2 })
+    const greys = Array.from({ length: 50 }, (_, i) => i * 5)
+    const objects = await Promise.all(greys.map(async grey => opened.objects.put(await png(grey))))
+    const said = await Promise.all(
+      Array.from({ length: 1000 }, (_, i) => {
+        const object = objects[i % 50]
+        if (!object) throw new Error('no object')
+        return ask(opened, i % 3 === 0 ? 'mean' : 'bytes', object)
+      }),
+    )
+    for (const [i, output] of said.entries()) {
+      const shown = i % 3 === 0 ? output.score : output.probabilities.green
+      expect(shown).toBeCloseTo((greys[i % 50] ?? 0) / 255, 5)
+    }
+    expect(await restarts(opened)).toEqual({})
+  })
+
+  it('are of the middle frame of many, and say so', async () => {
+    const opened = await open(['mean'])
+    const object = opened.objects.put(await png(50))
+    const one = instanceOf(object, { frames: 2 })
+    const said = await opened.engine.predict(opened.ref('mean'), one, { priority: 'routine', signal: never() })
+    expect(said.quality).toContain('one-frame-of-many')
+  })
+
+  it('come from a store that has no place on this machine too', async () => {
+    const opened = await open(['mean'], {}, { remote: true })
+    expect((await ask(opened, 'mean', opened.objects.put(await png(102)))).score).toBeCloseTo(0.4, 6)
+    const gone = { key: 'gone', sha256: 'a'.repeat(64), bytes: 1, contentType: 'image/png' }
+    await expect(ask(opened, 'mean', gone)).rejects.toMatchObject({ code: 'object-missing' })
+  })
+})
+
+describe('batching', () => {
+  it('takes what waits when the worker is free, up to the largest batch', async () => {
+    const opened = await open(['slow', 'mean'])
+    const [hold, object] = [opened.objects.put(await png(60)), opened.objects.put(await png(10))]
+    const held = ask(opened, 'slow', hold)
+    const said = await Promise.all([held, ...Array.from({ length: 40 }, () => ask(opened, 'mean', object))])
+    const sizes = said.slice(1).map(output => output.timings.batch)
+    expect(Math.max(...sizes)).toBe(16)
+    expect(Math.min(...sizes)).toBeGreaterThanOrEqual(8)
+    const [, first] = said
+    expect(first?.timings.queueMs).toBeGreaterThan(0)
+  })
+
+  it('waits for company as long as it is told to, but not with a stat image', async () => {
+    const opened = await open(['mean'], { batchDelayMs: 300 })
+    const object = opened.objects.put(await png(10))
+    const stat = await ask(opened, 'mean', object, 'stat')
+    const routine = await Promise.all([1, 2, 3].map(() => ask(opened, 'mean', object)))
+    expect(stat.timings).toMatchObject({ batch: 1 })
+    expect(routine.map(output => output.timings.batch)).toEqual([3, 3, 3])
+    for (const output of routine) expect(output.timings.queueMs).toBeGreaterThan(250)
+  })
+
+  it('lets a stat image go before the routine ones that wait', async () => {
+    const opened = await open(['slow', 'single'])
+    const [hold, object] = [opened.objects.put(await png(60)), opened.objects.put(await png(10))]
+    const order: string[] = []
+    const noted = (name: string, promise: Promise<ModelOutput>) => promise.then(() => order.push(name))
+    await Promise.all([
+      noted('held', ask(opened, 'slow', hold)),
+      ...Array.from({ length: 10 }, () => noted('routine', ask(opened, 'single', object))),
+      noted('urgent', ask(opened, 'single', object, 'urgent')),
+      noted('stat', ask(opened, 'single', object, 'stat')),
+    ])
+    expect(order.slice(0, 3)).toEqual(['held', 'stat', 'urgent'])
+  })
+
+  it('drops a queued image that is no longer wanted, and lets go of one under way at once', async () => {
+    const opened = await open(['slow', 'mean'])
+    const [hold, object] = [opened.objects.put(await png(120)), opened.objects.put(await png(10))]
+    const stop = new AbortController()
+    const options = { priority: 'routine' as const, signal: stop.signal }
+    const running = opened.engine.predict(opened.ref('slow'), instanceOf(hold), options)
+    const queued = opened.engine.predict(opened.ref('mean'), instanceOf(object), options)
+    stop.abort(new Error('not wanted'))
+    await expect(running).rejects.toThrow('not wanted')
+    await expect(queued).rejects.toThrow('not wanted')
+    expect((await ask(opened, 'mean', object)).timings.batch).toBe(1)
+    const { values } = await opened.metrics.batchSize.get()
+    const runs = values.filter(({ metricName, labels }) => metricName?.endsWith('_count') && labels.model === 'mean@1')
+    expect(runs.map(({ value }) => value)).toEqual([1])
+  })
+})
+
+describe('an image that fails', () => {
+  it('fails alone: its neighbours in the batch are answered', async () => {
+    const opened = await open(['slow', 'ratio'])
+    const { objects } = opened
+    const good = objects.put(await png(100))
+    const damaged = { ...objects.put(await png(101)), sha256: 'b'.repeat(64) }
+    const bad = {
+      'not-an-image': objects.put(Buffer.from('these are no pixels')),
+      'object-missing': { ...good, key: 'missing' },
+      'object-damaged': damaged,
+      'infer-failed': objects.put(await png(0)),
+    }
+    const held = ask(opened, 'slow', objects.put(await png(60)))
+    const asked = Object.entries(bad).flatMap(([code, object]) => [
+      ask(opened, 'ratio', good).then(output => expect(output.score).toBe(1)),
+      expect(ask(opened, 'ratio', object)).rejects.toMatchObject({ code }),
+    ])
+    await Promise.all([held, ...asked])
+    expect(await restarts(opened)).toEqual({})
+  })
+
+  it('is refused before it is queued when there are no pixels in it, or no such model', async () => {
+    const opened = await open(['mean'])
+    const object = opened.objects.put(await png(1))
+    const options = { priority: 'routine' as const, signal: never() }
+    const { engine, ref } = opened
+    await expect(engine.predict(ref('mean'), instanceOf(object, { rows: null }), options)).rejects.toMatchObject({
+      code: 'no-pixels',
+    })
+    await expect(engine.predict({ ...ref('mean'), version: '2' }, instanceOf(object), options)).rejects.toMatchObject({
+      code: 'no-such-model',
+    })
+  })
+
+  it('is given up as a worker-killer when it hangs two workers, and its neighbours are answered', async () => {
+    const opened = await open([{ graph: 'slow', changes: { batch: { max: 8 } } }, 'mean'], { budgetMs: 500 })
+    const [hang, good] = [opened.objects.put(await png(255)), opened.objects.put(await png(1))]
+    const hung = expect(ask(opened, 'slow', hang)).rejects.toMatchObject({
+      code: 'worker-killer',
+      message: expect.stringContaining('no answer within 500 ms'),
+    })
+    const neighbours = Array.from({ length: 7 }, () => ask(opened, 'slow', good))
+    await Promise.all([hung, ...neighbours, ask(opened, 'mean', good)])
+    expect(await restarts(opened)).toEqual({ 'worker-timeout': 2 })
+  })
+})
+
+describe('a worker that ends', () => {
+  it('is replaced, and what it had is done by another', async () => {
+    const opened = await open(['slow', 'mean'], { workers: 2 })
+    await vi.waitFor(() => expect(opened.engine.workers()).toHaveLength(2), { timeout: 10_000 })
+    const before = opened.engine.workers()
+    const [hold, object] = [opened.objects.put(await png(90)), opened.objects.put(await png(51))]
+    const asked = [
+      ...[1, 2].map(() => ask(opened, 'slow', hold)),
+      ...Array.from({ length: 50 }, () => ask(opened, 'mean', object)),
+    ]
+    for (const pid of before) process.kill(pid, 'SIGKILL')
+    const said = await Promise.all(asked)
+    expect(said.slice(2).every(output => Math.abs(output.score - 0.2) < 1e-6)).toBe(true)
+    await vi.waitFor(() => expect(opened.engine.workers()).toHaveLength(2), { timeout: 10_000 })
+    expect(opened.engine.workers().filter(pid => before.includes(pid))).toEqual([])
+    expect(await restarts(opened)).toEqual({ 'worker-died': 2 })
+  })
+
+  it('twice with the same image gives that image up', async () => {
+    const opened = await open(['slow'])
+    const hang = expect(ask(opened, 'slow', opened.objects.put(await png(255)))).rejects.toMatchObject({
+      code: 'worker-killer',
+      message: expect.stringContaining('SIGKILL'),
+    })
+    for (let last = 0, round = 0; round < 2; round += 1) {
+      const [pid = 0] = await vi.waitUntil(
+        () => {
+          const [ready] = opened.engine.workers()
+          return ready !== undefined && ready !== last && opened.engine.workers()
+        },
+        { timeout: 10_000 },
+      )
+      last = pid
+      process.kill(pid, 'SIGKILL')
+    }
+    await hang
+  })
+
+  it('is not the one that gets a Ctrl-C or a SIGTERM meant for the whole group', async () => {
+    const opened = await open(['mean'])
+    const [pid = 0] = opened.engine.workers()
+    process.kill(pid, 'SIGINT')
+    process.kill(pid, 'SIGTERM')
+    await ask(opened, 'mean', opened.objects.put(await png(1)))
+    expect(opened.engine.workers()).toEqual([pid])
+  })
+
+  it('and cannot start again is tried with pauses; work waits and goes on when it starts', async () => {
+    const opened = await open(['mean'])
+    const object = opened.objects.put(await png(51))
+    const weights = join(opened.root, 'models/mean-1/model.onnx')
+    renameSync(weights, `${weights}.away`)
+    for (const pid of opened.engine.workers()) process.kill(pid, 'SIGKILL')
+    await vi.waitFor(async () => expect((await restarts(opened))['worker-died']).toBeGreaterThan(1), {
+      timeout: 10_000,
+    })
+    expect(opened.engine.list()[0]).toMatchObject({ state: 'loading', reason: 'no worker is running' })
+    const asked = ask(opened, 'mean', object)
+    renameSync(`${weights}.away`, weights)
+    expect((await asked).score).toBeCloseTo(0.2, 6)
+    expect(opened.engine.list()[0]).toMatchObject({ state: 'ready', reason: null })
+  })
+})
+
+describe('opening and closing', () => {
+  it('goes on with the good models when one is not what its manifest says, and names the reason', async () => {
+    const root = temporaryFolder()
+    cleanups.push(() => root[Symbol.dispose]())
+    const weights = join(graphsFolder, 'classes.onnx')
+    writeModel(join(root.path, 'models'), 'wrong', manifestOf('mean', { name: 'wrong' }, weights), weights)
+    const junk = join(root.path, 'models/junk/model.onnx')
+    writeModel(
+      join(root.path, 'models'),
+      'junk',
+      manifestOf('mean', { name: 'junk' }, import.meta.filename),
+      import.meta.filename,
+    )
+    const { engine } = await testEngine(root.path, ['mean'])
+    cleanups.push(() => engine.close())
+    expect(junk).not.toBe('')
+    const states = Object.fromEntries(engine.list().map(info => [info.ref.name, info]))
+    expect(states.mean).toMatchObject({ state: 'ready', reason: null })
+    expect(states.wrong).toMatchObject({
+      state: 'failed',
+      reason: expect.stringContaining('input is NCHW N x 1 x 8 x 8; the graph takes N x 3 x 8 x 8'),
+    })
+    expect(states.junk).toMatchObject({ state: 'failed', reason: expect.stringContaining('cannot load the weights') })
+    const object = { key: 'k', sha256: 'a'.repeat(64), bytes: 1, contentType: 'image/png' }
+    expect(engine.routes(instanceOf(object)).map(route => [route.model.name, route.accepted])).toEqual(
+      expect.arrayContaining([
+        ['mean', true],
+        ['wrong', false],
+        ['junk', false],
+      ]),
+    )
+  })
+
+  it('falls back to the next provider, and says so in the log', async () => {
+    const lines: string[] = []
+    const logger = pino({ level: 'warn' }, { write: line => void lines.push(line) })
+    const opened = await open(['mean'], { providers: ['cuda', 'cpu'] }, { logger })
+    expect((await ask(opened, 'mean', opened.objects.put(await png(51)))).score).toBeCloseTo(0.2, 6)
+    if (lines.length > 0) expect(lines[0]).toContain('provider passed over')
+  })
+
+  it('opens without a worker where there is no model', async () => {
+    const root = temporaryFolder()
+    cleanups.push(() => root[Symbol.dispose]())
+    const { engine } = await testEngine(root.path, [])
+    expect(engine.list()).toEqual([])
+    expect(engine.workers()).toEqual([])
+    await engine.close()
+  })
+
+  it('answers what was asked before it closes, takes nothing after, and leaves no process', async () => {
+    const opened = await open(['slow', 'mean'], { workers: 2 })
+    await vi.waitFor(() => expect(opened.engine.workers()).toHaveLength(2), { timeout: 10_000 })
+    const pids = opened.engine.workers()
+    const object = opened.objects.put(await png(51))
+    const asked = Promise.all([
+      ask(opened, 'slow', object),
+      ...Array.from({ length: 100 }, () => ask(opened, 'mean', object)),
+    ])
+    const closed = opened.engine.close()
+    await expect(ask(opened, 'mean', object)).rejects.toBeInstanceOf(RaylogError)
+    expect(await asked).toHaveLength(101)
+    await closed
+    expect(pids.filter(alive)).toEqual([])
+  })
+})

@@ -1,0 +1,70 @@
+import { expect, it } from 'vitest'
+import type { Instance } from '../schemas/topics.ts'
+import { modelManifest } from './manifest.ts'
+import { routesFor } from './routing.ts'
+import { instanceOf, manifestOf } from './testing.ts'
+
+const chest = modelManifest.parse(
+  manifestOf('mean', {
+    name: 'chest',
+    accepts: {
+      contentTypes: ['application/dicom'],
+      modalities: ['CR', 'DX'],
+      bodyParts: ['CHEST'],
+      views: ['PA', 'AP'],
+    },
+  }),
+)
+const any = modelManifest.parse(manifestOf('mean', { name: 'any' }))
+const object = { key: 'k', sha256: 'a'.repeat(64), bytes: 1, contentType: 'application/dicom' }
+const film = { modality: 'DX', bodyPart: 'CHEST', view: 'PA', photometric: 'MONOCHROME2' }
+const route = (changes: Partial<Instance>, manifests = [chest]) =>
+  routesFor(manifests, instanceOf(object, { ...film, ...changes })).map(({ model, accepted, reason }) => [
+    model.name,
+    accepted,
+    reason,
+  ])
+
+it('takes an instance that has what the model takes, whatever its spelling', () => {
+  expect(route({})).toEqual([['chest', true, 'modality DX, body part CHEST, view PA: chest@1 takes it']])
+  expect(route({ bodyPart: ' chest ' })[0]?.[1]).toBe(true)
+})
+
+it('says every reason why not', () => {
+  expect(route({ modality: 'CT', bodyPart: 'HEAD' })).toEqual([
+    ['chest', false, 'modality is CT; chest@1 takes CR, DX; body part is HEAD; chest@1 takes CHEST'],
+  ])
+})
+
+it('does not take an instance whose attribute is missing where the model names what it takes', () => {
+  expect(route({ bodyPart: null })).toEqual([['chest', false, 'body part is not given; chest@1 takes CHEST']])
+  expect(route({ view: ' ' })).toEqual([['chest', false, 'view is not given; chest@1 takes PA, AP']])
+})
+
+it('takes anything where the model names nothing', () => {
+  expect(route({ modality: null, bodyPart: null, view: null }, [any])).toEqual([['any', true, 'any@1 takes any']])
+})
+
+it('takes no instance without pixels', () => {
+  expect(route({ rows: null, columns: null }, [chest, any]).map(one => one.slice(1))).toEqual([
+    [false, 'there are no pixels in it'],
+    [false, 'there are no pixels in it'],
+  ])
+})
+
+it('takes just what the sender asks for, by name or version, whatever the attributes say', () => {
+  expect(route({ requested: ['chest@1'], modality: 'OT' }, [chest, any])).toEqual([
+    ['chest', true, 'the sender asked for it'],
+    ['any', false, 'the sender asked for chest@1'],
+  ])
+  expect(route({ requested: ['chest'], bodyPart: null })[0]?.[1]).toBe(true)
+  expect(route({ requested: ['chest@2'] })[0]?.[1]).toBe(false)
+})
+
+it('does not take what it cannot read, though the sender asks for it', () => {
+  const asked = instanceOf({ ...object, contentType: 'image/png' }, { requested: ['chest'] })
+  expect(routesFor([chest], asked)[0]).toMatchObject({
+    accepted: false,
+    reason: 'content type is image/png; chest@1 takes application/dicom',
+  })
+})
