@@ -5,6 +5,7 @@
  *   else a partition has records? ─▶ records()      (and read the next chunk meanwhile)
  *   else                          ─▶ wait for an append, a resume or a change
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import type { LogRecord, Position, Subscriber, TopicPartition } from '../log.ts'
@@ -36,6 +37,7 @@ export function createDelivery({ state, subscriber, clock, maxRecords, fetch, di
   const paused = new Set<string>()
   const changes: (() => Promise<void>)[] = []
   const ended = new AbortController()
+  const callUnderWay = new AsyncLocalStorage<{ running: boolean }>()
   let wakeUp: (() => void) | undefined
   let turn = 0
   let ahead: { part: Assigned; from: number; records: Promise<LogRecord[]> } | undefined
@@ -109,10 +111,13 @@ export function createDelivery({ state, subscriber, clock, maxRecords, fetch, di
   }
 
   async function callSubscriber(call: () => Promise<void> | void): Promise<void> {
+    const mine = { running: true }
     try {
-      await call()
+      await callUnderWay.run(mine, call)
     } catch (thrown) {
       fail(thrown)
+    } finally {
+      mine.running = false
     }
   }
 
@@ -191,6 +196,8 @@ export function createDelivery({ state, subscriber, clock, maxRecords, fetch, di
       for (const partition of partitions) paused.delete(nameOf(partition))
       wake()
     },
+    /** Whether the code that asks was called by this delivery, which then cannot wait for it. */
+    isInsideCall: () => callUnderWay.getStore()?.running === true,
     /** Lets go at once; a call that is under way is left to itself. */
     end,
   }

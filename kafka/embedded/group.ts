@@ -86,10 +86,13 @@ type Share = Map<string, TopicPartition>
  * Who should have what: everyone keeps what they have as far as the numbers allow, so that as little as possible changes
  * hands. Afterwards no member has two partitions more than another that reads the same topics.
  */
-function share(members: readonly Member[], partitions: GroupOptions['partitions']): Map<Member, Share> {
-  const shares = new Map<Member, Share>(members.map(member => [member, new Map()]))
+export function share<M extends Pick<Member, 'topics' | 'owned'>>(
+  members: readonly M[],
+  partitions: GroupOptions['partitions'],
+): Map<M, Share> {
+  const shares = new Map<M, Share>(members.map(member => [member, new Map()]))
   const readers = (topic: string) => [...shares].filter(([member]) => member.topics.includes(topic))
-  const least = (of: [Member, Share][]) => of.sort(([, a], [, b]) => a.size - b.size)[0]
+  const least = (of: [M, Share][]) => of.sort(([, a], [, b]) => a.size - b.size)[0]
   for (const topic of new Set(members.flatMap(member => member.topics))) {
     for (const partition of partitions(topic)) {
       const name = nameOf(partition)
@@ -103,7 +106,7 @@ function share(members: readonly Member[], partitions: GroupOptions['partitions'
 }
 
 /** Moves one partition from a member to one that has at least two fewer. @returns whether there was one to move */
-function moveOne(shares: Map<Member, Share>): boolean {
+function moveOne<M extends Pick<Member, 'topics'>>(shares: Map<M, Share>): boolean {
   const bySize = [...shares].sort(([, a], [, b]) => a.size - b.size)
   for (const [poor, few] of bySize) {
     for (const [, many] of bySize.toReversed()) {

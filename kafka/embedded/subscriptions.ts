@@ -103,7 +103,7 @@ export function createSubscriptions({ state, clock, revokeMs, fetch, commit }: S
         if (own.length > 0) await commit(name, own)
       },
       close() {
-        closing ??= group.leave(member, 'leaving').finally(() => end(delivery))
+        closing ??= group.leave(member, delivery.isInsideCall() ? 'gone' : 'leaving').finally(() => end(delivery))
         return closing
       },
     }
@@ -140,7 +140,7 @@ export function createSubscriptions({ state, clock, revokeMs, fetch, commit }: S
         tails.delete(self)
         const done = new AbortController()
         const partitions = options.topics.flatMap(topic => state.parts(topic))
-        await Promise.race([delivery.revoke(partitions.map(bare)), deadline(done.signal)])
+        if (!delivery.isInsideCall()) await Promise.race([delivery.revoke(partitions.map(bare)), deadline(done.signal)])
         done.abort()
         end(delivery)
       },
