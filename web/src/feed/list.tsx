@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { useEffect, useImperativeHandle, useRef, useState } from 'react'
+import { useEffect, useImperativeHandle, useLayoutEffect, useRef, useState } from 'react'
 import { useWidth } from '../hooks.ts'
 import { useLive, useStore } from '../live/context.ts'
 import type { Key, Row } from '../live/filter.ts'
@@ -33,6 +33,7 @@ const lookAhead = 20
 export function FeedList({ ref, rows, cursor, query, setFilter, compactAlways }: Props) {
   const scroller = useRef<HTMLDivElement>(null)
   const [measure, width] = useWidth()
+  const [gutter, setGutter] = useState(0)
   const compact = compactAlways || width < compactBelow
   const [head, setHead] = useState<string | null>(null)
   const hidden =
@@ -53,6 +54,12 @@ export function FeedList({ ref, rows, cursor, query, setFilter, compactAlways }:
   })
   // biome-ignore lint/correctness/useExhaustiveDependencies: rows of another height have to be laid out anew
   useEffect(() => virtual.measure(), [size, virtual])
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the scroll bar is measured again with the width
+  useLayoutEffect(() => {
+    const element = scroller.current
+    if (element) setGutter(element.offsetWidth - element.clientWidth)
+  }, [width])
 
   function toTop() {
     setHead(null)
@@ -77,7 +84,7 @@ export function FeedList({ ref, rows, cursor, query, setFilter, compactAlways }:
   useOlder(items.at(-1)?.index ?? 0, shown.length)
   return (
     <div className={compact ? 'feed compact' : 'feed'} ref={measure}>
-      {!compact && <Headings />}
+      {!compact && <Headings gutter={gutter} />}
       {hidden > 0 && (
         <button type="button" className="offer" onClick={toTop}>
           {hidden} new
@@ -114,9 +121,10 @@ export function FeedList({ ref, rows, cursor, query, setFilter, compactAlways }:
   )
 }
 
-function Headings() {
+/** @param gutter width of the scroll bar, so that headings stand above their columns */
+function Headings({ gutter }: { gutter: number }) {
   return (
-    <div className="headings" aria-hidden="true">
+    <div className="headings" aria-hidden="true" style={{ marginRight: gutter }}>
       <span />
       <span>Finding</span>
       <span>Score and threshold</span>

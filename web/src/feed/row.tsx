@@ -82,9 +82,10 @@ function Title({ item, shown }: { item: Item; shown: Prediction | undefined }) {
   }
   const status = statusOf(item)
   if (status === 'waiting') return <span className="label pending">Waiting for {item.accepted?.join(', ')}</span>
+  if (status === 'unknown') return <span className="label pending">No result</span>
   return (
     <>
-      <NoPictureIcon /> <span className="label">{status === 'refused' ? 'No model took it' : 'No result'}</span>
+      <NoPictureIcon /> <span className="label">No model took it</span>
     </>
   )
 }
@@ -95,14 +96,14 @@ function Said({ row: { item, shown }, setFilter }: Props) {
   if (parked) {
     return (
       <span className="said small muted" title={parked.message}>
-        {parked.remedy} <CodeLink code={parked.code} />
+        <CodeLink code={parked.code} /> <span>{parked.remedy}</span>
       </span>
     )
   }
   if (!shown) {
     return (
       <span className="said small muted">
-        {statusOf(item) === 'waiting' ? 'In the queue' : <Refused id={item.id} />}
+        {statusOf(item) === 'waiting' && item.fresh ? 'In the queue' : <Refused id={item.id} />}
       </span>
     )
   }

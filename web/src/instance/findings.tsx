@@ -4,7 +4,7 @@ import { itemsOf, toModel } from '../api/shape.ts'
 import type { Detail, Prediction } from '../api/types.ts'
 import { flag, score, short } from '../format.ts'
 import { useLoaded } from '../hooks.ts'
-import { levelOf, levelWords } from '../live/finding.ts'
+import { levelOf, verdict } from '../live/finding.ts'
 import { ProblemNotice, Skeleton } from '../ui/basics.tsx'
 import { LevelIcon } from '../ui/icons.tsx'
 import { Quality } from '../ui/quality.tsx'
@@ -47,9 +47,7 @@ function Finding({ said }: { said: Prediction }) {
       </header>
       <ScoreBar score={said.score} threshold={said.threshold} level={level} uncertain={uncertain} label={said.label} />
       <p className="small muted">
-        {levelWords[level]}
-        {said.threshold !== null && ` of ${score(said.threshold)}`} · probability of what was said{' '}
-        {score(said.confidence)}
+        {verdict(said)} Confidence in what was said {score(said.confidence)}.
       </p>
       {uncertain && (
         <ul className="flags">

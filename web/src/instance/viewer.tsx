@@ -19,7 +19,13 @@ export function Viewer({ id, instance }: { id: string; instance: Instance | null
   const [window, setWindow] = useState<Window | null>(null)
   const [frame, setFrame] = useState(1)
   const [full, setFull] = useState(false)
-  const url = useSettled(previewUrl(id, { size: full ? fullSize : panelSize, frame, ...(window ? { window } : {}) }))
+  const url = useSettled(
+    previewUrl(id, {
+      size: full ? fullSize : panelSize * (devicePixelRatio > 1 ? 2 : 1),
+      frame,
+      ...(window ? { window } : {}),
+    }),
+  )
   const dialog = useRef<HTMLDialogElement>(null)
   useKeys({ f: () => setFull(true) })
   useEffect(() => {
@@ -167,7 +173,7 @@ function WindowTools({ instance, window, setWindow }: ToolsProps) {
         </button>
       ))}
       <button type="button" className="button" disabled={window === null} onClick={() => setWindow(null)}>
-        As stored
+        Reset
       </button>
     </>
   )

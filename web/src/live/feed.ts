@@ -21,6 +21,8 @@ export type Change =
   | { kind: 'instance'; event: Instance; accepted: readonly string[] | null; fresh: boolean }
   | { kind: 'prediction'; event: Prediction; fresh: boolean }
   | { kind: 'report'; event: Report }
+  /** Which models take it, asked for later. */
+  | { kind: 'routes'; id: string; accepted: readonly string[] }
   | { kind: 'parked'; event: Parked }
   /** All that is parked now: what is not in it was retried or dropped. */
   | { kind: 'parked-now'; events: readonly Parked[] }
@@ -79,6 +81,7 @@ function applyOne(byId: Map<string, Item>, added: Set<string>, change: Change): 
 function subjectOf(byId: ReadonlyMap<string, Item>, change: Exclude<Change, { kind: 'parked-now' }>): string | null {
   if (change.kind === 'instance') return change.event.id
   if (change.kind === 'prediction' || change.kind === 'report') return change.event.instance
+  if (change.kind === 'routes') return byId.has(change.id) ? change.id : null
   const { subject } = change.event
   return subject !== null && byId.has(subject) ? subject : null
 }
@@ -105,6 +108,8 @@ function updated(item: Item, change: Exclude<Change, { kind: 'parked-now' }>): I
       return { ...item, predictions: put(item.predictions, change.event) }
     case 'report':
       return { ...item, reports: put(item.reports, change.event) }
+    case 'routes':
+      return { ...item, accepted: change.accepted }
     case 'parked':
       return { ...item, parked: put(item.parked, change.event) }
   }

@@ -1,5 +1,6 @@
 /** What a prediction means for whoever reads the list: how much attention it wants, and whether to trust it. */
 import type { Prediction } from '../api/types.ts'
+import { score as words } from '../format.ts'
 
 /**
  * - `attention` the score reaches the threshold
@@ -10,10 +11,21 @@ import type { Prediction } from '../api/types.ts'
 export type Level = 'attention' | 'check' | 'clear' | 'none'
 
 export const levelWords: Readonly<Record<Level, string>> = {
-  attention: 'At or above the threshold',
-  check: 'Uncertain, check',
-  clear: 'Below the threshold',
-  none: 'Class without a threshold',
+  attention: 'needs attention',
+  check: 'uncertain, check',
+  clear: 'below the threshold',
+  none: 'a class without a threshold',
+}
+
+/** What the score means, in a sentence. */
+export function verdict(said: Pick<Prediction, 'score' | 'threshold' | 'quality'>): string {
+  if (said.threshold === null) return 'The likeliest class; there is no threshold.'
+  const where = said.score >= said.threshold ? 'At or above' : 'Below'
+  if (levelOf(said) !== 'check') return `${where} the threshold of ${words(said.threshold)}.`
+  const near = said.quality.includes('near-threshold')
+  return near
+    ? `So close to the threshold of ${words(said.threshold)} that it may fall either way. Check.`
+    : `${where} the threshold of ${words(said.threshold)}, on an image that the model may not know. Check.`
 }
 
 export function levelOf({ score, threshold, quality }: Pick<Prediction, 'score' | 'threshold' | 'quality'>): Level {

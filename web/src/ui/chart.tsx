@@ -30,7 +30,21 @@ export function Chart({ at, received, predictions }: Props) {
     }
   }, [])
   useEffect(() => plot.current?.setData([at, received, predictions]), [at, received, predictions])
-  return <div ref={place} className="chart" role="img" aria-label="Images received and predictions made a second" />
+  return (
+    <>
+      <div ref={place} className="chart" role="img" aria-label="Images received and predictions made a second" />
+      <p className="legend small muted">
+        <svg width="20" height="8" aria-hidden="true">
+          <path d="M0 4h20" stroke="var(--text)" strokeWidth="1.5" />
+        </svg>
+        received/s
+        <svg width="20" height="8" aria-hidden="true">
+          <path d="M0 4h20" stroke="var(--muted)" strokeWidth="1.5" strokeDasharray="4 3" />
+        </svg>
+        predictions/s
+      </p>
+    </>
+  )
 }
 
 /** Two greys, told apart by their line: colour is kept for findings. */
@@ -44,11 +58,11 @@ function options(element: HTMLElement): uPlot.Options {
   return {
     width: element.clientWidth,
     height,
-    legend: { live: false },
+    legend: { show: false },
     cursor: { show: false },
     scales: { y: { range: (_, __, high) => [0, Math.max(1, high * 1.1)] } },
     axes: [
-      { ...axis, space: 80 },
+      { ...axis, space: 80, incrs: [5, 10, 15, 30, 60, 120], values: (_, at) => at.map(clock) },
       { ...axis, size: 40 },
     ],
     series: [
@@ -58,3 +72,5 @@ function options(element: HTMLElement): uPlot.Options {
     ],
   }
 }
+
+const clock = (seconds: number) => new Date(seconds * 1_000).toLocaleTimeString(undefined, { hourCycle: 'h23' })

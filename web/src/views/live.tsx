@@ -61,7 +61,7 @@ export function LiveView({ selected }: { selected: string | null }) {
   )
 
   return (
-    <div className={selected === null ? 'live' : 'live with-panel'}>
+    <div className={selected === null ? 'live-view' : 'live-view with-panel'}>
       <section className="feed-side" aria-label="Live results">
         <FilterBar filter={filter} query={query} search={search} shown={rows.length} />
         <FeedBody

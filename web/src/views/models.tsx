@@ -68,7 +68,7 @@ function Model({ model, current }: { model: ModelInfo; current: boolean }) {
           </dl>
         </div>
         <div>
-          <h3>Is</h3>
+          <h3>About</h3>
           <dl className="facts-list small">
             <dt className="muted">Says</dt>
             <dd>

@@ -86,15 +86,16 @@ function ParkedRow({ parked, onDone }: { parked: Parked; onDone(state: 'retried'
   return (
     <tr>
       <td>
-        <b>{parked.title}</b> <CodeLink code={parked.code} />
+        <b>{parked.title}</b>
         <div className="muted small">{parked.message}</div>
+        <CodeLink code={parked.code} />
         {problem && <div className="small">Not done: {problem.message}</div>}
       </td>
       <td className="small">{parked.remedy}</td>
       <td className="small">
         {parked.stage}
         {parked.subject !== null && parked.topic.startsWith('imaging.instances') && (
-          <div>
+          <div className="nowrap">
             <a href={instanceHref(parked.subject, noQuery)} onClick={followLink}>
               the image
             </a>
