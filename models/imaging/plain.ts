@@ -32,7 +32,7 @@ async function read(image: Sharp, meta: Metadata): Promise<DecodedFrame> {
   const grey = meta.channels < 3
   const wide = grey && meta.depth !== 'uchar'
   const floating = wide && (meta.depth === 'float' || meta.depth === 'double')
-  const space = floating ? opaque : opaque.toColourspace(wide ? 'grey16' : grey ? 'b-w' : 'srgb')
+  const space = opaque.toColourspace(wide && !floating ? 'grey16' : grey ? 'b-w' : 'srgb')
   const depth = floating ? 'float' : wide ? 'ushort' : 'uchar'
   const { data, info } = await space.raw({ depth }).toBuffer({ resolveWithObject: true })
   const channels = info.channels === 1 ? 1 : info.channels === 3 ? 3 : undefined

@@ -5,7 +5,7 @@ import { exactly, failed, guard, once, type Raster } from './raster.ts'
 import { readCopy } from './wasm.ts'
 
 const loadCharLs = once(async () => {
-  const { default: load } = await import('@cornerstonejs/codec-charls/decode')
+  const { default: load } = await import('@cornerstonejs/codec-charls/decodewasmjs')
   return load({ print() {}, printErr() {} })
 })
 

@@ -7,7 +7,7 @@ import { exactly, failed, guard, once, type Raster } from './raster.ts'
 import { readCopy, type WasmDecoder } from './wasm.ts'
 
 const loadTurbo = once(async () => {
-  const { default: load } = await import('@cornerstonejs/codec-libjpeg-turbo-8bit/decode')
+  const { default: load } = await import('@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs')
   const turbo = await load({ print() {}, printErr() {} })
   return () => new turbo.JPEGDecoder()
 })

@@ -10,7 +10,7 @@ declare module 'dicom-character-set' {
   export function convertBytes(charset: string | undefined, bytes: Uint8Array, options?: { vr?: string }): string
 }
 
-declare module '@cornerstonejs/codec-charls/decode' {
+declare module '@cornerstonejs/codec-charls/decodewasmjs' {
   interface JpegLsDecoder {
     getEncodedBuffer(bytes: number): Uint8Array
     getDecodedBuffer(): Uint8Array
@@ -27,7 +27,7 @@ declare module '@cornerstonejs/codec-charls/decode' {
   export default function load(options: { print(text: string): void; printErr(text: string): void }): Promise<CharLs>
 }
 
-declare module '@cornerstonejs/codec-libjpeg-turbo-8bit/decode' {
+declare module '@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs' {
   interface JpegDecoder {
     getEncodedBuffer(bytes: number): Uint8Array
     getDecodedBuffer(): Uint8Array
@@ -41,7 +41,7 @@ declare module '@cornerstonejs/codec-libjpeg-turbo-8bit/decode' {
   export default function load(options: { print(text: string): void; printErr(text: string): void }): Promise<Turbo>
 }
 
-declare module '@cornerstonejs/codec-openjpeg/decode' {
+declare module '@cornerstonejs/codec-openjpeg/decodewasmjs' {
   interface J2kDecoder {
     getEncodedBuffer(bytes: number): Uint8Array
     getDecodedBuffer(): Uint8Array
