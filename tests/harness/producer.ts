@@ -1,0 +1,98 @@
+/** Opens a producer on real stores, with a publish that records what would be on the log, or fails as it is told. */
+import pino from 'pino'
+import type { Ports } from '../../kafka/ports.ts'
+import type { AnyStage } from '../../kafka/stage.ts'
+import { type Clock, systemClock } from '../../monitoring/clock.ts'
+import { createHealth } from '../../monitoring/health.ts'
+import type { Instance } from '../../schemas/topics.ts'
+import { openStores, type Stores } from './stores.ts'
+
+export interface ProducerOptions {
+  settings?: unknown
+  deps?: Partial<Ports>
+  /** Called before each event is recorded; may throw, or wait. */
+  publishing?: (event: Instance) => Promise<void> | void
+  clock?: Clock
+  /** Kept by the caller, for a second life of the producer. */
+  stores?: Stores
+}
+
+export interface OpenProducer extends AsyncDisposable {
+  readonly stores: Stores
+  readonly published: Instance[]
+  readonly endpoints: Record<string, Record<string, string | number>>
+  /** Every log line so far. */
+  logs(): string
+  drain(): Promise<void>
+  close(): Promise<void>
+  objectCount(): Promise<number>
+  /** Value of raylog_received_total for the outcome. */
+  received(outcome: string): Promise<number>
+}
+
+export async function openProducer(stage: AnyStage, options: ProducerOptions = {}): Promise<OpenProducer> {
+  const stores = options.stores ?? (await openStores())
+  const published: Instance[] = []
+  const endpoints: Record<string, Record<string, string | number>> = {}
+  const lines: string[] = []
+  const stop = new AbortController()
+  const ports: Partial<Ports> = {
+    objects: stores.objects,
+    images: stores.images,
+    secrets: stores.secrets,
+    documents: stores.documents,
+    metrics: stores.metrics,
+    health: createHealth(),
+    endpoints: {
+      set: (name, value) => {
+        endpoints[name] = value
+      },
+      all: () => endpoints,
+    },
+    ...options.deps,
+  }
+  const missing = stage.needs.filter(name => ports[name] === undefined)
+  if (missing.length > 0) throw new Error(`${stage.name} needs ${missing.join(', ')}`)
+  const opened = await stage.open({
+    site: 'main',
+    clock: options.clock ?? systemClock,
+    dataFolder: stores.folder,
+    logger: pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
+    config: stage.config.parse(options.settings ?? {}),
+    deps: Object.fromEntries(stage.needs.map(name => [name, ports[name]])),
+    async publish(_topic: unknown, event: Instance) {
+      await options.publishing?.(event)
+      published.push(event)
+      return []
+    },
+    signal: stop.signal,
+  })
+  let closed: Promise<void> | undefined
+  async function end(): Promise<void> {
+    stop.abort(new Error('the test is over'))
+    await opened.close?.()
+    if (!options.stores) await stores.close()
+  }
+  const close = () => {
+    closed ??= end()
+    return closed
+  }
+  return {
+    stores,
+    published,
+    endpoints,
+    logs: () => lines.join(''),
+    drain: async () => opened.drain?.(),
+    close,
+    async objectCount() {
+      let count = 0
+      for await (const _ of stores.objects.list()) count++
+      return count
+    },
+    async received(outcome) {
+      const { values } = await stores.metrics.received.get()
+      return values.find(value => value.labels.outcome === outcome)?.value ?? 0
+    },
+    [Symbol.asyncDispose]: close,
+  }
+}
