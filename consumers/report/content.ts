@@ -59,6 +59,16 @@ async function findImage(
   return { image: facts, source }
 }
 
+/** What persist sealed: JSON of a PatientIdentity. */
+const sealedIdentity = z.string().transform((text, context) => {
+  try {
+    return named.parse(JSON.parse(text))
+  } catch (thrown) {
+    if (!(thrown instanceof SyntaxError) && !(thrown instanceof z.ZodError)) throw thrown
+    context.addIssue({ code: 'custom', message: 'not a patient identity' })
+    return z.NEVER
+  }
+})
 const named = z.object({ name: z.string().nullable(), birthDate: z.string().nullable(), sex: z.string().nullable() })
 
 /** Null where no name is kept, or the one that is cannot be opened: the pseudonym stands in the report either way. */
@@ -66,7 +76,7 @@ async function gatherPatient({ documents, secrets }: ContentPorts, pseudonym: st
   const kept = await documents.get('patients', pseudonym)
   if (!kept) return null
   const opened = await settled(Promise.resolve().then(() => secrets.open(kept.sealed, pseudonym)))
-  return 'lost' in opened ? null : (named.safeParse(JSON.parse(opened.value)).data ?? null)
+  return 'lost' in opened ? null : (sealedIdentity.safeParse(opened.value).data ?? null)
 }
 
 /** The value; or the error where trying again would not help. */

@@ -43,7 +43,9 @@ function drawRegions(doc: Doc, { prediction, image }: ReportContent, { x, y, wid
   if (!image?.rows || !image.columns) return
   const [toX, toY] = [width / image.columns, height / image.rows]
   doc.save().rect(x, y, width, height).clip().lineWidth(1)
-  for (const region of prediction.regions.filter(one => one.frame === 1 && one.points.length >= 6)) {
+  for (const region of prediction.regions.filter(
+    one => one.frame === 1 && one.points.length >= 6 && one.points.every(Number.isFinite),
+  )) {
     const corners = Array.from({ length: region.points.length >> 1 }, (_, i): [number, number] => [
       x + (region.points[2 * i] ?? 0) * toX,
       y + (region.points[2 * i + 1] ?? 0) * toY,

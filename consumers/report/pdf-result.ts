@@ -33,8 +33,11 @@ function drawLabel(doc: Doc, label: string, x: number, y: number, width: number)
   return y + Math.min(36, doc.heightOfString(label, { width })) + 8
 }
 
+/** A share of a bar, 0..1, whatever a model said. */
+const within = (share: number): number => (share > 0 ? Math.min(1, share) : 0)
+
 function bar(doc: Doc, x: number, y: number, width: number, height: number, share: number, fill: string): void {
-  const filled = width * Math.min(1, Math.max(0, share))
+  const filled = width * within(share)
   doc.rect(x, y, width, height).fill(colour.track)
   if (filled > 0) doc.rect(x, y, filled, height).fill(fill)
 }
@@ -44,7 +47,7 @@ function drawScore(doc: Doc, prediction: Prediction, x: number, y: number, width
   bar(doc, x, y, width, 12, score, colour.accent)
   doc.font(font.regular).fontSize(7.5).fillColor(colour.faint)
   if (threshold !== null) {
-    const at = x + width * threshold
+    const at = x + width * within(threshold)
     doc
       .moveTo(at, y - 4)
       .lineTo(at, y + 16)

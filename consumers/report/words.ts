@@ -48,9 +48,14 @@ export const date = (text: string): string => text.replace(/^(\d{4})(\d{2})(\d{2
 /** Beyond Latin-1, what the standard fonts of PDF have (WinAnsiEncoding, ISO 32000-1 annex D). */
 const winAnsi = /^[\x20-\x7e\u00a0-\u00ff€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]*$/u
 
+/** No line of the report holds more characters, and to measure a text takes time. */
+const mostCharacters = 300
+
 /** Text that the standard fonts can show; what they cannot becomes a question mark. */
 export const printable = (text: string): string =>
-  [...text.normalize('NFC')].map(character => (winAnsi.test(character) ? character : '?')).join('')
+  [...text.slice(0, mostCharacters).normalize('NFC')]
+    .map(character => (winAnsi.test(character) ? character : '?'))
+    .join('')
 
 /**
  * A person name (PS3.5 6.2, PN) as `Family, Given Middle`: the first of its alphabetic, ideographic and phonetic forms

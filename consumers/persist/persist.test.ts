@@ -1,0 +1,249 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { filePrefix } from '../../producers/part10.ts'
+import { ids } from '../../schemas/ids.ts'
+import { type Instance, type Parked, topics } from '../../schemas/topics.ts'
+import { anInstance, aPrediction, aReport } from '../../tests/gateway/samples.ts'
+import { type OpenedStage, openForTest } from '../../tests/harness/stage.ts'
+import { openStores, type Stores } from '../../tests/harness/stores.ts'
+import { persist } from './stage.ts'
+
+let stores: Stores
+let stage: OpenedStage
+beforeEach(async () => {
+  stores = await openStores()
+  stage = await openForTest(persist, stores)
+})
+afterEach(async () => {
+  await stage.close()
+  await stores.close()
+})
+
+/** An element in explicit VR little endian (PS3.5 7.1.2). */
+function element(group: number, number: number, vr: string, value: Buffer): Buffer {
+  const long = ['OB', 'OW', 'UN'].includes(vr)
+  const head = Buffer.alloc(long ? 12 : 8)
+  head.writeUInt16LE(group, 0)
+  head.writeUInt16LE(number, 2)
+  head.write(vr, 4, 'latin1')
+  if (long) head.writeUInt32LE(value.length, 8)
+  else head.writeUInt16LE(value.length, 6)
+  return Buffer.concat([head, value])
+}
+
+const text = (group: number, number: number, vr: string, value: string) =>
+  element(group, number, vr, Buffer.from(value.length % 2 ? value + (vr === 'UI' ? '\0' : ' ') : value, 'utf8'))
+const short = (group: number, number: number, value: number) =>
+  element(group, number, 'US', Buffer.from(Uint16Array.of(value).buffer))
+
+/** A grey image of 4 x 4; `before` bytes of a private element stand before the patient. */
+function aDicom({ name = 'Canary^Carla', patientId = '12345', uid = '1.2.3.4', before = 0 } = {}): Buffer {
+  const sopClass = '1.2.840.10008.5.1.4.1.1.7'
+  return Buffer.concat([
+    filePrefix(sopClass, uid, '1.2.840.10008.1.2.1'),
+    text(0x0008, 0x0005, 'CS', 'ISO_IR 192'),
+    text(0x0008, 0x0016, 'UI', sopClass),
+    text(0x0008, 0x0018, 'UI', uid),
+    text(0x0008, 0x0060, 'CS', 'OT'),
+    text(0x0009, 0x0010, 'LO', 'RAYLOG'),
+    element(0x0009, 0x1001, 'OB', Buffer.alloc(before)),
+    text(0x0010, 0x0010, 'PN', name),
+    text(0x0010, 0x0020, 'LO', patientId),
+    text(0x0010, 0x0040, 'CS', 'F'),
+    text(0x0020, 0x000d, 'UI', '1.2.3'),
+    text(0x0020, 0x000e, 'UI', '1.2.3.1'),
+    short(0x0028, 0x0002, 1),
+    text(0x0028, 0x0004, 'CS', 'MONOCHROME2'),
+    short(0x0028, 0x0010, 4),
+    short(0x0028, 0x0011, 4),
+    short(0x0028, 0x0100, 8),
+    short(0x0028, 0x0101, 8),
+    short(0x0028, 0x0102, 7),
+    short(0x0028, 0x0103, 0),
+    element(0x7fe0, 0x0010, 'OW', Buffer.alloc(16, 9)),
+  ])
+}
+
+const dicom = { sopClass: '1', sopInstance: '1.2.3.4', series: '1.2.3.1', study: '1.2.3', transferSyntax: '1' }
+
+async function storedInstance(n: number, bytes: Buffer, patientId = '12345'): Promise<Instance> {
+  const object = await stores.objects.put(bytes, 'application/dicom')
+  const patient = stores.secrets.pseudonym('main', { patientId, issuer: null })
+  return anInstance(n, { object, dicom, patient, study: 'st_1' })
+}
+
+async function nameOf(pseudonym: string | null): Promise<unknown> {
+  const kept = await stores.documents.get('patients', pseudonym ?? '')
+  return kept && JSON.parse(stores.secrets.open(kept.sealed, kept.id))
+}
+
+describe('an instance', () => {
+  it('is kept with its study, and its patient sealed under the pseudonym', async () => {
+    const instance = await storedInstance(1, aDicom())
+    await stage.hand(topics.instances, instance)
+    expect(await stores.documents.get('instances', instance.id)).toEqual(instance)
+    expect(await stores.documents.get('studies', 'st_1')).toMatchObject({
+      site: 'main',
+      studyUid: '1.2.3',
+      patient: instance.patient,
+      firstAt: instance.receivedAt,
+      lastAt: instance.receivedAt,
+    })
+    expect(await nameOf(instance.patient)).toMatchObject({ name: 'Canary^Carla', patientId: '12345', sex: 'F' })
+  })
+
+  it('leaves no name that can be read in any file of the document store', async () => {
+    await stage.hand(topics.instances, await storedInstance(1, aDicom({ name: 'Canary^Carla' })))
+    for (const file of await readdir(stores.folder, { withFileTypes: true })) {
+      if (!file.isFile()) continue
+      const bytes = await readFile(`${file.parentPath}/${file.name}`)
+      expect(bytes.includes('Canary'), file.name).toBe(false)
+    }
+  })
+
+  it('handled twice writes the same again', async () => {
+    const instance = await storedInstance(1, aDicom())
+    await stage.hand(topics.instances, instance)
+    const study = await stores.documents.get('studies', 'st_1')
+    const sealed = await stores.documents.get('patients', instance.patient ?? '')
+    await stage.hand(topics.instances, instance, { attempt: 2 })
+    expect(await stores.documents.get('studies', 'st_1')).toEqual(study)
+    expect(await stores.documents.get('patients', instance.patient ?? '')).toEqual(sealed)
+    expect(await stores.documents.count('instances')).toBe(1)
+  })
+
+  it('widens the time of its study and never narrows it, in whatever order they come', async () => {
+    for (const at of [500, 900, 100, 700]) {
+      await stage.hand(topics.instances, anInstance(at, { study: 'st_1', receivedAt: at }))
+    }
+    expect(await stores.documents.get('studies', 'st_1')).toMatchObject({ firstAt: 100, lastAt: 900 })
+  })
+
+  it('tells its study what the ones before did not know, and takes nothing from it', async () => {
+    await stage.hand(topics.instances, anInstance(1, { study: 'st_1', modality: null, bodyPart: 'CHEST' }))
+    await stage.hand(topics.instances, anInstance(2, { study: 'st_1', modality: 'CT', bodyPart: null }))
+    await stage.hand(topics.instances, anInstance(3, { study: 'st_1', modality: 'SR', bodyPart: 'HEAD' }))
+    expect(await stores.documents.get('studies', 'st_1')).toMatchObject({ modality: 'CT', bodyPart: 'CHEST' })
+  })
+
+  it('has its patient read where a long header stands before the name', async () => {
+    const instance = await storedInstance(1, aDicom({ before: 700_000 }))
+    await stage.hand(topics.instances, instance)
+    expect(await nameOf(instance.patient)).toMatchObject({ name: 'Canary^Carla' })
+  })
+
+  it('is refused where the header is longer than the limit', async () => {
+    const small = await openForTest(persist, stores, { settings: { headBytes: 1024, maxHeadBytes: 4096 } })
+    const instance = await storedInstance(1, aDicom({ before: 700_000 }))
+    await expect(small.hand(topics.instances, instance)).rejects.toMatchObject({ code: 'too-large' })
+    await small.close()
+  })
+
+  it('whose object is gone is not brought back as a document', async () => {
+    const instance = await storedInstance(1, aDicom())
+    await stores.objects.delete(instance.object.key)
+    await expect(stage.hand(topics.instances, instance)).rejects.toMatchObject({ code: 'object-missing' })
+    expect(await stores.documents.count('instances')).toBe(0)
+    expect(await stores.documents.count('studies')).toBe(0)
+  })
+
+  it('without a patient needs no object', async () => {
+    await stage.hand(topics.instances, anInstance(1))
+    expect(await stores.documents.count('instances')).toBe(1)
+    expect(await stores.documents.count('patients')).toBe(0)
+  })
+})
+
+describe('the header of a patient', () => {
+  it('is read once for a study of many images, however many are handled at once', async () => {
+    let reads = 0
+    const range: Stores['objects']['range'] = (...wanted) => {
+      reads += 1
+      return stores.objects.range(...wanted)
+    }
+    const counting = { ...stores, objects: { ...stores.objects, range } }
+    const counted = await openForTest(persist, counting)
+    const all = await Promise.all(
+      Array.from({ length: 40 }, (_, i) => storedInstance(i, aDicom({ uid: `1.2.3.4.${i}` }))),
+    )
+    await Promise.all(all.map(instance => counted.hand(topics.instances, { ...instance, study: instance.id })))
+    expect(reads).toBe(1)
+    expect(await stores.documents.count('instances')).toBe(40)
+    await counted.close()
+  })
+
+  it('that could not be read for one image is read from the next', async () => {
+    const gone = await storedInstance(1, aDicom({ uid: '1.2.3.4.1' }))
+    const there = await storedInstance(2, aDicom({ uid: '1.2.3.4.2' }))
+    await stores.objects.delete(gone.object.key)
+    const outcomes = await Promise.allSettled([gone, there].map(instance => stage.hand(topics.instances, instance)))
+    expect(outcomes.map(outcome => outcome.status)).toEqual(['rejected', 'fulfilled'])
+    expect(await nameOf(there.patient)).toMatchObject({ name: 'Canary^Carla' })
+  })
+
+  it('is read again after the patient was erased and a new image came, once the memory of it is old', async () => {
+    let now = 0
+    const clock = { now: () => now, sleep: () => Promise.resolve() }
+    const clocked = await openForTest(persist, stores, { clock, settings: { knownPatientMs: 1000 } })
+    const first = await storedInstance(1, aDicom())
+    await clocked.hand(topics.instances, first)
+    await stores.documents.delete('patients', first.patient ?? '')
+    now = 999
+    await clocked.hand(topics.instances, await storedInstance(2, aDicom({ uid: '1.2.3.4.2' })))
+    expect(await nameOf(first.patient)).toBeUndefined()
+    now = 1000
+    await clocked.hand(topics.instances, await storedInstance(3, aDicom({ uid: '1.2.3.4.3' })))
+    expect(await nameOf(first.patient)).toMatchObject({ name: 'Canary^Carla' })
+    await clocked.close()
+  })
+
+  it('keeps two sites with the same patient id apart', async () => {
+    const object = await stores.objects.put(aDicom(), 'application/dicom')
+    for (const site of ['north', 'south']) {
+      const patient = stores.secrets.pseudonym(site, { patientId: '12345', issuer: null })
+      const sopInstance = ids.instance(site, '1.2.3.4', object.sha256)
+      await stage.hand(topics.instances, anInstance(1, { id: sopInstance, site, object, dicom, patient }))
+    }
+    expect(await stores.documents.countBy('patients', 'site')).toEqual({ north: 1, south: 1 })
+  })
+})
+
+describe('other events', () => {
+  it('are kept by their id: predictions and reports, the newest word of each', async () => {
+    await stage.hand(topics.predictions, aPrediction(1))
+    await stage.hand(topics.predictions, aPrediction(1, { label: 'other' }))
+    await stage.hand(topics.reports, aReport(1))
+    await stage.hand(topics.reports, aReport(1, { outcome: 'sent' }))
+    expect(await stores.documents.get('predictions', aPrediction(1).id)).toMatchObject({ label: 'other' })
+    expect(await stores.documents.get('reports', aReport(1).id)).toMatchObject({ outcome: 'sent' })
+  })
+
+  it('that were parked stay as someone decided, when they are read again', async () => {
+    const event: Parked = {
+      id: ids.parked('infer', 'imaging.instances.v1', 2, 7),
+      stage: 'infer',
+      topic: 'imaging.instances.v1',
+      partition: 2,
+      offset: 7,
+      key: 'st_1',
+      value: Buffer.from([0, 0, 0, 0, 1, 255]),
+      headers: { traceparent: '00-1' },
+      subject: null,
+      code: 'decode-failed',
+      message: 'damaged',
+      attempts: 1,
+      at: 5,
+    }
+    await stage.hand(topics.parked, event)
+    const kept = await stores.documents.get('parked', event.id)
+    expect(kept).toEqual({ ...event, value: 'AAAAAAH/', state: 'parked' })
+    if (kept) await stores.documents.upsert('parked', [{ ...kept, state: 'retried' }])
+    await stage.hand(topics.parked, event, { attempt: 2 })
+    expect(await stores.documents.get('parked', event.id)).toMatchObject({ state: 'retried' })
+  })
+
+  it('are many at a time', async () => {
+    await Promise.all(Array.from({ length: 500 }, (_, i) => stage.hand(topics.predictions, aPrediction(i))))
+    expect(await stores.documents.count('predictions')).toBe(500)
+  })
+})

@@ -1,0 +1,213 @@
+import { inflateSync } from 'node:zlib'
+import sharp from 'sharp'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { RaylogError } from '../../schemas/errors.ts'
+import { type Prediction, type Report, topics } from '../../schemas/topics.ts'
+import { anInstance, aPrediction } from '../../tests/gateway/samples.ts'
+import { type Emitted, type OpenedStage, openForTest } from '../../tests/harness/stage.ts'
+import { openStores, type Stores } from '../../tests/harness/stores.ts'
+import { report } from './stage.ts'
+
+let stores: Stores
+let stage: OpenedStage
+beforeEach(async () => {
+  stores = await openStores()
+  stage = await openForTest(report, stores)
+})
+afterEach(async () => {
+  await stage.close()
+  await stores.close()
+})
+
+/** The text of a PDF with standard fonts: pdfkit writes it in hex, in pieces, one deflated stream a page. */
+function textOf(pdf: Buffer): string {
+  const source = pdf.toString('latin1')
+  let text = ''
+  for (const match of source.matchAll(/FlateDecode[\s\S]*?stream\r?\n/g)) {
+    const start = match.index + match[0].length
+    const content = pdf.subarray(start, source.indexOf('endstream', start))
+    const page = content[0] === 0x78 ? inflateSync(content).toString('latin1') : ''
+    if (!page.includes('BT')) continue
+    for (const [, line = ''] of page.matchAll(/\[([^\]]*)\] TJ/g))
+      text += `${[...line.matchAll(/<([0-9a-f]*)>/g)].map(([, hex = '']) => Buffer.from(hex, 'hex').toString('latin1')).join('')}\n`
+  }
+  return text
+}
+
+const wide = () =>
+  sharp({ create: { width: 400, height: 100, channels: 3, background: '#808080' } })
+    .png()
+    .toBuffer()
+
+async function stored(bytes: Buffer, over: Partial<Prediction> = {}): Promise<Prediction> {
+  const object = await stores.objects.put(bytes, 'image/png')
+  await stores.documents.upsert('instances', [anInstance(1, { object, rows: 100, columns: 400 })])
+  return aPrediction(1, { object: object.key, ...over })
+}
+
+/** What the stage may emit is checked by the compiler: it writes reports alone. */
+const reportOf = (emitted: Emitted | undefined) => emitted?.event as Report
+
+async function made(prediction: Prediction, by = stage): Promise<{ event: Report; pdf: Buffer; text: string }> {
+  const emitted = await by.hand(topics.predictions, prediction)
+  expect(emitted).toHaveLength(1)
+  const event = reportOf(emitted[0])
+  const pdf = await stores.objects.get(event.object ?? '')
+  return { event, pdf, text: textOf(pdf) }
+}
+
+describe('the report of a prediction', () => {
+  it('is one A4 page that says result, threshold, model, weights, ids and that it is for research only', async () => {
+    const prediction = await stored(await wide(), {
+      label: 'pneumonia',
+      score: 0.8124,
+      confidence: 0.8124,
+      probabilities: { pneumonia: 0.8124, normal: 0.1876 },
+      patient: 'pt_0123456789abcdefghijkl',
+      quality: ['near-threshold'],
+    })
+    const { event, pdf, text } = await made(prediction)
+    expect(event).toMatchObject({ format: 'pdf', destination: 'store', outcome: 'made', prediction: prediction.id })
+    expect(event.bytes).toBe(pdf.length)
+    expect(pdf.toString('latin1').match(/\/Type \/Page\b/g)).toHaveLength(1)
+    expect(pdf.toString('latin1')).toContain('/MediaBox [0 0 595.28 841.89]')
+    for (const said of [
+      'RESEARCH USE ONLY',
+      'The score for "pneumonia" is 0.812, at or',
+      'threshold 0.500',
+      '81.2 %',
+      'near the threshold',
+      'chest@1.0.0',
+      'd'.repeat(64),
+      prediction.id,
+      prediction.instance,
+      prediction.study,
+      'pt_0123456789abcdefghijkl',
+      '2026-01-01 00:00:00 UTC',
+    ])
+      expect(text).toContain(said)
+  })
+
+  it('holds the image in its own proportions', async () => {
+    const { pdf } = await made(await stored(await wide()))
+    const image = pdf.toString('latin1').match(/\/Subtype \/Image[\s\S]*?\/Width (\d+)[\s\S]*?\/Height (\d+)/)
+    expect([image?.[1], image?.[2]]).toEqual(['400', '100'])
+    const drawn = /([\d.]+) 0 0 (-?[\d.]+) [\d.]+ [\d.]+ cm\s*\/I\d+ Do/.exec(pageOf(pdf))
+    expect(Number(drawn?.[1]) / Math.abs(Number(drawn?.[2]))).toBeCloseTo(4, 2)
+  })
+
+  it('is the same to the byte when the event comes again, so that it is one object and one report', async () => {
+    const prediction = await stored(await wide())
+    const first = await made(prediction)
+    const again = await made(prediction)
+    expect(again.event.object).toBe(first.event.object)
+    expect(again.event.id).toBe(first.event.id)
+  })
+
+  it('is the same whether or not persist knows the instance yet', async () => {
+    const bytes = await wide()
+    const object = await stores.objects.put(bytes, 'image/png')
+    const prediction = aPrediction(1, { object: object.key })
+    const before = await made(prediction)
+    const facts = (await stores.images.describe(bytes, true)).facts
+    await stores.documents.upsert('instances', [anInstance(1, { ...facts, object })])
+    expect((await made(prediction)).event.object).toBe(before.event.object)
+    expect(before.text).toContain('400 × 100 pixels')
+  })
+
+  it('differs from the report of another prediction', async () => {
+    const prediction = await stored(await wide())
+    const other = { ...prediction, id: 'pr_other' }
+    expect((await made(other)).event.object).not.toBe((await made(prediction)).event.object)
+  })
+
+  it.each(['shadow', 'canary', 'replay'] as const)('is not made in the role %s', async role => {
+    expect(await stage.hand(topics.predictions, await stored(await wide(), { role }))).toEqual([])
+  })
+})
+
+describe('a report whose image', () => {
+  it('is gone says so', async () => {
+    const { text } = await made(aPrediction(1))
+    expect(text).toContain('No image can be shown')
+    expect(text).toContain('The stored object is gone')
+    expect(text).toContain('chest@1.0.0')
+  })
+
+  it('is no image, or a damaged one, says so', async () => {
+    expect((await made(await stored(Buffer.from('no image at all')))).text).toContain('No image can be shown')
+    const png = await sharp(Buffer.alloc(90_000, 7), { raw: { width: 300, height: 300, channels: 1 } })
+      .png()
+      .toBuffer()
+    const damaged = Buffer.concat([png.subarray(0, png.length / 2), Buffer.alloc(20, 3)])
+    expect((await made(await stored(damaged, { id: 'pr_damaged' }))).text).toContain('No image can be shown')
+  })
+
+  it('cannot be asked for just now is not made: it is tried again', async () => {
+    const away: Stores['images'] = {
+      ...stores.images,
+      preview: () => Promise.reject(new RaylogError('worker-died', 'the preview worker died')),
+    }
+    const waiting = await openForTest(report, { ...stores, images: away })
+    const handed = waiting.hand(topics.predictions, await stored(await wide()))
+    await expect(handed).rejects.toMatchObject({ code: 'worker-died' })
+    await waiting.close()
+  })
+})
+
+describe("a patient's name", () => {
+  const patient = 'pt_0123456789abcdefghijkl'
+  const identity = { name: 'Müller^Anna=山田^花子', patientId: '1', issuer: null, birthDate: '19700131', sex: 'F' }
+  async function keep(text = JSON.stringify(identity)) {
+    const sealed = stores.secrets.seal(text, patient)
+    await stores.documents.upsert('patients', [{ id: patient, site: 'main', sealed }])
+  }
+
+  it('is not printed unless the settings say so', async () => {
+    await keep()
+    const { text } = await made(await stored(await wide(), { patient }))
+    expect(text).not.toMatch(/M.ller/)
+    expect(text).not.toContain('1970')
+  })
+
+  it('is printed with birth date and sex where they do', async () => {
+    await keep()
+    const showing = await openForTest(report, stores, { settings: { showNames: true, researchUseOnly: false } })
+    const { text } = await made(await stored(await wide(), { patient }), showing)
+    expect(text).toContain('Müller, Anna')
+    expect(text).toContain('1970-01-31')
+    expect(text).toContain(patient)
+    expect(text).not.toContain('RESEARCH')
+    await showing.close()
+  })
+
+  it('that is not kept, or cannot be opened, leaves the pseudonym', async () => {
+    const showing = await openForTest(report, stores, { settings: { showNames: true } })
+    const prediction = await stored(await wide(), { patient })
+    expect((await made(prediction, showing)).text).toContain(patient)
+    await stores.documents.upsert('patients', [{ id: patient, site: 'main', sealed: 'rubbish' }])
+    expect((await made(prediction, showing)).text).toContain(patient)
+    await keep('not JSON')
+    expect((await made(prediction, showing)).text).toContain(patient)
+    await showing.close()
+  })
+})
+
+it('many predictions at once give a report each', async () => {
+  const prediction = await stored(await wide())
+  const work = Array.from({ length: 20 }, (_, i) => made({ ...prediction, id: `pr_${i}` }))
+  const all = await Promise.all(work)
+  expect(new Set(all.map(({ event }) => event.object)).size).toBe(20)
+  for (const [i, { text }] of all.entries()) expect(text).toContain(`Prediction pr_${i}\n`)
+})
+
+function pageOf(pdf: Buffer): string {
+  const source = pdf.toString('latin1')
+  for (const match of source.matchAll(/FlateDecode[\s\S]*?stream\r?\n/g)) {
+    const start = match.index + match[0].length
+    if (pdf[start] !== 0x78) continue
+    const page = inflateSync(pdf.subarray(start, source.indexOf('endstream', start)), { finishFlush: 2 })
+    if (page.includes('BT')) return page.toString('latin1')
+  }
+  return ''
+}
