@@ -103,8 +103,14 @@ export interface Answer {
   body: Buffer
 }
 
+function bodyOf(answer: Answer | undefined): Buffer {
+  if (!answer) throw new Error('the connection closed without an answer')
+  return answer.body
+}
+
 /** Status and Error Comment of a response in one P-DATA-TF. */
-export function statusOf({ body }: Answer): { status: number; comment: string } {
+export function statusOf(answer: Answer | undefined): { status: number; comment: string } {
+  const body = bodyOf(answer)
   const found = { status: -1, comment: '' }
   for (let at = 6; at + 8 <= body.length; ) {
     const length = body.readUInt32LE(at + 4)
@@ -117,7 +123,8 @@ export function statusOf({ body }: Answer): { status: number; comment: string } 
 }
 
 /** Result and transfer syntax of each context of an A-ASSOCIATE-AC. */
-export function contextsOf({ body }: Answer): { id: number; result: number; syntax: string }[] {
+export function contextsOf(answer: Answer | undefined): { id: number; result: number; syntax: string }[] {
+  const body = bodyOf(answer)
   const found: { id: number; result: number; syntax: string }[] = []
   for (let at = 68; at + 4 <= body.length; ) {
     const length = body.readUInt16BE(at + 2)
