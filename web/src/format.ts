@@ -7,6 +7,13 @@ export function score(value: number): string {
   return value.toFixed(2)
 }
 
+/** A score beside its threshold, with as many digits as it takes to tell them apart: 0.496 and 0.500, not 0.50 twice. */
+export function scoreAgainst(value: number, threshold: number): [string, string] {
+  const short = [score(value), score(threshold)] as const
+  if (short[0] !== short[1] || value === threshold) return [...short]
+  return [value.toFixed(3), threshold.toFixed(3)]
+}
+
 /** ms → "38 ms", "1.2 s", "3 min" */
 export function duration(ms: number): string {
   if (!Number.isFinite(ms)) return '–'
@@ -62,14 +69,7 @@ const flags: Readonly<Record<string, string>> = {
   'near-threshold': 'Near the threshold',
   'out-of-distribution': 'Unlike the images that the model knows',
   'low-confidence': 'Low confidence',
-  'low-margin': 'Two classes are close',
-  'low-resolution': 'Low resolution',
-  'nearly-blank': 'Nearly blank image',
-  blank: 'Blank image',
-  enlarged: 'Smaller than the model wants, enlarged',
-  'first-frame-only': 'First frame only',
-  'first-frame': 'First frame only',
-  lossy: 'Lossy compression',
+  'one-frame-of-many': 'One frame of many was looked at',
 }
 
 /** A quality flag in words; one that is not known here is shown as it is. */

@@ -81,18 +81,24 @@ export function useAge(at: number): string {
   return useSyncExternalStore(everySecond, () => age(Date.now() - at))
 }
 
-/** Width of an element in CSS pixels, 0 before it is measured. */
-export function useWidth(): [(element: HTMLElement | null) => void, number] {
-  const [width, setWidth] = useState(0)
+interface Size {
+  width: number
+  height: number
+}
+
+/** Size of an element in CSS pixels, 0 × 0 before it is measured. */
+export function useSize(): [(element: HTMLElement | null) => void, Size] {
+  const [size, setSize] = useState<Size>({ width: 0, height: 0 })
   const observer = useRef<ResizeObserver | null>(null)
   const ref = useCallback((element: HTMLElement | null) => {
     observer.current?.disconnect()
     if (!element) return
-    setWidth(element.clientWidth)
-    observer.current = new ResizeObserver(() => setWidth(element.clientWidth))
+    const measure = () => setSize({ width: element.clientWidth, height: element.clientHeight })
+    measure()
+    observer.current = new ResizeObserver(measure)
     observer.current.observe(element)
   }, [])
-  return [ref, width]
+  return [ref, size]
 }
 
 export function useMedia(query: string): boolean {

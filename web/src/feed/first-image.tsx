@@ -51,16 +51,16 @@ interface WayIn {
 /** @param origin where this page came from, for commands that use HTTP */
 export function waysIn(endpoints: Endpoints, origin: string): WayIn[] {
   const ways: WayIn[] = []
-  const dicom = endpoints.dicom ?? endpoints.dimse
+  const dicom = endpoints.dicom
   if (dicom?.port !== undefined) {
-    const title = dicom.aeTitle ?? dicom.ae ?? 'RAYLOG'
+    const title = dicom.aeTitle ?? 'RAYLOG'
     ways.push({
       name: 'From a modality or PACS (C-STORE)',
       command: `storescu -aec ${title} ${dicom.host ?? location.hostname} ${dicom.port} image.dcm`,
       note: `AE title ${title}, host ${dicom.host ?? location.hostname}, port ${dicom.port}.`,
     })
   }
-  const folder = endpoints.watch?.folder ?? endpoints.watch?.path ?? endpoints.folder?.path
+  const folder = endpoints.inbox?.folder
   if (folder !== undefined) {
     ways.push({ name: 'Into the watched folder', command: `cp image.dcm ${quoted(String(folder))}`, note: null })
   }

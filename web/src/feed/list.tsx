@@ -1,6 +1,6 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { useEffect, useImperativeHandle, useLayoutEffect, useRef, useState } from 'react'
-import { useWidth } from '../hooks.ts'
+import { useSize } from '../hooks.ts'
 import { useLive, useStore } from '../live/context.ts'
 import type { Key, Row } from '../live/filter.ts'
 import { FeedRow } from './row.tsx'
@@ -32,7 +32,7 @@ const lookAhead = 20
  */
 export function FeedList({ ref, rows, cursor, query, setFilter, compactAlways }: Props) {
   const scroller = useRef<HTMLDivElement>(null)
-  const [measure, width] = useWidth()
+  const [measure, { width }] = useSize()
   const [gutter, setGutter] = useState(0)
   const compact = compactAlways || width < compactBelow
   const [head, setHead] = useState<string | null>(null)

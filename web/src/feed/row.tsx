@@ -1,6 +1,6 @@
 import { memo } from 'react'
 import type { Prediction } from '../api/types.ts'
-import { duration, flag, score, short } from '../format.ts'
+import { duration, flag, score, scoreAgainst, short } from '../format.ts'
 import { type Item, statusOf } from '../live/feed.ts'
 import type { Key, Row } from '../live/filter.ts'
 import { levelOf, levelWords } from '../live/finding.ts'
@@ -40,7 +40,7 @@ export const FeedRow = memo(function FeedRow(props: Props) {
       aria-labelledby={`row-${item.id}`}
       {...(current ? { 'aria-current': 'true' as const } : {})}
     >
-      <Thumb key={item.id} id={item.id} size={compact ? 72 : 56} />
+      <Thumb key={item.id} id={item.id} size={compact ? 72 : 56} none={item.instance?.rows === null} />
       <div className="finding">
         <a id={`row-${item.id}`} className="open" href={instanceHref(item.id, query)} onClick={followLink}>
           <Title item={item} shown={shown} />
@@ -121,6 +121,7 @@ function Said({ row: { item, shown }, setFilter }: Props) {
 
 function Score({ said }: { said: Prediction }) {
   const { threshold } = said
+  const [value, against] = threshold === null ? [score(said.score)] : scoreAgainst(said.score, threshold)
   return (
     <>
       <ScoreBar
@@ -131,8 +132,8 @@ function Score({ said }: { said: Prediction }) {
         label={said.label}
       />
       <span className="numbers">
-        {score(said.score)}
-        {threshold !== null && <span className="muted small"> / {score(threshold)}</span>}
+        {value}
+        {against && <span className="muted small"> / {against}</span>}
       </span>
     </>
   )

@@ -1,12 +1,14 @@
 import { useEffect, useRef, useState } from 'react'
 import { previewUrl } from '../api/client.ts'
 import type { Instance } from '../api/types.ts'
-import { useKeys } from '../hooks.ts'
+import { useKeys, useSize } from '../hooks.ts'
 import { CloseIcon, FullIcon, NoPictureIcon } from '../ui/icons.tsx'
 import { guessWindow, presetsFor, type Window } from './window.ts'
 
 /** The picture is asked for again this long after the last change of window or frame. */
 const settleMs = 90
+/** Enlarged so often or more, single pixels are shown instead of a smoothness that the image does not have. */
+const pixelsFrom = 4
 /** Longest side of the picture in the panel, and of the full one, pixels. */
 const panelSize = 1_024
 const fullSize = 4_096
@@ -86,6 +88,10 @@ interface PictureProps {
 
 function Picture({ url, about, instance, window, setWindow }: PictureProps) {
   const [state, setState] = useState<'loading' | 'shown' | 'none'>('loading')
+  const noPixels = instance !== null && instance.rows === null
+  const [measure, box] = useSize()
+  const scale =
+    instance?.rows && instance.columns ? Math.min(box.width / instance.columns, box.height / instance.rows) : 0
   const drag = useRef<{ x: number; y: number; from: Window } | null>(null)
   function onPointerDown(event: React.PointerEvent<HTMLDivElement>) {
     if (event.button !== 0 || !instance || state === 'none') return
@@ -106,28 +112,35 @@ function Picture({ url, about, instance, window, setWindow }: PictureProps) {
   }
   return (
     <div
+      ref={measure}
       className="picture"
       onPointerDown={onPointerDown}
       onPointerMove={onPointerMove}
       onPointerUp={endDrag}
       onPointerCancel={endDrag}
     >
-      {state === 'none' ? (
+      {state === 'none' || noPixels ? (
         <p className="no-picture">
-          <NoPictureIcon /> No picture can be made of it. The stored file can still be fetched below.
+          <NoPictureIcon /> No picture can be made of it.
+          {instance && ' The stored file can still be fetched.'}
         </p>
       ) : (
         <img
           src={url}
           alt={`${about}, whole and unscaled in shape`}
           draggable={false}
-          className={state}
+          className={scale >= pixelsFrom ? `${state} pixels` : state}
           onLoad={() => setState('shown')}
           onError={() => setState('none')}
         />
       )}
+      {scale > 0 && state === 'shown' && (
+        <span className="picture-note size mono">
+          {instance?.columns} × {instance?.rows} at {Math.round(scale * 100)} %
+        </span>
+      )}
       {window && (
-        <span className="window-note mono">
+        <span className="picture-note mono">
           W {window.width} L {window.center}
         </span>
       )}

@@ -103,7 +103,7 @@ function Unfolded({ pulses }: { pulses: readonly Pulse[] }) {
   return (
     <div className="unfolded">
       <div>
-        <h2>The last five minutes</h2>
+        <h2>Throughput since this page was opened, five minutes at most</h2>
         <Suspense fallback={<Skeleton height={160} />}>
           <Chart {...data} />
         </Suspense>

@@ -11,7 +11,9 @@ interface Props {
   predictions: number[]
 }
 
-const height = 160
+const height = 148
+/** A chart that has just begun is not drawn wider than this, seconds. */
+const leastSeconds = 60
 
 export function Chart({ at, received, predictions }: Props) {
   const place = useRef<HTMLDivElement>(null)
@@ -60,9 +62,12 @@ function options(element: HTMLElement): uPlot.Options {
     height,
     legend: { show: false },
     cursor: { show: false },
-    scales: { y: { range: (_, __, high) => [0, Math.max(1, high * 1.1)] } },
+    scales: {
+      x: { range: (_, first, last) => [Math.min(first, last - leastSeconds), last] },
+      y: { range: (_, __, high) => [0, Math.max(1, high * 1.1)] },
+    },
     axes: [
-      { ...axis, space: 80, incrs: [5, 10, 15, 30, 60, 120], values: (_, at) => at.map(clock) },
+      { ...axis, space: 80, size: 28, incrs: [5, 10, 15, 30, 60, 120], values: (_, at) => at.map(clock) },
       { ...axis, size: 40 },
     ],
     series: [

@@ -9,13 +9,17 @@ interface Props {
   id: string
   /** Longest side, CSS pixels. */
   size: number
+  /** There is no image in it: nothing is asked for. */
+  none?: boolean
   /** Asks at once. */
   eager?: boolean
 }
 
 /** The picture, whole and in its own shape, on black; windowed by the gateway. */
-export function Thumb({ id, size, eager = false }: Props) {
-  const [state, setState] = useState<'waiting' | 'asked' | 'shown' | 'none'>(eager ? 'asked' : 'waiting')
+export function Thumb({ id, size, none = false, eager = false }: Props) {
+  const [state, setState] = useState<'waiting' | 'asked' | 'shown' | 'none'>(
+    none ? 'none' : eager ? 'asked' : 'waiting',
+  )
   useEffect(() => {
     if (state !== 'waiting') return
     const timer = setTimeout(() => setState('asked'), settleMs)
