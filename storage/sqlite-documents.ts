@@ -1,7 +1,7 @@
 /** The embedded DocumentStore: SQLite in a thread of this process. See storage/documents.ts for the contract. */
 import { join } from 'node:path'
-import { type Collection, collections, type Documents } from '../schemas/documents.ts'
-import { RaylogError } from '../schemas/errors.ts'
+import type { Collection, Documents } from '../schemas/documents.ts'
+import { checkedId } from './document-query.ts'
 import type { DocumentStore } from './documents.ts'
 import type { DocumentOperations, StoredDocument } from './sqlite/documents-wire.ts'
 import { openThread } from './sqlite/thread.ts'
@@ -60,15 +60,10 @@ export async function openSqliteDocuments({ folder }: SqliteDocumentsOptions): P
   }
 }
 
-/** @throws RaylogError bad-request for what could not be found or listed again */
-function store<C extends Collection>(collection: C, doc: Documents[C]): StoredDocument {
-  const time = collections[collection].time
-  const { id, [time]: at }: Record<string, unknown> = { ...doc }
-  if (typeof id !== 'string' || id === '') throw new RaylogError('bad-request', `a document of ${collection} has no id`)
-  if (time !== 'id' && !(typeof at === 'number' && Number.isFinite(at)))
-    throw new RaylogError('bad-request', `${collection} ${id}: ${time} is not a time`)
-  return { id, json: JSON.stringify(doc) }
-}
+const store = <C extends Collection>(collection: C, doc: Documents[C]): StoredDocument => ({
+  id: checkedId(collection, doc),
+  json: JSON.stringify(doc),
+})
 
 /** About: in UTF-16 units, which is near enough for a bound. */
 const sizeOf = (docs: readonly StoredDocument[]): number =>

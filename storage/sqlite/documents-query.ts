@@ -3,8 +3,10 @@
  * never spliced.
  */
 import { type Collection, collections } from '../../schemas/documents.ts'
-import { RaylogError } from '../../schemas/errors.ts'
-import type { Filter, FilterValue, Query } from '../documents.ts'
+import { conditionsOf, declaredField, isOneOf, listingOf, type Place } from '../document-query.ts'
+import type { Filter, Query } from '../documents.ts'
+
+export { cursorOf } from '../document-query.ts'
 
 export type Bound = string | number | null
 
@@ -16,26 +18,7 @@ export interface Sql {
 /** Columns are named by their path in the document: `source.kind`. */
 export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
-/** What a collection says of itself. */
-export interface Declared {
-  readonly time: string
-  readonly filters: readonly string[]
-}
-
-/** The fields that a collection may be filtered by. */
-export const fieldsOf = ({ time, filters }: Declared): readonly string[] => [...new Set(['id', time, ...filters])]
-
-function column(collection: Collection, field: string): string {
-  if (!fieldsOf(collections[collection]).includes(field))
-    throw new RaylogError('bad-request', `${collection} cannot be filtered by ${field.slice(0, 64)}`)
-  return quote(field)
-}
-
-type Condition = Filter[string]
-type OneOf = { readonly in: readonly FilterValue[] }
-
-const isOneOf = (condition: Condition): condition is OneOf =>
-  typeof condition === 'object' && condition !== null && 'in' in condition
+const column = (collection: Collection, field: string): string => quote(declaredField(collection, field))
 
 /** A filter that lists more values than this is tested row by row instead of being looked up value by value. */
 const mostBranches = 32
@@ -63,53 +46,36 @@ function conditions(collection: Collection, where: Filter, grouped?: string): Sq
   const values: Bound[] = []
   const { time } = collections[collection]
   const leads = [...Object.keys(where), grouped].some(field => field && !['site', 'id', time].includes(field))
-  for (const [field, condition] of Object.entries(where)) {
-    const name = (leads && field === 'site' ? '+' : '') + column(collection, field)
-    if (typeof condition !== 'object' || condition === null) {
+  for (const condition of conditionsOf(collection, where)) {
+    const name = (leads && condition.field === 'site' ? '+' : '') + quote(condition.field)
+    if (condition.kind === 'is') {
       texts.push(`${name} IS ?`)
-      values.push(bindable(condition))
-    } else if (isOneOf(condition)) {
-      const some = [...new Set(condition.in)].map(bindable)
-      const rest = some.filter(value => value !== null)
-      const orNull = rest.length < some.length ? ` OR ${name} IS NULL` : ''
+      values.push(condition.value)
+    } else if (condition.kind === 'one-of') {
+      const rest = condition.values.filter(value => value !== null)
+      const orNull = rest.length < condition.values.length ? ` OR ${name} IS NULL` : ''
       texts.push(`(${name} IN (SELECT value FROM json_each(?))${orNull})`)
       values.push(JSON.stringify(rest))
     } else {
-      for (const [key, bound] of Object.entries(condition)) {
-        if (key !== 'gte' && key !== 'lt') throw new RaylogError('bad-request', `${field}: no such comparison`)
-        if (bound === undefined) continue
-        texts.push(`${name} ${key === 'gte' ? '>=' : '<'} ?`)
-        values.push(bindable(bound))
+      for (const { by, value } of condition.bounds) {
+        texts.push(`${name} ${by === 'gte' ? '>=' : '<'} ?`)
+        values.push(value)
       }
     }
   }
   return { text: texts.length > 0 ? texts.join(' AND ') : 'TRUE', values }
 }
 
-function bindable(value: unknown): Bound {
-  if (value === null || typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))) return value
-  throw new RaylogError('bad-request', 'a filter compares with texts, finite numbers or null')
-}
-
-interface Cursor {
-  time: string | number
-  id: string
-}
-
 /** What a row of `find` gives: the JSON, and where it stands. */
-export interface Found extends Cursor {
+export interface Found extends Place {
   json: string
 }
 
 /** @returns SQL whose rows are `Found`, one more than the page holds where there is a next page */
 export function findSql(collection: Collection, query: Query): Sql & { limit: number } {
-  const { where = {}, order = 'newest', limit = 50 } = query
-  if (!Number.isInteger(limit) || limit < 1 || limit > 1000)
-    throw new RaylogError('bad-request', 'limit is a whole number from 1 to 1000')
-  if (order !== 'newest' && order !== 'oldest') throw new RaylogError('bad-request', 'order is newest or oldest')
+  const { where, order, limit, after } = listingOf(collection, query)
   const time = quote(collections[collection].time)
   const [direction, follows] = order === 'newest' ? ['DESC', '<'] : ['ASC', '>']
-  const after = query.cursor === undefined ? undefined : parseCursor(collection, order, query.cursor)
   const values: Bound[] = []
   const branches = alternatives(where).map(alternative => {
     const condition = conditions(collection, alternative)
@@ -137,24 +103,4 @@ export function countBySql(collection: Collection, field: string, where: Filter)
     text: `SELECT ${name} AS value, count(*) AS n FROM ${quote(collection)} WHERE ${text} GROUP BY ${name}`,
     values,
   }
-}
-
-/** A cursor belongs to the collection and the order that it came from. */
-export function cursorOf(collection: Collection, order: Query['order'], { time, id }: Cursor): string {
-  return Buffer.from(JSON.stringify([collection, order ?? 'newest', time, id])).toString('base64url')
-}
-
-function parseCursor(collection: Collection, order: string, text: string): Cursor {
-  const refused = new RaylogError('bad-request', 'the cursor is not one of this query')
-  let parts: unknown
-  try {
-    parts = JSON.parse(Buffer.from(text, 'base64url').toString())
-  } catch {
-    throw refused
-  }
-  if (!Array.isArray(parts) || parts.length !== 4) throw refused
-  const [of, by, time, id]: unknown[] = parts
-  if (of !== collection || by !== order || typeof id !== 'string') throw refused
-  if (typeof time !== 'string' && typeof time !== 'number') throw refused
-  return { time, id }
 }

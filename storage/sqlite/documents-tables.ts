@@ -4,7 +4,8 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { collections } from '../../schemas/documents.ts'
-import { type Declared, fieldsOf, quote } from './documents-query.ts'
+import { type Declared, fieldsOf } from '../document-query.ts'
+import { quote } from './documents-query.ts'
 
 const pathOf = (field: string): string =>
   `$${field
