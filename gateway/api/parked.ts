@@ -93,8 +93,10 @@ export function addParkedRoutes(app: App, { deps: { documents, log } }: ApiConte
       inTurn(async () => {
         const filter = where({ ...body, state: 'parked' })
         const { items } = await documents.find('parked', { where: filter, order: 'oldest', limit: mostAtOnce })
+        // Counted before: what fails again is parked anew, and must not make a caller who asks until 0 go on for ever.
+        const remaining = (await documents.count('parked', filter)) - items.length
         if (items.length > 0) await settle(items, 'retried')
-        return { retried: items.length, remaining: await documents.count('parked', filter) }
+        return { retried: items.length, remaining: Math.max(0, remaining) }
       }),
   )
 }
