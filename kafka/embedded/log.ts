@@ -131,7 +131,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
           throw new RaylogError('bad-request', `topic ${name}: ${partitions} is not a number of partitions`)
       }
       state.topicsAre(await thread.call('ensureTopics', topics))
-      await subscriptions.refresh()
+      subscriptions.refresh()
     },
     topics: async () => state.infos(),
     async append(records) {

@@ -156,10 +156,10 @@ export function createSubscriptions({ state, clock, revokeMs, fetch, commit }: S
     wake(topics: readonly string[] = state.names()): void {
       for (const [delivery, reads] of deliveries) if (topics.some(topic => reads.includes(topic))) delivery.wake()
     },
-    /** Partitions may have been added. */
-    async refresh(): Promise<void> {
+    /** Partitions may have been added: they are handed out when their groups can. */
+    refresh(): void {
       for (const { refresh } of tails) refresh()
-      await Promise.all([...groups.values()].map(group => group.refresh()))
+      for (const group of groups.values()) void group.refresh()
     },
     hasMembers: (group: string) => groups.get(group)?.isEmpty() === false,
     /** Lets go of everything at once; what is under way is read again by the next process. */

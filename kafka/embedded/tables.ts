@@ -5,8 +5,9 @@
  * `maxTime` is the largest timestamp up to and including the record. It never falls, so the first offset at or after a
  * time is found by halving, without an index.
  */
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+
 import { RaylogError } from '../../schemas/errors.ts'
+import type { DatabaseSync, StatementSync } from '../../storage/sqlite/database.ts'
 import type { TopicInfo, TopicPartition, TopicSpec } from '../log.ts'
 import type { GroupOffset } from './wire.ts'
 

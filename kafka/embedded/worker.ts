@@ -1,7 +1,7 @@
 /** The SQLite thread of the embedded log. */
 import { workerData } from 'node:worker_threads'
 import { RaylogError } from '../../schemas/errors.ts'
-import { openDatabase } from '../../storage/sqlite/database.ts'
+import { checkRoom, openDatabase } from '../../storage/sqlite/database.ts'
 import { type Served, serve } from '../../storage/sqlite/serve.ts'
 import { append, offsetsAt, read, trim } from './records.ts'
 import { openTables } from './tables.ts'
@@ -55,6 +55,7 @@ function openLog(file: string): Served<LogOperations> {
       check: {
         kind: 'write',
         run() {
+          checkRoom(file)
           check.run()
           return undefined
         },

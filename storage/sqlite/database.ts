@@ -1,8 +1,11 @@
 /** Opens a SQLite file as Raylog wants it, and says what SQLite's errors mean. Runs in a thread of its own. */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
+
+/** For databases whose statements are written elsewhere: only this folder imports the driver. */
+export type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 /** Primary result codes, https://sqlite.org/rescode.html */
 const codes = { busy: 5, locked: 6, readOnly: 8, ioError: 10, corrupt: 11, full: 13, cannotOpen: 14, notADatabase: 26 }
@@ -67,6 +70,15 @@ export function fromSqlite(thrown: unknown, file?: string): RaylogError {
     default:
       return toRaylogError(error)
   }
+}
+
+/** With less room than this the next records will not fit, though a small write still may; bytes. */
+const leastRoom = 1024 * 1024
+
+/** @throws RaylogError store-full when the disk of the file has next to no room left */
+export function checkRoom(file: string): void {
+  const { bavail, bsize } = statfsSync(dirname(file))
+  if (bavail * bsize < leastRoom) throw new RaylogError('store-full', `less than ${leastRoom} bytes are free (${file})`)
 }
 
 /**

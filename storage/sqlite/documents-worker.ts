@@ -3,7 +3,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { workerData } from 'node:worker_threads'
 import { LRUCache } from 'lru-cache'
 import { collections } from '../../schemas/documents.ts'
-import { openDatabase } from './database.ts'
+import { checkRoom, openDatabase } from './database.ts'
 import { countBySql, countSql, cursorOf, findSql, quote, type Sql } from './documents-query.ts'
 import { makeTables } from './documents-tables.ts'
 import type { DocumentOperations } from './documents-wire.ts'
@@ -87,6 +87,7 @@ function openDocuments(file: string): Served<DocumentOperations> {
       check: {
         kind: 'write',
         run() {
+          checkRoom(file)
           check.run()
           return undefined
         },

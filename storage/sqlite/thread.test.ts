@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -84,6 +84,22 @@ describe('a SQLite thread', () => {
       )
       .toBe('added')
     expect((await thread.call('all', undefined))[0]).toBe(1)
+  })
+
+  it('is unavailable while the file cannot be opened, and there again by itself when it can', async () => {
+    const file = join(folder, 'counter.sqlite')
+    const before = await start()
+    await before.call('add', 1)
+    await before.close()
+    await copyFile(file, `${file}.good`)
+    const thread = await start()
+    await thread.kill()
+    await writeFile(file, 'this is not a database'.repeat(1000))
+    const answer = () => thread.call('all', undefined).catch(error => error.code)
+    expect(await answer()).toBe('log-unavailable')
+    expect(await answer()).toBe('log-unavailable')
+    await copyFile(`${file}.good`, file)
+    await expect.poll(answer, { timeout: 10_000 }).toEqual([1])
   })
 
   it('refuses with store-full while there is no room, and goes on by itself when there is', async () => {

@@ -35,6 +35,9 @@ export interface SqliteThread<O extends Operations> {
   close(): Promise<void>
 }
 
+/** Between two attempts to open a database that could not be opened, ms. */
+const reopenAfterMs = 300
+
 interface Pending {
   resolve(output: unknown): void
   reject(error: Error): void
@@ -98,9 +101,18 @@ export async function openThread<O extends Operations>(options: ThreadOptions): 
   }
 
   function open(): Promise<void> {
-    opening ??= start().finally(() => {
-      opening = undefined
-    })
+    opening ??= start().then(
+      () => {
+        opening = undefined
+      },
+      error => {
+        // Callers that try again are told the same for a while: each attempt costs a thread.
+        setTimeout(() => {
+          opening = undefined
+        }, reopenAfterMs).unref()
+        throw error
+      },
+    )
     return opening
   }
 

@@ -84,7 +84,11 @@ export async function collect(
     failed: error => subscriber.failed?.(error),
   })
   return {
-    ...subscription,
+    pause: partitions => subscription.pause(partitions),
+    resume: partitions => subscription.resume(partitions),
+    commit: next => subscription.commit(next),
+    assignment: () => subscription.assignment(),
+    close: () => subscription.close(),
     records,
     numbers: () => records.map(numberOf),
     overlaps: () => overlaps,
