@@ -6,7 +6,6 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import type { Logger } from 'pino'
 import type { Health } from '../monitoring/health.ts'
 import type { Metrics } from '../monitoring/metrics.ts'
-import packageJson from '../package.json' with { type: 'json' }
 import type { PlatformConfig } from '../schemas/config.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import { addPlatformRoutes } from './api/platform.ts'
@@ -16,6 +15,7 @@ import { createGuard } from './http/guard.ts'
 import { addSecurityHeaders } from './http/headers.ts'
 import { isLoopback } from './http/hosts.ts'
 import { handleError, handleNotFound } from './http/problem.ts'
+import { ownVersion } from './http/version.ts'
 
 type HttpConfig = PlatformConfig['http']
 
@@ -57,8 +57,9 @@ export async function createHttp(options: HttpOptions): Promise<FastifyInstance>
   await app.register(cookie)
   addAccess(app, createGuard(token), isLoopback(config.host))
   await app.register(multipart, { limits: { fileSize: config.maxUploadBytes, fieldSize: 64 * 1024, fields: 100 } })
-  await addDocs(app, { version: packageJson.version, researchUseOnly })
-  addPlatformRoutes(app, { version: packageJson.version, researchUseOnly, health, metrics })
+  const version = ownVersion()
+  await addDocs(app, { version, researchUseOnly })
+  addPlatformRoutes(app, { version, researchUseOnly, health, metrics })
   return app
 }
 
