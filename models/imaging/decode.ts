@@ -10,6 +10,7 @@ import { type PixelModule, readPixelModule } from './dicom/pixels.ts'
 import { sniff } from './dicom/sniff.ts'
 import { explicitBig, type Packing, syntaxOf } from './dicom/syntaxes.ts'
 import { readTransforms, transformSequences } from './dicom/transforms.ts'
+import { maxPixels } from './limits.ts'
 import { decodePlain } from './plain.ts'
 import { toSamples } from './samples.ts'
 import type { DecodedFrame } from './types.ts'
@@ -50,6 +51,8 @@ async function decodeDicom(bytes: Uint8Array, frame: number): Promise<DecodedFra
   if (parsed.pixels === undefined && parsed.cutAt !== undefined)
     throw new RaylogError('truncated', `the data end inside group ${parsed.cutAt.toString(16).padStart(4, '0')}`)
   const module = readPixelModule(parsed)
+  if (module.rows * module.columns > maxPixels)
+    throw new RaylogError('too-large', `${module.columns} x ${module.rows} pixels; the limit is ${maxPixels}`)
   if (!Number.isInteger(frame) || frame < 1 || frame > module.frames)
     throw new RaylogError('decode-failed', `there is no frame ${frame} of ${module.frames}`)
   const raster = await readRaster(parsed, module, frame - 1)

@@ -1,9 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterEach, expect, it } from 'vitest'
 import { createMetrics } from '../../monitoring/metrics.ts'
+import { decodeFrame } from './decode.ts'
+import { toDisplay } from './display.ts'
 import { type ImagesOptions, openImages } from './images.ts'
 import type { Images } from './port.ts'
 
@@ -62,6 +64,22 @@ it('makes a grey PNG of the size asked for and never enlarges', async () => {
     .raw()
     .toBuffer()
   expect([...whole.subarray(248, 254)]).toEqual([248, 249, 250, 0, 1, 2])
+})
+
+it('shows a DICOM frame through the window asked for', async () => {
+  const { images, store } = await open()
+  const bytes = await readFile(join(import.meta.dirname, '../fixtures/imaging/window-linear.dcm'))
+  const object = await store('ct', bytes)
+  const frame = await decodeFrame(bytes)
+  const pixels = async (png: Promise<Buffer>) =>
+    sharp(await png)
+      .toColourspace('b-w')
+      .raw()
+      .toBuffer()
+  const window = { center: -500, width: 900 }
+  expect([...(await pixels(images.preview(object)))]).toEqual([...toDisplay(frame).data])
+  expect([...(await pixels(images.preview(object, { window })))]).toEqual([...toDisplay(frame, window).data])
+  await expect(images.preview(object, { frame: 2 })).rejects.toMatchObject({ code: 'decode-failed' })
 })
 
 it('makes one preview for requests that ask for the same at once, and keeps it', async () => {

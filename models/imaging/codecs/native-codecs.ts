@@ -28,7 +28,8 @@ export async function decodeNatively(
   module: PixelModule,
 ): Promise<Raster> {
   const codecs = await load()
-  if (!codecs.NativeCodecs.isInitialized()) {
+  // Again and again: while this frame waited, another may have failed and released the module.
+  while (!codecs.NativeCodecs.isInitialized()) {
     initialising ??= codecs.NativeCodecs.initializeAsync().finally(() => {
       initialising = undefined
     })

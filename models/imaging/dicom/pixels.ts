@@ -1,6 +1,5 @@
 /** The Image Pixel module (PS3.3 C.7.6.3): what the header says of the pixels, checked. */
 import { RaylogError } from '../../../schemas/errors.ts'
-import { maxPixels } from '../limits.ts'
 import type { Parsed } from './dataset.ts'
 
 export interface PixelModule {
@@ -19,15 +18,13 @@ export interface PixelModule {
   frames: number
 }
 
-/** @throws RaylogError no-pixels, malformed-dicom, decode-failed, too-large */
+/** @throws RaylogError no-pixels, malformed-dicom, decode-failed */
 export function readPixelModule({ data, pixels }: Parsed): PixelModule {
   const rows = data.uint16('x00280010')
   const columns = data.uint16('x00280011')
   if (pixels === undefined || rows === undefined || columns === undefined)
     throw new RaylogError('no-pixels', 'the object has no pixel data')
   if (rows === 0 || columns === 0) throw new RaylogError('malformed-dicom', `${columns} columns and ${rows} rows`)
-  if (rows * columns > maxPixels)
-    throw new RaylogError('too-large', `${columns} x ${rows} pixels a frame; the limit is ${maxPixels}`)
   const samples = data.uint16('x00280002') ?? 1
   if (samples !== 1 && samples !== 3) throw new RaylogError('decode-failed', `${samples} samples per pixel`)
   const float = pixels.tag !== 'x7fe00010'

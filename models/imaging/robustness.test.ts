@@ -1,0 +1,108 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { RaylogError } from '../../schemas/errors.ts'
+import { decodeFrame } from './decode.ts'
+import { toDisplay } from './display.ts'
+import { describe } from './header.ts'
+
+const folder = join(import.meta.dirname, '../fixtures/imaging')
+const names = readdirSync(folder).filter(name => /\.(dcm|png|jpg|tif)$/.test(name))
+const files = new Map(names.map(name => [name, readFileSync(join(folder, name))]))
+
+const ofHeader = new Set(['not-an-image', 'malformed-dicom', 'truncated', 'too-large'])
+const ofDecode = new Set([...ofHeader, 'unknown-transfer-syntax', 'no-pixels', 'decode-failed'])
+
+/** Either a whole picture or an error of the table; what else comes is thrown on. */
+async function tryAll(bytes: Uint8Array): Promise<string[]> {
+  const code = (allowed: Set<string>) => (thrown: unknown) => {
+    if (thrown instanceof RaylogError && allowed.has(thrown.code)) return thrown.code
+    throw thrown
+  }
+  const decoded = decodeFrame(bytes).then(frame => {
+    expect(frame.samples.length).toBe(frame.rows * frame.columns * frame.channels)
+    expect(toDisplay(frame).data.length).toBe(frame.samples.length)
+    return 'decoded'
+  })
+  const described = [true, false].map(complete =>
+    describe(bytes, complete).then(({ facts }) => {
+      expect(JSON.stringify(facts)).not.toMatch(/canary/i)
+      return 'described'
+    }, code(ofHeader)),
+  )
+  return Promise.all([decoded.catch(code(ofDecode)), ...described])
+}
+
+it('knows every file of the fixtures', () => {
+  expect(names.length).toBeGreaterThan(100)
+})
+
+it('gives an error for every file cut in the middle of its pixels', async () => {
+  const kept = /^(no-pixels|charset|frames-|.*-frames|pages|functional)/ // a first frame may be whole, or too little is cut
+  for (const [name, bytes] of files) {
+    const [decoded] = await tryAll(bytes.subarray(0, bytes.length >> 1))
+    if (!kept.test(name)) expect(decoded, name).toMatch(/truncated|decode-failed|malformed-dicom|no-pixels/)
+  }
+})
+
+it('gives an error for nothing, for zeros, and for one byte', async () => {
+  for (const bytes of [new Uint8Array(0), new Uint8Array(1), new Uint8Array(100_000)])
+    expect(await tryAll(bytes)).toEqual(['not-an-image', 'not-an-image', 'not-an-image'])
+})
+
+it('gives an error where the pixels are emptied or zeroed', async () => {
+  for (const name of names.filter(file => /^(j2k|htj2k|jpeg|rle)/.test(file))) {
+    const bytes = files.get(name) ?? Buffer.alloc(0)
+    const pixels = bytes.indexOf(Buffer.from('e07f10004f420000ffffffff', 'hex')) + 12
+    const zeroed = Buffer.from(bytes)
+    zeroed.fill(0, pixels + 8 + zeroed.readUInt32LE(pixels + 4) + 8, zeroed.length - 8)
+    const emptied = Buffer.concat([
+      bytes.subarray(0, pixels),
+      Buffer.from('feff00e000000000feff00e000000000feffdde000000000', 'hex'),
+    ])
+    for (const damaged of [zeroed, emptied])
+      expect((await tryAll(damaged))[0], name).toMatch(/decode-failed|truncated|malformed-dicom/)
+  }
+})
+
+it('survives any change of bytes, with a picture of the right size or an error of the table', async () => {
+  const change = fc.record({
+    at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    byte: fc.integer({ min: 0, max: 255 }),
+  })
+  const property = fc.asyncProperty(
+    fc.constantFrom(...names),
+    fc.array(change, { minLength: 1, maxLength: 8 }),
+    async (name, changes) => {
+      const bytes = Buffer.from(files.get(name) ?? Buffer.alloc(0))
+      for (const { at, byte } of changes) bytes[Math.floor(at * bytes.length)] = byte
+      await tryAll(bytes)
+    },
+  )
+  await fc.assert(property, { seed: 20_240_229, numRuns: 600 })
+})
+
+it('refuses pixels of another size than the header says, before decoding', async () => {
+  for (const name of names.filter(file => /^(j2k|htj2k|jpeg)/.test(file))) {
+    const bytes = Buffer.from(files.get(name) ?? Buffer.alloc(0))
+    const rows = bytes.indexOf(Buffer.from('2800100055530200', 'hex')) + 8
+    bytes.writeUInt16LE(60_000, rows)
+    bytes.writeUInt16LE(800, rows + 10)
+    await expect(decodeFrame(bytes), name).rejects.toMatchObject({
+      code: 'decode-failed',
+      message: /the header says 800 x 60000/,
+    })
+    bytes.writeUInt16LE(60_000, rows + 10)
+    await expect(decodeFrame(bytes), name).rejects.toMatchObject({ code: 'too-large' })
+  }
+})
+
+it('refuses bombs without unpacking them', async () => {
+  const bomb = Buffer.from(files.get('grey.png') ?? Buffer.alloc(0))
+  bomb.writeUInt32BE(60_000, 16)
+  bomb.writeUInt32BE(60_000, 20)
+  const before = process.memoryUsage().rss
+  await expect(decodeFrame(bomb)).rejects.toBeInstanceOf(RaylogError)
+  expect(process.memoryUsage().rss - before).toBeLessThan(200_000_000)
+})
