@@ -1,0 +1,212 @@
+/**
+ * The whole of Raylog in a process of its own: images in over DICOM, HTTP and a folder; predictions, documents, reports,
+ * webhooks and live messages out. And a canary: a patient whose name must not be found anywhere but sealed.
+ */
+import { createHmac } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { join } from 'node:path'
+import dcmjs from 'dcmjs-dimse'
+import { io, type Socket } from 'socket.io-client'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chestDicom, chestUids, digitPng, tissuePng } from '../../producers/simulator/phantoms.ts'
+import { census, isIdle } from '../harness/census.ts'
+import { storeAll } from '../harness/cstore.ts'
+import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import { until } from '../harness/until.ts'
+
+const secret = 'a-secret-of-the-test'
+const canary = 'Zebrafinch'
+
+interface Hook {
+  headers: Record<string, string>
+  body: string
+}
+
+const hooks: Hook[] = []
+const live: { event: string; payload: { event: { id: string; instance?: string } } }[] = []
+let receiver: Server
+let raylog: Raylog
+let socket: Socket
+
+beforeAll(async () => {
+  receiver = createServer((request, response) => {
+    let body = ''
+    request.setEncoding('utf8').on('data', (text: string) => {
+      body += text
+    })
+    request.on('end', () => {
+      const headers = Object.entries(request.headers).flatMap(([name, value]) =>
+        typeof value === 'string' ? [[name, value]] : [],
+      )
+      hooks.push({ headers: Object.fromEntries(headers), body })
+      response.end()
+    })
+  })
+  await new Promise<void>(done => receiver.listen(0, '127.0.0.1', done))
+  const address = receiver.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  raylog = await startRaylog({
+    set: [`notify.webhooks=[{url: "http://127.0.0.1:${port}/hook", secret: "${secret}"}]`, 'logLevel=debug'],
+  })
+  socket = io(raylog.url, { path: '/live', auth: { token: raylog.token }, transports: ['websocket'] })
+  socket.onAny((event: string, payload) => live.push({ event, payload }))
+  await new Promise<void>((done, failed) => {
+    socket.once('connect', done).once('connect_error', failed)
+  })
+  await socket.emitWithAck('join', { rooms: ['all'] })
+}, 60_000)
+
+afterAll(async () => {
+  socket.close()
+  receiver.close()
+  await raylog[Symbol.asyncDispose]()
+})
+
+/** A data set with a name of our own, as modalities send them. */
+function withElements(elements: Record<string, unknown>): Buffer {
+  const own = read(chestDicom(4_711, { size: 64 }))
+  return new dcmjs.Dataset({ ...own, ...elements }, '1.2.840.10008.1.2.1').getDenaturalizedDataset()
+}
+
+const afterMeta = (file: Buffer) => file.subarray(132 + 12 + file.readUInt32LE(140))
+const read = (file: Buffer): Record<string, unknown> =>
+  new dcmjs.Dataset(afterMeta(file), '1.2.840.10008.1.2.1').getElements()
+
+function upload(path: string, fields: Record<string, string>, name: string, bytes: Buffer): Promise<Response> {
+  const form = new FormData()
+  for (const [field, value] of Object.entries(fields)) form.append(field, value)
+  form.append('file', new Blob([new Uint8Array(bytes)]), name)
+  return raylog.post(path, form)
+}
+
+/** The documents of an instance once its report is there. */
+async function finished(id: string) {
+  return until(`${id} is reported`, async () => {
+    const found = await raylog.json<Whole>(`/api/v1/instances/${id}`)
+    return found.reports.length > 0 && found.deliveries.some(({ state }) => state === 'sent') ? found : undefined
+  })
+}
+
+interface Whole {
+  instance: { id: string; patient: string | null }
+  predictions: { id: string; label: string; model: { name: string; digest: string }; timings: Record<string, number> }[]
+  reports: { id: string; format: string }[]
+  deliveries: { state: string }[]
+  routes: { accepted: boolean; reason: string; model: { name: string } }[]
+}
+
+const idOf = (sopInstance: string) =>
+  until(`${sopInstance} is known`, async () => {
+    const { items } = await raylog.json<{ items: { id: string; dicom: { sopInstance: string } | null }[] }>(
+      '/api/v1/instances?limit=1000',
+    )
+    return items.find(({ dicom }) => dicom?.sopInstance === sopInstance)?.id
+  })
+
+describe('from image to result', () => {
+  it('takes a radiograph over DICOM to documents, a report, a signed webhook and the live page', async () => {
+    const dataSet = withElements({ PatientName: `${canary}^Canary`, PatientID: `${canary}-1` })
+    const { sopClass, sopInstance } = chestUids(4_711)
+    await storeAll(raylog.dicomPort, [{ sopClass, sopInstance, transferSyntax: '1.2.840.10008.1.2.1', dataSet }])
+    const { instance, predictions, reports, routes } = await finished(await idOf(sopInstance))
+    expect(predictions.map(({ model }) => model.name)).toEqual(['pneumonia'])
+    expect(predictions[0]?.timings.inferMs).toBeGreaterThan(0)
+    expect(routes.filter(({ accepted }) => accepted)).toHaveLength(1)
+    expect(instance.patient).toMatch(/^pt_/)
+
+    const pdf = Buffer.from(await (await raylog.get(`/api/v1/reports/${reports[0]?.id}/object`)).arrayBuffer())
+    expect(pdf.subarray(0, 5).toString()).toBe('%PDF-')
+
+    const hook = await until('the webhook came', () => hooks.find(({ body }) => body.includes(instance.id)))
+    const { 'webhook-id': id, 'webhook-timestamp': at, 'webhook-signature': signature } = hook.headers
+    const key = signature === `v1,${createHmac('sha256', secret).update(`${id}.${at}.${hook.body}`).digest('base64')}`
+    expect(key).toBe(true)
+
+    await until('the live message came', () =>
+      live.find(({ event, payload }) => event === 'prediction' && payload.event.instance === instance.id),
+    )
+  })
+
+  it('answers an ordinary prediction request with the result', async () => {
+    const response = await upload('/api/v1/predictions', { model: 'digits' }, 'seven.png', await digitPng(1, 7))
+    expect(response.status).toBe(200)
+    expect(await response.json()).toMatchObject({ predictions: [{ label: '7', model: { name: 'digits' } }] })
+  })
+
+  it('takes a file dropped into the folder of a model, and moves it when it is kept', async () => {
+    const folder = join(raylog.inbox, 'breast')
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(raylog.data, 'tissue.png'), await tissuePng(5))
+    renameSync(join(raylog.data, 'tissue.png'), join(folder, 'tissue.png'))
+    await until('the file was taken', () => !readdirSync(folder).includes('tissue.png'))
+    const { items } = await raylog.json<{ items: { id: string }[] }>('/api/v1/instances?source=watch')
+    const { predictions } = await finished(items[0]?.id ?? '')
+    expect(predictions.map(({ model }) => model.name)).toEqual(['breast'])
+  })
+
+  it('says why no model took a CT', async () => {
+    const uids = chestUids(4_712)
+    const ct = '1.2.840.10008.5.1.4.1.1.2'
+    const dataSet = withElements({
+      Modality: 'CT',
+      SOPClassUID: ct,
+      SOPInstanceUID: uids.sopInstance,
+      StudyInstanceUID: uids.study,
+    })
+    await storeAll(raylog.dicomPort, [
+      { sopClass: ct, sopInstance: uids.sopInstance, transferSyntax: '1.2.840.10008.1.2.1', dataSet },
+    ])
+    const { routes } = await raylog.json<Whole>(`/api/v1/instances/${await idOf(uids.sopInstance)}`)
+    expect(routes.map(({ accepted }) => accepted)).toEqual([false, false, false])
+    expect(routes.find(({ model }) => model.name === 'pneumonia')?.reason).toMatch(/modality is CT.*takes.*CR.*DX/)
+  })
+
+  it('parks an image whose pixels are damaged, says so, and goes on with its neighbours', async () => {
+    const { sopClass, sopInstance } = chestUids(4_713)
+    const dataSet = withElements({
+      SOPInstanceUID: sopInstance,
+      PixelData: [new ArrayBuffer(100)],
+      _vrMap: { PixelData: 'OW' },
+    })
+    await storeAll(raylog.dicomPort, [{ sopClass, sopInstance, transferSyntax: '1.2.840.10008.1.2.1', dataSet }])
+    const after = await upload('/api/v1/predictions', { model: 'digits' }, 'fine.png', await digitPng(100, 4))
+    expect(after.status).toBe(200)
+    const parked = await until('it is parked', async () => (await census(raylog)).parked[0])
+    expect(['truncated', 'decode-failed']).toContain(parked.code)
+    expect((await raylog.post(`/api/v1/parked/${parked.id}/drop`)).status).toBe(200)
+  })
+
+  it('refuses what is not an image with a problem that says what to do', async () => {
+    const response = await upload('/api/v1/instances', {}, 'notes.txt', Buffer.from('dear diary'))
+    expect(response.status).toBe(422)
+    expect(JSON.stringify(await response.json())).toMatch(/not-an-image/)
+  })
+
+  it('keeps the canary patient out of everything but the sealed documents', async () => {
+    await until('every stage is idle', () => isIdle(raylog))
+    const metrics = await (await raylog.get('/metrics')).text()
+    const said = [
+      raylog.logs(),
+      metrics,
+      JSON.stringify(hooks),
+      JSON.stringify(live),
+      JSON.stringify(await census(raylog)),
+    ]
+    for (const text of said) expect(text).not.toMatch(new RegExp(canary, 'i'))
+    const files = readdirSync(raylog.data, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile())
+    // The image itself carries the name; its bytes stay what they were.
+    const outside = files.filter(({ parentPath }) => !parentPath.startsWith(join(raylog.data, 'objects')))
+    expect(outside.length).toBeGreaterThan(2)
+    for (const { parentPath, name } of outside)
+      expect(readFileSync(join(parentPath, name)).includes(canary), name).toBe(false)
+    const patients = files.filter(({ name }) => name.startsWith('documents.sqlite'))
+    expect(patients.some(({ parentPath, name }) => statSync(join(parentPath, name)).size > 0)).toBe(true)
+  })
+
+  it('ends in order when it is told to, with nothing left to do', async () => {
+    expect(await raylog.stop()).toBe(0)
+    await raylog.restart()
+    expect(await isIdle(raylog)).toBe(true)
+  })
+})
