@@ -6,7 +6,16 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { RaylogError } from '../schemas/errors.ts'
 import type { Instance, Priority } from '../schemas/topics.ts'
 import type { ModelOutput } from './port.ts'
-import { graphsFolder, instanceOf, manifestOf, png, temporaryFolder, testEngine, writeModel } from './testing.ts'
+import {
+  dicomFile,
+  graphsFolder,
+  instanceOf,
+  manifestOf,
+  png,
+  temporaryFolder,
+  testEngine,
+  writeModel,
+} from './testing.ts'
 
 type Opened = Awaited<ReturnType<typeof testEngine>>
 
@@ -90,10 +99,11 @@ describe('answers', () => {
 
   it('are of the middle frame of many, and say so', async () => {
     const opened = await open(['mean'])
-    const object = opened.objects.put(await png(50))
-    const one = instanceOf(object, { frames: 2 })
-    const said = await opened.engine.predict(opened.ref('mean'), one, { priority: 'routine', signal: never() })
-    expect(said.quality).toContain('one-frame-of-many')
+    const bytes = dicomFile({ rows: 8, columns: 8, frames: 5, sample: i => 51 * Math.floor(i / 64) })
+    const instance = instanceOf(opened.objects.put(bytes, 'application/dicom'), { frames: 5 })
+    const said = await opened.engine.predict(opened.ref('mean'), instance, { priority: 'routine', signal: never() })
+    expect(said.score).toBeCloseTo(102 / 255, 2)
+    expect(said.quality).toEqual(['one-frame-of-many'])
   })
 
   it('come from a store that has no place on this machine too', async () => {

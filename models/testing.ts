@@ -182,3 +182,70 @@ export async function testEngine(
   }
   return { engine, objects, metrics, ref, [Symbol.asyncDispose]: () => engine.close() }
 }
+
+export interface DicomOptions {
+  rows: number
+  columns: number
+  /** 8 or 16, unsigned, MONOCHROME2. */
+  bits?: 8 | 16
+  frames?: number
+  /** Sample `i` of the whole pixel data. */
+  sample: (i: number) => number
+}
+
+/** A small DICOM file in Explicit VR Little Endian (PS3.5 A.2, PS3.10 7.1): a secondary capture without a patient. */
+export function dicomFile({ rows, columns, bits = 8, frames = 1, sample }: DicomOptions): Buffer {
+  const count = rows * columns * frames
+  const samples = Buffer.alloc((count * bits) / 8 + (((count * bits) / 8) % 2))
+  for (let i = 0; i < count; i += 1) {
+    if (bits === 8) samples.writeUInt8(sample(i), i)
+    else samples.writeUInt16LE(sample(i), 2 * i)
+  }
+  const uid = `1.2.826.0.1.3680043.10.1.${rows}.${columns}.${frames}.${sample(0)}.${sample(1)}`
+  const secondaryCapture = '1.2.840.10008.5.1.4.1.1.7'
+  const meta = [element(0x0002, 0x0002, 'UI', secondaryCapture), element(0x0002, 0x0003, 'UI', uid)]
+  meta.push(element(0x0002, 0x0010, 'UI', '1.2.840.10008.1.2.1'))
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(Buffer.concat(meta).length)
+  const short = (group: number, tag: number, value: number) => {
+    const bytes = Buffer.alloc(2)
+    bytes.writeUInt16LE(value)
+    return element(group, tag, 'US', bytes)
+  }
+  return Buffer.concat([
+    Buffer.alloc(128),
+    Buffer.from('DICM'),
+    element(0x0002, 0x0000, 'UL', length),
+    ...meta,
+    element(0x0008, 0x0016, 'UI', secondaryCapture),
+    element(0x0008, 0x0018, 'UI', uid),
+    element(0x0008, 0x0060, 'CS', 'OT'),
+    element(0x0020, 0x000d, 'UI', `${uid}.1`),
+    element(0x0020, 0x000e, 'UI', `${uid}.2`),
+    short(0x0028, 0x0002, 1),
+    element(0x0028, 0x0004, 'CS', 'MONOCHROME2'),
+    element(0x0028, 0x0008, 'IS', String(frames)),
+    short(0x0028, 0x0010, rows),
+    short(0x0028, 0x0011, columns),
+    short(0x0028, 0x0100, bits),
+    short(0x0028, 0x0101, bits),
+    short(0x0028, 0x0102, bits - 1),
+    short(0x0028, 0x0103, 0),
+    element(0x0028, 0x1050, 'DS', String(2 ** (bits - 1))),
+    element(0x0028, 0x1051, 'DS', String(2 ** bits)),
+    element(0x7fe0, 0x0010, bits === 8 ? 'OB' : 'OW', samples),
+  ])
+}
+
+function element(group: number, tag: number, vr: string, value: string | Buffer): Buffer {
+  const text = typeof value === 'string' ? Buffer.from(value) : value
+  const padded = text.length % 2 === 0 ? text : Buffer.concat([text, Buffer.from(vr === 'UI' ? '\0' : ' ')])
+  const long = vr === 'OB' || vr === 'OW'
+  const head = Buffer.alloc(long ? 12 : 8)
+  head.writeUInt16LE(group, 0)
+  head.writeUInt16LE(tag, 2)
+  head.write(vr, 4, 'ascii')
+  if (long) head.writeUInt32LE(padded.length, 8)
+  else head.writeUInt16LE(padded.length, 6)
+  return Buffer.concat([head, padded])
+}
