@@ -1,3 +1,6 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { bearer, type Started, startGateway } from '../tests/gateway/kit.ts'
@@ -256,6 +259,40 @@ describe('the page', () => {
       await answer.text()
     },
   )
+})
+
+describe('a built page', () => {
+  it('is served with its files, and nothing beside its folder', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'raylog-page-'))
+    const folder = join(root, 'dist')
+    await mkdir(join(folder, 'assets'), { recursive: true })
+    await writeFile(join(root, 'secret.txt'), 'Canary')
+    await writeFile(join(folder, 'index.html'), '<!doctype html><title>shell</title>')
+    await writeFile(join(folder, 'icon.svg'), '<svg xmlns="http://www.w3.org/2000/svg"/>')
+    await writeFile(join(folder, 'assets/app-1.js'), 'app()')
+    await using built = await startGateway({ settings: { pageFolder: folder } })
+    const look = async (path: string) => {
+      const answer = await fetch(built.url + path, { headers: { accept: 'text/html' } })
+      return { status: answer.status, cache: answer.headers.get('cache-control'), text: await answer.text() }
+    }
+    expect(await look('/')).toMatchObject({ status: 200, cache: 'no-cache', text: expect.stringContaining('shell') })
+    expect(await look('/studies/st_1')).toMatchObject({ status: 200, text: expect.stringContaining('shell') })
+    expect(await look('/assets/app-1.js')).toMatchObject({ status: 200, cache: expect.stringContaining('immutable') })
+    expect(await look('/icon.svg')).toMatchObject({ status: 200, cache: 'no-cache' })
+    for (const path of [
+      '/..%2fsecret.txt',
+      '/assets/..%2f..%2fsecret.txt',
+      '/%2e%2e/secret.txt',
+      '/assets/../../secret.txt',
+      '/assets/',
+      '/assets/none.js',
+    ])
+      expect([path, await look(path)]).toMatchObject([
+        path,
+        { status: 404, text: expect.not.stringContaining('Canary') },
+      ])
+    await rm(root, { recursive: true })
+  })
 })
 
 describe('the OpenAPI document', () => {

@@ -205,18 +205,23 @@ describe('rooms', () => {
     expect(names).toEqual(['instance', 'prediction'])
   })
 
-  it.each([
-    ['no rooms', {}],
-    ['a room that is none', { rooms: ['everything'] }],
-    ['a position that is none', { rooms: ['all'], after: { 'imaging.instances.v1:0': -7 } }],
-    ['more than it may', { rooms: ['all'], recent: 1e6 }],
-    ['rubbish', 'rubbish'],
-    ['nothing', undefined],
-  ])('are not joined by %s, which is answered', async (_name, request_) => {
+  it('are not joined by rubbish, which is answered, and the socket stays of use', async () => {
     const gateway = await start()
     const socket = gateway.connect()
-    expect(await tryJoin(socket, request_)).toMatchObject({ ok: false, code: 'bad-request' })
-    Reflect.apply(socket.emit, socket, ['join', request_])
+    const rubbish = [
+      {},
+      { rooms: ['everything'] },
+      { rooms: ['all'], after: { 'imaging.instances.v1:0': -7 } },
+      { rooms: ['all'], recent: 1e6 },
+      { rooms: Array.from({ length: 101 }, () => 'all') },
+      'rubbish',
+      undefined,
+    ]
+    for (const request_ of rubbish) {
+      expect(await tryJoin(socket, request_)).toMatchObject({ ok: false, code: 'bad-request' })
+      // Without anybody to answer to.
+      Reflect.apply(socket.emit, socket, ['join', request_])
+    }
     expect(await tryJoin(socket, { rooms: ['all'] })).toMatchObject({ ok: true, rooms: ['all'] })
   })
 })
@@ -258,6 +263,29 @@ describe('after a break', () => {
       for (const [partition, offsets] of Object.entries(byPartition(seen)))
         expect([partition, offsets]).toEqual([partition, Array.from({ length: highs[partition] ?? 0 }, (_, n) => n)])
       expect(seen).toHaveLength(sent)
+    }
+  })
+
+  it('a replay that is ahead of the tail gives nothing twice when the tail comes', async () => {
+    const gateway = await start()
+    const there = watch(gateway.connect())
+    await there.ready
+    gateway.gate.hold()
+    await gateway.publish(topics.instances, ...Array.from({ length: 10 }, (_, n) => anInstance(n)))
+    await until(() => gateway.gate.waiting() === 10)
+    const late = gateway.connect()
+    const back = watch(late)
+    await back.ready
+    expect(await joined(late, { rooms: ['all'], recent: 100 })).toMatchObject({ replayed: 10 })
+    // Joined once more in between, to rooms that match as well.
+    await joined(late, { rooms: ['all', 'site:main'] })
+    await gateway.publish(topics.predictions, aPrediction(1))
+    gateway.gate.release()
+    await gateway.publish(topics.instances, ...Array.from({ length: 10 }, (_, n) => anInstance(n)))
+    await until(() => there.seen.length === 21 && back.seen.length >= 21)
+    for (const { seen } of [there, back]) {
+      expect(seen).toHaveLength(21)
+      for (const offsets of Object.values(byPartition(seen))) expect(offsets).toEqual(offsets.map((_, n) => n))
     }
   })
 

@@ -42,6 +42,6 @@ function shell(request: FastifyRequest, reply: FastifyReply, folder: string) {
   const file = path.slice(1)
   // Files beside the shell, such as an icon: only by plain names, so never out of the folder.
   if (/^[A-Za-z0-9_-]+\.[a-z0-9]+$/.test(file) && existsSync(join(folder, file)))
-    return reply.header('cache-control', 'public, max-age=3600').sendFile(file)
+    return reply.header('cache-control', 'no-cache').sendFile(file)
   throw new RaylogError('not-found', `There is no ${request.method} route here.`)
 }

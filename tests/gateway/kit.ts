@@ -48,7 +48,7 @@ export async function startGateway({ settings = {} }: StartOptions = {}) {
     allTopics.map(({ name, partitions }) => ({ name, partitions, retention: { maxAgeMs: null, maxBytes: null } })),
   )
   const codec = createCodec(log)
-  const tail = keep(await openTail(log, codec, logger))
+  const { tail, gate } = gated(keep(await openTail(log, codec, logger)))
   const health = createHealth()
   const metrics = createMetrics()
   const config = platformConfig.parse({ http: { port: 0 } }).http
@@ -121,6 +121,7 @@ export async function startGateway({ settings = {} }: StartOptions = {}) {
     folder,
     url,
     previews,
+    gate,
     publish,
     ask,
     connect,
@@ -140,6 +141,27 @@ export async function joined(socket: Client, request: unknown) {
   const told = await tryJoin(socket, request)
   if (!told.ok) throw new Error(`${told.code}: ${told.detail}`)
   return told
+}
+
+/** A tail that can be held back, as one over a network is: the log is ahead of it for a while. */
+function gated(tail: Ports['tail']) {
+  let held: (() => void)[] | undefined
+  const gate = {
+    hold() {
+      held = []
+    },
+    release() {
+      const waiting = held ?? []
+      held = undefined
+      for (const deliver of waiting) deliver()
+    },
+    waiting: () => held?.length ?? 0,
+  }
+  const slow: Ports['tail'] = {
+    listen: (topic, hear) =>
+      tail.listen(topic, (event, at) => (held ? void held.push(() => hear(event, at)) : hear(event, at))),
+  }
+  return { tail: slow, gate }
 }
 
 function picture(previews: { made: number }): Ports['images'] {
