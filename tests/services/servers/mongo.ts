@@ -2,6 +2,7 @@
  * A server of MongoDB's protocol: mongo-java-server, in memory, from Maven Central. It keeps nothing over a restart and
  * proves nothing about durability, transactions or TTL; what it and MongoDB both do is what Raylog uses.
  */
+import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../harness/raylog.ts'
@@ -45,7 +46,9 @@ export interface Mongo extends AsyncDisposable {
 }
 
 export async function startMongo(): Promise<Mongo> {
-  const home = await installed(`mongo-${version}`, install)
+  // With the source in the name: another source must not find what an earlier one compiled.
+  const digest = createHash('sha256').update(source).digest('hex').slice(0, 8)
+  const home = await installed(`mongo-${version}-${digest}`, install)
   const port = await freePort()
   const server = await startServer({
     name: 'MongoDB',

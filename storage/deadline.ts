@@ -1,0 +1,18 @@
+import type { Clock } from '../monitoring/clock.ts'
+import { RaylogError } from '../schemas/errors.ts'
+
+/**
+ * The outcome of `work`, or store-unavailable after `ms`: a server that is frozen keeps its connections and says nothing.
+ * The work itself goes on until its own timeouts end it; what it wrote meanwhile may be there.
+ */
+export async function within<T>(clock: Clock, ms: number, what: string, work: Promise<T>): Promise<T> {
+  const settled = new AbortController()
+  const late = clock.sleep(ms, settled.signal).then(() => {
+    throw new RaylogError('store-unavailable', `${what} did not answer within ${ms} ms`)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    settled.abort()
+  }
+}

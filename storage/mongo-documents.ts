@@ -1,0 +1,189 @@
+/** The DocumentStore on MongoDB. See storage/documents.ts for the contract and docs/adr/0006 for what was chosen and why. */
+import { MongoClient, type Collection as MongoCollection, MongoServerError } from 'mongodb'
+import type { Logger } from 'pino'
+import { type Clock, systemClock } from '../monitoring/clock.ts'
+import { type Collection, collections } from '../schemas/documents.ts'
+import { RaylogError } from '../schemas/errors.ts'
+import { within } from './deadline.ts'
+import { cursorOf, declaredField, listingOf } from './document-query.ts'
+import type { DocumentStore } from './documents.ts'
+import { decode, encode, type Stored } from './mongo/codec.ts'
+import { duplicateKey, fromMongo } from './mongo/errors.ts'
+import { indexesOf, matchOf, pageOf, pathOf } from './mongo/query.ts'
+import { createUpserts, type Upserts } from './mongo/upserts.ts'
+
+export interface MongoDocumentsOptions {
+  /** `mongodb://` or `mongodb+srv://`, with credentials, TLS and replica set as the driver takes them. */
+  url: string
+  database: string
+  logger: Logger
+  clock?: Clock
+  /** An operation that takes longer ends with store-unavailable, ms. */
+  deadlineMs?: number
+  /** Making the indexes of a store that is already large takes as long as it takes, ms. */
+  indexDeadlineMs?: number
+}
+
+/**
+ * The caller closes it. Writes are on the journals of a majority when they resolve; reads are of the primary. A call that
+ * upserts several documents may be written in part when the server fails meanwhile: it rejects, and is to be repeated.
+ *
+ * @throws RaylogError config-invalid for a URL or credentials that are refused; store-unavailable
+ */
+export async function openMongoDocuments(options: MongoDocumentsOptions): Promise<DocumentStore> {
+  const { database, logger, clock = systemClock, deadlineMs = 10_000, indexDeadlineMs = 3_600_000 } = options
+  await makeIndexes()
+  const client = connection(options.url, deadlineMs)
+  const db = client.db(database)
+  let closed = false
+  const upserts = new Map<Collection, Upserts>()
+
+  /** By a connection of its own, which may be silent for longer than any other. */
+  async function makeIndexes(): Promise<void> {
+    const began = clock.now()
+    const maker = connection(options.url, deadlineMs, indexDeadlineMs)
+    try {
+      await within(clock, deadlineMs, 'MongoDB', maker.connect())
+      for (const name of collectionNames()) {
+        const made = maker.db(database).collection(name).createIndexes(indexesOf(name))
+        await within(clock, indexDeadlineMs, 'MongoDB', made)
+      }
+    } catch (thrown) {
+      throw refused(thrown) ?? fromMongo(thrown)
+    } finally {
+      await maker.close()
+    }
+    const took = clock.now() - began
+    if (took > 5_000) logger.info({ ms: took }, 'the indexes of the document store were made')
+  }
+
+  const from = (collection: Collection): MongoCollection<Stored> => db.collection<Stored>(collection)
+
+  async function guarded<T>(work: () => Promise<T>): Promise<T> {
+    if (closed) throw new RaylogError('stopping', 'the document store is closed')
+    try {
+      return await within(clock, deadlineMs, 'MongoDB', work())
+    } catch (thrown) {
+      throw closed ? new RaylogError('stopping', 'the document store is closed') : fromMongo(thrown)
+    }
+  }
+
+  function upsertsOf(collection: Collection): Upserts {
+    const made = upserts.get(collection) ?? createUpserts(from(collection), work => guarded(() => work))
+    upserts.set(collection, made)
+    return made
+  }
+
+  const documents = (collection: Collection, ids: readonly string[]) =>
+    guarded(() =>
+      from(collection)
+        .find({ _id: { $in: [...new Set(ids)] } }, { maxTimeMS: deadlineMs })
+        .toArray(),
+    )
+
+  return {
+    async upsert(collection, docs) {
+      const stored = docs.map(doc => encode(collection, doc))
+      if (closed) throw new RaylogError('stopping', 'the document store is closed')
+      if (stored.length > 0) await upsertsOf(collection).write(stored)
+    },
+    async insert(collection, doc) {
+      const stored = encode(collection, doc)
+      return await guarded(async () => {
+        try {
+          await from(collection).insertOne(stored)
+          return true
+        } catch (thrown) {
+          if (thrown instanceof MongoServerError && thrown.code === duplicateKey) return false
+          throw thrown
+        }
+      })
+    },
+    async get(collection, id) {
+      const [found] = await documents(collection, [id])
+      return found && decode(found)
+    },
+    async getMany(collection, ids) {
+      if (ids.length === 0) return []
+      const found = new Map((await documents(collection, ids)).map(stored => [stored._id, stored]))
+      return ids.flatMap(id => {
+        const stored = found.get(id)
+        return stored ? [decode<typeof collection>(stored)] : []
+      })
+    },
+    async find(collection, query = {}) {
+      const listing = listingOf(collection, query)
+      const { filter, sort } = pageOf(collection, listing)
+      const limit = listing.limit + 1
+      const found = await guarded(() =>
+        from(collection).find(filter, { sort, limit, batchSize: limit, maxTimeMS: deadlineMs }).toArray(),
+      )
+      const items = found.slice(0, listing.limit).map(stored => decode<typeof collection>(stored))
+      const last = found.length > listing.limit ? items.at(-1) : undefined
+      return { items, next: last ? cursorOf(collection, listing.order, placeOf(collection, last)) : null }
+    },
+    async count(collection, where = {}) {
+      const filter = matchOf(collection, where)
+      return await guarded(() => from(collection).countDocuments(filter, { maxTimeMS: deadlineMs }))
+    },
+    async countBy(collection, field, where = {}) {
+      const path = pathOf(declaredField(collection, field))
+      const stages = [{ $match: matchOf(collection, where) }, { $group: { _id: `$${path}`, n: { $sum: 1 } } }]
+      const groups = await guarded(() =>
+        from(collection).aggregate<{ _id?: unknown; n: number }>(stages, { maxTimeMS: deadlineMs }).toArray(),
+      )
+      const counts = new Map<string, number>()
+      for (const { _id, n } of groups) {
+        const value = String(_id ?? '')
+        counts.set(value, (counts.get(value) ?? 0) + n)
+      }
+      return Object.fromEntries(counts)
+    },
+    delete: (collection, id) => guarded(async () => (await from(collection).deleteOne({ _id: id })).deletedCount === 1),
+    check: () =>
+      guarded(async () => {
+        await db
+          .collection<Stored>('checks')
+          .updateOne({ _id: 'check' }, { $set: { at: clock.now() } }, { upsert: true })
+      }),
+    async close() {
+      await Promise.all([...upserts.values()].map(each => each.idle()))
+      closed = true
+      await client.close()
+    },
+  }
+}
+
+const collectionNames = (): Collection[] => Object.keys(collections).filter(isCollection)
+const isCollection = (name: string): name is Collection => name in collections
+
+/** @throws RaylogError config-invalid, without the URL: it may hold a password */
+function connection(url: string, deadlineMs: number, silentMs = deadlineMs): MongoClient {
+  try {
+    return new MongoClient(url, {
+      appName: 'raylog',
+      serverSelectionTimeoutMS: deadlineMs,
+      connectTimeoutMS: deadlineMs,
+      waitQueueTimeoutMS: deadlineMs,
+      // Frees the connection of an operation that nobody waits for any more.
+      socketTimeoutMS: silentMs + 1_000,
+      writeConcern: { w: 'majority', journal: true },
+      readPreference: 'primary',
+    })
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? thrown.name : 'not a URL'
+    throw new RaylogError('config-invalid', `the address of MongoDB is refused (${reason})`)
+  }
+}
+
+/** AuthenticationFailed, Unauthorized; IndexOptionsConflict, IndexKeySpecsConflict: waiting would not mend them. */
+function refused(thrown: unknown): RaylogError | undefined {
+  if (!(thrown instanceof MongoServerError) || ![18, 13, 85, 86].includes(Number(thrown.code))) return undefined
+  return new RaylogError('config-invalid', `MongoDB refuses: ${String(thrown.codeName ?? thrown.code)}`)
+}
+
+/** Where a document stands in a listing. */
+function placeOf(collection: Collection, doc: { id: string }) {
+  const { [collections[collection].time]: time }: Record<string, unknown> = { ...doc }
+  return { time: typeof time === 'number' ? time : String(time), id: doc.id }
+}
