@@ -79,3 +79,8 @@ export function flag(name: string): string {
   const words = name.replaceAll(/[-_]/g, ' ')
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
+
+/** How an image came: the kind of door, and who knocked; the path of an upload says nothing more. */
+export function cameBy({ kind, peer }: { kind: string; peer: string }): string {
+  return peer === '' || peer.startsWith('/') ? kind : `${kind} ${peer}`
+}

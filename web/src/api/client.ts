@@ -126,7 +126,9 @@ export function upload<T>(
       let body: unknown = null
       try {
         body = JSON.parse(request.responseText)
-        if (request.status >= 200 && request.status < 300) return resolve(parse(body))
+        // Where every file was refused the status says so too, and the body still names each with its reason.
+        const listed = isObject(body) && Array.isArray(body.items)
+        if (listed || (request.status >= 200 && request.status < 300)) return resolve(parse(body))
       } catch (error) {
         if (request.status < 400) return reject(toProblem(error))
       }

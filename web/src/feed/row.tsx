@@ -1,6 +1,6 @@
 import { memo } from 'react'
 import type { Prediction } from '../api/types.ts'
-import { duration, flag, score, scoreAgainst, short } from '../format.ts'
+import { cameBy, duration, flag, score, scoreAgainst, short } from '../format.ts'
 import { type Item, statusOf } from '../live/feed.ts'
 import type { Key, Row } from '../live/filter.ts'
 import { levelOf, levelWords } from '../live/finding.ts'
@@ -33,7 +33,7 @@ export const FeedRow = memo(function FeedRow(props: Props) {
   const arrives = item.fresh && index < 3 && Date.now() - item.at < newForMs + (shown?.timings.inferMs ?? 0)
   return (
     <article
-      className={`row${current ? ' current' : ''}${arrives ? ' arrives' : ''}`}
+      className={`row${shown ? '' : ' unsaid'}${current ? ' current' : ''}${arrives ? ' arrives' : ''}`}
       style={{ transform: `translateY(${top}px)`, height }}
       aria-posinset={index + 1}
       aria-setsize={count}
@@ -156,7 +156,7 @@ function Facts({ row: { item, shown }, setFilter }: Props) {
   const { instance } = item
   const modality = instance?.modality ?? shown?.modality ?? null
   const site = instance?.site ?? shown?.site
-  const where = instance && [instance.source.kind, instance.source.peer].filter(Boolean).join(' ')
+  const where = instance && cameBy(instance.source)
   return (
     <span className="facts small">
       <span>

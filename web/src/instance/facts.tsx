@@ -1,6 +1,6 @@
 import { objectUrl, reportUrl } from '../api/client.ts'
 import type { DeliveryDoc, Detail, Instance, Report } from '../api/types.ts'
-import { bytes, time } from '../format.ts'
+import { bytes, cameBy, time } from '../format.ts'
 import { CodeLink, CopyButton } from '../ui/basics.tsx'
 import { DownloadIcon } from '../ui/icons.tsx'
 
@@ -55,7 +55,7 @@ export function Facts({ instance }: { instance: Instance }) {
   const facts: [string, string | null][] = [
     ['Received', time(instance.receivedAt)],
     ['Acquired', instance.acquiredAt === null ? null : time(instance.acquiredAt)],
-    ['From', [source.kind, source.peer].filter(Boolean).join(' ')],
+    ['From', cameBy(source)],
     ['Site', instance.site],
     ['Priority', instance.priority],
     ['Size', instance.rows && instance.columns ? `${instance.columns} × ${instance.rows}` : null],

@@ -1,0 +1,64 @@
+/** A real browser for tests of the page, and what every page is held to. */
+import { existsSync } from 'node:fs'
+import { type Browser, chromium, type Page } from 'playwright-core'
+
+const candidates = [
+  process.env.RAYLOG_CHROMIUM,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+]
+
+/** Path of a browser; undefined where none is installed. RAYLOG_CHROMIUM names another. */
+export const browserPath = candidates.find(path => path !== undefined && existsSync(path))
+
+export function launch(): Promise<Browser> {
+  // Without the sandbox, which does not start where tests run as root in a container.
+  return chromium.launch({ ...(browserPath ? { executablePath: browserPath } : {}), args: ['--no-sandbox'] })
+}
+
+/** What a page complained of: errors on its console, uncaught ones, and breaches of its content security policy. */
+export function listenForComplaints(page: Page): { list: string[]; pause(): void; resume(): void } {
+  const list: string[] = []
+  let paused = false
+  const add = (text: string) => {
+    if (!paused) list.push(text)
+  }
+  page.on('console', message => {
+    if (message.type() === 'error') add(`${message.text()} (${message.location().url})`)
+  })
+  page.on('pageerror', error => add(error.message))
+  return {
+    list,
+    pause: () => {
+      paused = true
+    },
+    resume: () => {
+      paused = false
+    },
+  }
+}
+
+/** Controls in view that a screen reader could not name, and images without alternative text. */
+export function unnamed(page: Page): Promise<string[]> {
+  return page.evaluate<string[]>(`
+    [...document.querySelectorAll('a, button, input, select, textarea, canvas, img, [role=img], dialog, summary')]
+      .filter(element => element.checkVisibility())
+      .filter(element => {
+        const labelled = (element.getAttribute('aria-labelledby') ?? '').split(' ')
+          .map(id => document.getElementById(id)?.textContent ?? '').join('')
+        const label = [...(element.labels ?? [])].map(one => one.textContent).join('')
+        const name = element.getAttribute('aria-label') || labelled || label || element.textContent || element.title
+        return name.trim() === '' && !element.hasAttribute('alt')
+      })
+      .map(element => element.outerHTML.slice(0, 120))
+  `)
+}
+
+/** Pixels by which the page is wider than the window: nothing may have to be scrolled sideways to be read. */
+export function overflow(page: Page): Promise<number> {
+  return page.evaluate<number>(`
+    Math.max(0, ...[document.documentElement, ...document.querySelectorAll('.page, .panel-body, .panel-side, .scroller')]
+      .map(element => element.scrollWidth - element.clientWidth))
+  `)
+}

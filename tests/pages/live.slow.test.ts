@@ -1,0 +1,236 @@
+/** The page as a person uses it: a real Raylog, a real browser. Screenshots go to tests/pages/out/. */
+import { mkdirSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chestDicom, digitPng } from '../../producers/simulator/phantoms.ts'
+import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import { browserPath, launch, listenForComplaints, overflow, unnamed } from './browser.ts'
+
+const out = join(import.meta.dirname, 'out')
+const sizes = { 390: 844, 1280: 800, 1920: 1080 } as const
+
+async function send(raylog: Raylog, name: string, bytes: Buffer, fields: Record<string, string> = {}): Promise<string> {
+  const form = new FormData()
+  for (const [key, value] of Object.entries(fields)) form.set(key, value)
+  form.set('file', new Blob([new Uint8Array(bytes)]), name)
+  const answer = await raylog.post('/api/v1/instances', form)
+  const text = await answer.text()
+  const [, id] = /"id":"([^"]+)"/.exec(text) ?? []
+  if (!id) throw new Error(`not stored: ${answer.status} ${text}`)
+  return id
+}
+
+/** A 7: two strokes that no one reads as anything else. */
+async function drawSeven(page: Page): Promise<void> {
+  const canvas = page.locator('canvas')
+  await canvas.scrollIntoViewIfNeeded()
+  const box = await canvas.boundingBox()
+  if (!box) throw new Error('there is no canvas')
+  const at = (x: number, y: number) => [box.x + x * box.width, box.y + y * box.height] as const
+  await page.mouse.move(...at(0.28, 0.24))
+  await page.mouse.down()
+  await page.mouse.move(...at(0.7, 0.24), { steps: 12 })
+  await page.mouse.move(...at(0.44, 0.82), { steps: 12 })
+  await page.mouse.up()
+}
+
+describe.skipIf(!browserPath)(
+  `the page (${browserPath ? 'in a browser' : 'skipped: no chromium is installed'})`,
+  () => {
+    let raylog: Raylog
+    let browser: Browser
+    let context: BrowserContext
+    let page: Page
+    let complaints: ReturnType<typeof listenForComplaints>
+    const row = (id: string) => page.locator(`article[aria-labelledby="row-${id}"]`)
+    const shown = (path: string) => page.goto(raylog.url + path)
+
+    beforeAll(async () => {
+      mkdirSync(out, { recursive: true })
+      raylog = await startRaylog()
+      browser = await launch()
+      context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
+      page = await context.newPage()
+      page.setDefaultTimeout(20_000)
+      complaints = listenForComplaints(page)
+    })
+    afterAll(async () => {
+      await browser?.close()
+      await raylog?.[Symbol.asyncDispose]()
+    })
+
+    it('asks for the token when it is opened without', async () => {
+      complaints.pause()
+      await shown('/')
+      await page.getByText('it holds the token').first().waitFor()
+      await page.goto('about:blank')
+      complaints.resume()
+    })
+
+    it('says how to send the first image, with the port filled in', async () => {
+      await shown(`/?token=${raylog.token}`)
+      await page.getByText(`storescu -aec RAYLOG 127.0.0.1 ${raylog.dicomPort} image.dcm`).waitFor()
+      await page.getByText(`${raylog.inbox}`).waitFor()
+      await page.getByText('Research use only').first().waitFor()
+      expect(page.url()).not.toContain('token')
+      expect(await unnamed(page)).toEqual([])
+      await page.screenshot({ path: join(out, 'empty.png') })
+    })
+
+    it('shows what arrives live, with its label and score, without a reload', async () => {
+      await page.evaluate('window.notReloaded = true')
+      const chest = await send(raylog, 'chest.dcm', chestDicom(3))
+      const digit = await send(raylog, 'digit.png', await digitPng(5, 4), { model: 'digits' })
+      const plain = await send(raylog, 'plain.png', await digitPng(6, 1))
+      await row(chest)
+        .getByText(/^(Normal|Pneumonia)$/)
+        .waitFor()
+      expect(await row(chest).locator('.bar').getAttribute('aria-label')).toMatch(/: [<>\d.]+, threshold 0\.\d+/)
+      expect(await row(chest).locator('.took').textContent()).toMatch(/ (ms|s)$/)
+      await row(digit).getByText('digits@').waitFor()
+      expect(await row(digit).locator('.label').textContent()).toBe('4')
+      await row(plain).getByText('No model took it').waitFor()
+      await row(plain).getByText('pneumonia:').waitFor()
+      await row(chest).locator('.thumb img.shown').waitFor()
+      expect(await page.evaluate('window.notReloaded')).toBe(true)
+    })
+
+    it('is used by keyboard alone: j, k, Enter, Escape, /, ?', async () => {
+      await page.keyboard.press('j')
+      await page.keyboard.press('j')
+      expect(await page.locator('.row.current').getAttribute('aria-posinset')).toBe('2')
+      await page.keyboard.press('k')
+      expect(await page.locator('.row.current').getAttribute('aria-posinset')).toBe('1')
+      await page.keyboard.press('Enter')
+      await page.getByRole('complementary', { name: 'Image and findings' }).waitFor()
+      expect(page.url()).toMatch(/\/instances\/in_/)
+      await page.keyboard.press('Escape')
+      await page.getByRole('complementary').waitFor({ state: 'detached' })
+      await page.keyboard.press('/')
+      await page.keyboard.type('model:digits')
+      await page.keyboard.press('Enter')
+      await page.getByRole('button', { name: 'Remove the filter model digits' }).waitFor()
+      expect(page.url()).toContain('model=digits')
+      expect(await page.locator('article').count()).toBe(1)
+      await page.keyboard.press('Escape')
+      await page.locator('article').nth(2).waitFor()
+      await page.keyboard.press('?')
+      await page.getByRole('dialog', { name: 'Keyboard' }).waitFor()
+      await page.keyboard.press('Escape')
+      await page.getByRole('dialog', { name: 'Keyboard' }).waitFor({ state: 'hidden' })
+    })
+
+    it('opens an image with its findings, reasons and report, and windows it', async () => {
+      const link = page.locator('article:not(.unsaid)', { hasText: 'pneumonia@' }).locator('.open')
+      await link.click()
+      const panel = page.getByRole('complementary', { name: 'Image and findings' })
+      await panel.getByText('from arrival to result').waitFor()
+      await panel.getByText('took it').first().waitFor()
+      await panel.getByRole('link', { name: 'PDF report' }).waitFor()
+      const report = await panel.getByRole('link', { name: 'PDF report' }).getAttribute('href')
+      expect((await raylog.get(report ?? '')).headers.get('content-type')).toContain('application/pdf')
+      await panel.locator('.picture img.shown').waitFor()
+      const windowed = page.waitForResponse(answer => /preview.*center=.*width=/.test(answer.url()))
+      await panel.getByLabel(/^Width/).focus()
+      await page.keyboard.press('ArrowLeft')
+      expect((await windowed).status()).toBe(200)
+      await panel.locator('summary').click()
+      await panel.getByText('AUC').first().waitFor()
+      expect(await unnamed(page)).toEqual([])
+      // The address alone opens the same again.
+      await page.reload()
+      await panel.getByText('from arrival to result').waitFor()
+      await page.keyboard.press('Escape')
+    })
+
+    it('reads a digit while it is drawn', async () => {
+      await page.getByRole('link', { name: 'Try it' }).click()
+      await page.locator('canvas').waitFor()
+      await drawSeven(page)
+      await page.locator('output[aria-label="The digit"]', { hasText: '7' }).waitFor()
+      await page.getByText('there and back').waitFor()
+      await page.screenshot({ path: join(out, 'digit.png') })
+    })
+
+    it('sends several files, and says of each what became of it', async () => {
+      await page.setInputFiles('input[type=file]', [
+        { name: 'chest.dcm', mimeType: 'application/dicom', buffer: chestDicom(8) },
+        { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('not an image') },
+      ])
+      complaints.pause()
+      await page
+        .locator('.upload', { hasText: 'chest.dcm' })
+        .getByText(/Normal|Pneumonia/)
+        .waitFor()
+      await page.locator('.upload', { hasText: 'notes.txt' }).getByText('not-an-image').waitFor()
+      complaints.resume()
+      expect(await unnamed(page)).toEqual([])
+    })
+
+    it('holds what is read in place while it is scrolled, and offers what is new', async () => {
+      for (let seed = 20; seed < 40; seed++)
+        await send(raylog, `${seed}.png`, await digitPng(seed), { model: 'digits' })
+      await shown('/')
+      await page.locator('article').nth(8).waitFor()
+      await page.locator('.scroller').hover()
+      await page.mouse.wheel(0, 400)
+      await expect
+        .poll(() => page.evaluate<number>(`document.querySelector('.scroller').scrollTop`))
+        .toBeGreaterThan(300)
+      const first = page.locator('article[aria-posinset="8"]')
+      const before = [await first.getAttribute('aria-labelledby'), await first.boundingBox()]
+      const late = await send(raylog, 'late.png', await digitPng(77, 9), { model: 'digits' })
+      await page.getByRole('button', { name: '1 new' }).waitFor()
+      expect([await first.getAttribute('aria-labelledby'), await first.boundingBox()]).toEqual(before)
+      await page.keyboard.press('n')
+      await row(late).waitFor()
+      await page.getByRole('button', { name: '1 new' }).waitFor({ state: 'detached' })
+    })
+
+    it('says when the server is away, and catches up when it is back', async () => {
+      complaints.pause()
+      await raylog.stop()
+      await page.getByRole('alert').getByText('Disconnected since').waitFor()
+      await page.screenshot({ path: join(out, 'disconnected.png') })
+      // It waits in the folder until Raylog is back, and is there before the page is.
+      await writeFile(join(raylog.inbox, 'missed.dcm'), chestDicom(99))
+      const count = await page.locator('article').count()
+      await raylog.restart()
+      await page.getByText('Connected again').waitFor()
+      await page
+        .locator('article', { hasText: 'watch' })
+        .getByText(/^(Normal|Pneumonia)$/)
+        .waitFor()
+      expect(count).toBeGreaterThan(0)
+      complaints.resume()
+    })
+
+    it('fits phones, laptops and wide screens in both themes', async () => {
+      const views = { live: '/', try: '/try', parked: '/parked', models: '/models' }
+      const [, open] =
+        /"id":"(in_[^"]+)"/.exec(await (await raylog.get('/api/v1/instances?modality=DX&limit=1')).text()) ?? []
+      for (const theme of ['dark', 'light']) {
+        await page.evaluate(`localStorage.setItem('raylog.theme', '${theme}')`)
+        for (const [width, height] of Object.entries(sizes)) {
+          await page.setViewportSize({ width: Number(width), height })
+          for (const [name, path] of Object.entries({ ...views, instance: `/instances/${open}` })) {
+            await shown(path)
+            await page.locator('.connection.live').waitFor()
+            await page.locator('.skeleton').first().waitFor({ state: 'detached' })
+            if (name === 'instance') await page.locator('.picture img.shown').waitFor()
+            if (name === 'live') await page.locator('.thumb img.shown').nth(3).waitFor()
+            expect(await overflow(page), `${name} at ${width}`).toBe(0)
+            expect(await unnamed(page), `${name} at ${width}`).toEqual([])
+            await page.screenshot({ path: join(out, `${name}-${theme}-${width}.png`) })
+          }
+        }
+      }
+    })
+
+    it('never complained, nor broke its content security policy', () => {
+      expect(complaints.list).toEqual([])
+    })
+  },
+)
