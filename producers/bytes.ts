@@ -52,7 +52,7 @@ export async function peek(chunks: AsyncGenerator<Buffer, void, undefined>, size
 
 /** Runs `work` on so many items at once; results come as they are done. */
 export async function* inParallel<T, R>(
-  items: AsyncIterable<T>,
+  items: Iterable<T> | AsyncIterable<T>,
   limit: number,
   work: (item: T) => Promise<R>,
 ): AsyncGenerator<R, void, undefined> {

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { type RaylogError, toRaylogError } from '../schemas/errors.ts'
 import { chunksOf, inParallel, peek } from './bytes.ts'
 import type { Hints, Intake, Received } from './intake.ts'
-import { isZip, label, spool, zipEntries } from './zip.ts'
+import { isZip, label, openZip, spool } from './zip.ts'
 
 export type Outcome = { file: string; received: Received } | { file: string; error: RaylogError }
 
@@ -48,11 +48,16 @@ async function receiveOne(
 }
 
 async function* receiveZip(intake: Intake, name: string, path: string, hints: Hints, rules: FileRules) {
-  const { zip, maxBytes, signal } = rules
+  const { zip: settings, maxBytes, signal } = rules
   try {
-    yield* inParallel(zipEntries(path, { ...zip, maxEntryBytes: maxBytes }), zip.concurrency, entry =>
-      receiveOne(intake, label(`${name}/${entry.name}`), entry.bytes, hints, signal),
-    )
+    const zip = await openZip(path, { ...settings, maxEntryBytes: maxBytes })
+    try {
+      yield* inParallel(zip.entries, settings.concurrency, entry =>
+        receiveOne(intake, label(`${name}/${entry.name}`), entry.bytes, hints, signal),
+      )
+    } finally {
+      zip.close()
+    }
   } catch (thrown) {
     yield { file: name, error: toRaylogError(thrown) }
   }

@@ -132,10 +132,6 @@ async function sendOne(path: string, target: SendTarget, options: SendOptions): 
   return { path, ok: false, text: 'not a DICOM file: send it to a URL', attempts: 0 }
 }
 
-async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
-  yield* items
-}
-
 /**
  * Sends every file of the paths, and says what became of each. A file that fails does not stop the others.
  * @throws where a path does not exist
@@ -147,7 +143,7 @@ export async function sendFolder(
 ): Promise<Sent> {
   const files = await filesOf(paths)
   const counts = { sent: 0, failed: 0 }
-  const outcomes = inParallel(each(files), options.concurrency ?? 4, path => sendOne(path, target, options))
+  const outcomes = inParallel(files, options.concurrency ?? 4, path => sendOne(path, target, options))
   for await (const outcome of outcomes) {
     if (outcome.ok) counts.sent++
     else counts.failed++

@@ -34,8 +34,7 @@ const refused = (message: string, cause?: unknown) => new RaylogError('zip-refus
 export const label = (name: string) => name.replace(/\p{Cc}/gu, '').slice(-200) || 'file'
 
 /** What archivers leave beside the files, and folders. */
-const isNoise = (name: string) =>
-  name.endsWith('/') || /(^|\/)(__MACOSX\/|\.)/.test(name) || name.endsWith('/Thumbs.db')
+const isNoise = (name: string) => /\/$|(^|\/)__MACOSX\/|(^|\/)(\.[^/]*|Thumbs\.db)$/.test(name)
 
 async function entriesOf(zip: ZipFile, limits: ZipLimits): Promise<Entry[]> {
   if (zip.entryCount > limits.maxEntries)
@@ -66,22 +65,29 @@ async function* unpack(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer> {
   }
 }
 
-/** In the archive's order; entries may be read at the same time. @throws RaylogError zip-refused, for the whole of it */
-export async function* zipEntries(path: string, limits: ZipLimits): AsyncGenerator<ZipEntry, void, undefined> {
+export interface Zip {
+  /** In the archive's order; they may be read at the same time. */
+  entries: ZipEntry[]
+  close(): void
+}
+
+/** The caller closes it, when it has read the entries. @throws RaylogError zip-refused, for the whole of it */
+export async function openZip(path: string, limits: ZipLimits): Promise<Zip> {
   // Names are not decoded by yauzl: it would refuse the whole archive for one that looks like a path trick.
-  const zip = await openPromise(path, { decodeStrings: false }).catch(thrown => {
+  // It closes by itself after the last name otherwise, before the entries are read.
+  const zip = await openPromise(path, { decodeStrings: false, autoClose: false }).catch(thrown => {
     throw refused('it cannot be read', thrown)
   })
   try {
-    const entries = await entriesOf(zip, limits).catch(thrown => {
-      throw thrown instanceof RaylogError ? thrown : refused('its directory cannot be read', thrown)
-    })
-    for (const entry of entries) {
-      const name = entry.fileNameRaw.toString('utf8')
-      if (!isNoise(name)) yield { name: label(name), bytes: unpack(zip, entry) }
-    }
-  } finally {
+    const entries = (await entriesOf(zip, limits)).map(entry => ({
+      name: entry.fileNameRaw.toString('utf8'),
+      bytes: unpack(zip, entry),
+    }))
+    const wanted = entries.filter(({ name }) => !isNoise(name))
+    return { entries: wanted.map(({ name, bytes }) => ({ name: label(name), bytes })), close: () => zip.close() }
+  } catch (thrown) {
     zip.close()
+    throw thrown instanceof RaylogError ? thrown : refused('its directory cannot be read', thrown)
   }
 }
 
