@@ -43,7 +43,12 @@ export function makeTables(input: Input): Tables {
 export function writeTensor(pixels: Pixels, input: Input, tables: Tables, target: TensorData, offset: number): void {
   const area = pixels.width * pixels.height
   const planar = input.layout === 'NCHW'
+  const alike = planar && pixels.channels === 1
   tables.forEach((table, channel) => {
+    if (alike && channel > 0 && equal(table, tables[0])) {
+      target.copyWithin(offset + channel * area, offset, offset + area)
+      return
+    }
     const source = pixels.channels === 1 ? 0 : input.channels === 'bgr' ? 2 - channel : channel
     const step = planar ? 1 : tables.length
     let to = offset + (planar ? channel * area : channel)
@@ -53,6 +58,8 @@ export function writeTensor(pixels: Pixels, input: Input, tables: Tables, target
     }
   })
 }
+
+const equal = (a: TensorData, b: TensorData | undefined) => a.every((value, at) => value === b?.[at])
 
 /** Bits of the IEEE 754 binary16 nearest to `value`, ties to even. */
 export function toHalf(value: number): number {

@@ -23,8 +23,9 @@ export function readOutput(raw: ArrayLike<number>, output: Output): Answer {
     if (!Number.isFinite(raw[at])) throw new RaylogError('infer-failed', `output ${at} is ${raw[at]}`)
   }
   const values = probabilities(raw, output)
-  const byLabel = Object.fromEntries(output.labels.map((label, at) => [label, values[at] ?? 0]))
-  return output.kind === 'binary' ? readBinary(byLabel, output) : readMulticlass(byLabel, output)
+  const byLabel: Record<string, number> = {}
+  for (const [at, label] of output.labels.entries()) byLabel[label] = values[at] ?? 0
+  return output.kind === 'binary' ? readBinary(byLabel, output) : readMulticlass(values, byLabel, output)
 }
 
 function readBinary(byLabel: Record<string, number>, output: Output): Answer {
@@ -43,9 +44,9 @@ function readBinary(byLabel: Record<string, number>, output: Output): Answer {
 }
 
 /** The highest class; among equals the first in the manifest's order. */
-function readMulticlass(byLabel: Record<string, number>, output: Output): Answer {
-  const score = Math.max(...Object.values(byLabel))
-  const label = output.labels.find(name => byLabel[name] === score) ?? ''
+function readMulticlass(values: readonly number[], byLabel: Record<string, number>, output: Output): Answer {
+  const score = Math.max(...values)
+  const label = output.labels[values.indexOf(score)] ?? ''
   const quality = score < UNCERTAIN_BELOW ? ['uncertain'] : []
   return { label, score, threshold: null, confidence: score, probabilities: byLabel, quality }
 }
