@@ -17,16 +17,18 @@ export const lagOf = (pulse: Pulse) => Object.values(pulse.lag).reduce((sum, lag
 export function Strip() {
   const pulses = useLive(snapshot => snapshot.pulses)
   const [open, setOpen] = useState(false)
-  const last = pulses.at(-1)
+  // What was last heard is no news of now.
+  const lost = useLive(({ connection }) => connection !== 'live')
+  const last = lost ? undefined : pulses.at(-1)
   return (
-    <section className="strip" aria-label="Health and throughput">
+    <section className={lost ? 'strip lost' : 'strip'} aria-label="Health and throughput">
       <button type="button" className="line" aria-expanded={open} onClick={() => setOpen(!open)}>
         <Metric name="received/s" values={pulses.map(({ rates }) => rates.received)} show={rate} />
         <Metric name="predictions/s" values={pulses.map(({ rates }) => rates.predictions)} show={rate} secondary />
         <Metric name="waiting" values={pulses.map(lagOf)} show={integer.format} secondary />
         <Metric name="parked" values={pulses.map(({ parked }) => parked)} show={integer.format} secondary />
         <span className="spring" />
-        <Well health={last?.health ?? null} />
+        <Well health={last?.health ?? null} lost={lost} />
         <span className="chevron">
           <ChevronIcon />
         </span>
@@ -54,8 +56,8 @@ function Metric({ name, values, show, secondary = false }: MetricProps) {
   )
 }
 
-function Well({ health }: { health: Pulse['health'] | null }) {
-  if (!health) return <span className="well muted">Health not known yet</span>
+function Well({ health, lost }: { health: Pulse['health'] | null; lost: boolean }) {
+  if (!health) return <span className="well muted">Health not known {lost ? 'while disconnected' : 'yet'}</span>
   if (health.ok) {
     return (
       <span className="well muted">
