@@ -69,6 +69,25 @@ function withElements(elements: Record<string, unknown>): Buffer {
   return new dcmjs.Dataset({ ...own, ...elements }, '1.2.840.10008.1.2.1').getDenaturalizedDataset()
 }
 
+/** The data set with an encapsulated frame (PS3.5 A.4) that is no JPEG, in place of its own pixels. */
+function withPixels(dataSet: Buffer): Buffer {
+  const at = dataSet.indexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00]))
+  const item = (bytes: Buffer) => {
+    const head = Buffer.from([0xfe, 0xff, 0x00, 0xe0, 0, 0, 0, 0])
+    head.writeUInt32LE(bytes.length, 4)
+    return Buffer.concat([head, bytes])
+  }
+  const undefinedLength = Buffer.from([0xe0, 0x7f, 0x10, 0x00, 0x4f, 0x42, 0, 0, 0xff, 0xff, 0xff, 0xff])
+  const end = Buffer.from([0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0])
+  return Buffer.concat([
+    dataSet.subarray(0, at),
+    undefinedLength,
+    item(Buffer.alloc(0)),
+    item(Buffer.alloc(100, 7)),
+    end,
+  ])
+}
+
 const afterMeta = (file: Buffer) => file.subarray(132 + 12 + file.readUInt32LE(140))
 const read = (file: Buffer): Record<string, unknown> =>
   new dcmjs.Dataset(afterMeta(file), '1.2.840.10008.1.2.1').getElements()
@@ -164,12 +183,11 @@ describe('from image to result', () => {
 
   it('parks an image whose pixels are damaged, says so, and goes on with its neighbours', async () => {
     const { sopClass, sopInstance } = chestUids(4_713)
-    const dataSet = withElements({
-      SOPInstanceUID: sopInstance,
-      PixelData: [new ArrayBuffer(100)],
-      _vrMap: { PixelData: 'OW' },
-    })
-    await storeAll(raylog.dicomPort, [{ sopClass, sopInstance, transferSyntax: '1.2.840.10008.1.2.1', dataSet }])
+    const jpegBaseline = '1.2.840.10008.1.2.4.50'
+    const dataSet = withPixels(
+      withElements({ SOPInstanceUID: sopInstance, BitsAllocated: 8, BitsStored: 8, HighBit: 7 }),
+    )
+    await storeAll(raylog.dicomPort, [{ sopClass, sopInstance, transferSyntax: jpegBaseline, dataSet }])
     const after = await upload('/api/v1/predictions', { model: 'digits' }, 'fine.png', await digitPng(100, 4))
     expect(after.status).toBe(200)
     const parked = await until('it is parked', async () => (await census(raylog)).parked[0])

@@ -1,0 +1,163 @@
+/**
+ * C-STORE of a 512 KB CT until acknowledged: Raylog (bytes and event synced before the answer) beside DCMTK's storescp and
+ * Orthanc (neither syncs), each at its best (TCP_NODELAY=1), with one sender, in turns. The sender and the CT come from
+ * RAYLOG_SHARED (tools/cstore-blast.ts, data/dicom); receivers that are not installed are left out.
+ *
+ *   node bench/receive.ts [--count 600] [--rounds 3] [--associations 1,4,16]
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs, promisify } from 'node:util'
+import { freePort, startRaylog } from '../tests/harness/raylog.ts'
+import { until } from '../tests/harness/until.ts'
+import { listens } from '../tests/services/servers/server.ts'
+import { sharedPath } from '../tests/shared.ts'
+import { markdown, median, type Row, round } from './table.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    count: { type: 'string', default: '600' },
+    rounds: { type: 'string', default: '3' },
+    associations: { type: 'string', default: '1,4,16' },
+  },
+})
+const execute = promisify(execFile)
+const blast = sharedPath('tools/cstore-blast.ts')
+const ct = sharedPath('data/dicom/ct-ref-explicit__CT1_UNC.dcm')
+if (!blast || !ct) throw new Error('the sender and the CT are not there: set RAYLOG_SHARED')
+
+interface Receiver extends AsyncDisposable {
+  name: string
+  port: number
+  title: string
+  pids(): number[]
+}
+
+const installed = (command: string) =>
+  ['/usr/bin', '/usr/sbin', '/usr/local/bin'].some(folder => existsSync(join(folder, command)))
+
+async function receiver(
+  name: string,
+  title: string,
+  command: string,
+  args: (port: number, folder: string) => string[],
+): Promise<Receiver> {
+  const port = await freePort()
+  const folder = mkdtempSync(join(tmpdir(), 'raylog-bench-'))
+  const child: ChildProcess = spawn(command, args(port, folder), {
+    cwd: folder,
+    stdio: 'ignore',
+    env: { ...process.env, TCP_NODELAY: '1' },
+  })
+  await until(`${name} listens`, () => listens(port))
+  return {
+    name,
+    port,
+    title,
+    pids: () => (child.pid === undefined ? [] : [child.pid]),
+    async [Symbol.asyncDispose]() {
+      const gone = new Promise(done => child.once('exit', done))
+      child.kill('SIGKILL')
+      await gone
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function orthancConfig(port: number, folder: string): string {
+  const file = join(folder, 'orthanc.json')
+  const settings = {
+    Name: 'bench',
+    StorageDirectory: join(folder, 'db'),
+    IndexDirectory: join(folder, 'db'),
+    DicomPort: port,
+    HttpServerEnabled: false,
+    DicomAlwaysAllowStore: true,
+    DicomCheckCalledAet: false,
+    DicomThreadsCount: 16,
+    OverwriteInstances: false,
+    SynchronousCMove: false,
+  }
+  writeFileSync(file, JSON.stringify(settings))
+  return file
+}
+
+async function raylog(): Promise<Receiver> {
+  const app = await startRaylog({ set: ['logLevel=warn', 'stages=[dimse]'] })
+  return {
+    name: 'Raylog (synced)',
+    port: app.dicomPort,
+    title: 'RAYLOG',
+    pids: () => [app.pid],
+    [Symbol.asyncDispose]: () => app[Symbol.asyncDispose](),
+  }
+}
+
+/** CPU time of the processes and what they started that has ended, s (proc_pid_stat(5), fields 14 to 17). */
+function cpuSeconds(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+    return sum + [11, 12, 13, 14].reduce((ticks, at) => ticks + Number(fields[at]), 0) / 100
+  }, 0)
+}
+
+let sent = 0
+async function send(
+  { port, title, pids }: Receiver,
+  associations: number,
+): Promise<{ perSecond: number; p99: number; cpuMs: number }> {
+  const count = Number(flags.count)
+  const before = cpuSeconds(pids())
+  const args = [blast ?? '', '--port', String(port), '--called', title, '--file', ct ?? '', '--count', String(count)]
+  const { stdout } = await execute(process.execPath, [
+    ...args,
+    '--first',
+    String(sent),
+    '--associations',
+    String(associations),
+  ])
+  sent += count
+  const { perSecond, responseMs }: { perSecond: number; responseMs: { p99: number } } = JSON.parse(stdout)
+  return { perSecond, p99: responseMs.p99, cpuMs: ((cpuSeconds(pids()) - before) * 1_000) / count }
+}
+
+await using stack = new AsyncDisposableStack()
+const receivers = [stack.use(await raylog())]
+if (installed('storescp'))
+  receivers.push(
+    stack.use(
+      await receiver('storescp --fork', 'ANY', 'storescp', (port, folder) => [
+        '--fork',
+        '+xa',
+        '-od',
+        folder,
+        '--max-pdu',
+        '131072',
+        String(port),
+      ]),
+    ),
+  )
+if (installed('Orthanc'))
+  receivers.push(
+    stack.use(await receiver('Orthanc', 'ORTHANC', 'Orthanc', (port, folder) => [orthancConfig(port, folder)])),
+  )
+
+const rows: Row[] = []
+for (const associations of flags.associations.split(',').map(Number)) {
+  const results = new Map(receivers.map(({ name }) => [name, [] as Awaited<ReturnType<typeof send>>[]]))
+  for (let turn = 0; turn < Number(flags.rounds); turn++)
+    for (const one of receivers) results.get(one.name)?.push(await send(one, associations))
+  for (const [name, runs] of results)
+    rows.push({
+      what: `${name}, ${associations} association${associations > 1 ? 's' : ''}`,
+      figures: {
+        'instances/s': round(median(runs.map(run => run.perSecond))),
+        'p99 ms': round(median(runs.map(run => run.p99)), 1),
+        'CPU ms an instance': round(median(runs.map(run => run.cpuMs)), 2),
+      },
+    })
+}
+console.log(markdown(rows))
+console.log(JSON.stringify({ bench: 'receive', rows }))
