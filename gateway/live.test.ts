@@ -1,5 +1,6 @@
 import { request } from 'node:http'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { RaylogError } from '../schemas/errors.ts'
 import { topics } from '../schemas/topics.ts'
 import {
   type Client,
@@ -387,6 +388,20 @@ describe('the pulse', () => {
       sockets: 1,
     })
     expect(pulses.at(-1)?.lag.infer).toBeGreaterThan(0)
+  })
+})
+
+describe('the pulse of a process whose store is away', () => {
+  it('goes on, with what was known last and with the reason', async () => {
+    const gateway = await start({ settings: { pulseMs: 100 } })
+    const failing = vi.spyOn(gateway.documents, 'count').mockRejectedValue(new RaylogError('store-unavailable', 'away'))
+    const socket = gateway.connect()
+    const pulses: Pulse[] = []
+    socket.on('pulse', pulse => pulses.push(pulse))
+    await until(() => pulses.length > 1)
+    expect(pulses.at(-1)?.health).toMatchObject({ ok: false, failing: [{ code: 'store-unavailable' }] })
+    failing.mockRestore()
+    await until(() => pulses.at(-1)?.health.ok === true)
   })
 })
 

@@ -53,6 +53,9 @@ export async function sendObject(request: FastifyRequest, reply: FastifyReply, o
   const wanted = rangeOf(request, etag, stat.bytes)
   if (wanted === 'unsatisfiable') return unsatisfiable(request, reply, stat.bytes)
   const { start, end } = wanted ?? { start: 0, end: stat.bytes - 1 }
+  // A stream, even of nothing, leaves the length to us. Opened before the headers: if it is gone by now, the answer is a problem.
+  const empty = request.method === 'HEAD' || stat.bytes === 0
+  const body = empty ? Readable.from([]) : await objects.stream(sending.key, { start, end })
   reply.code(wanted ? 206 : 200).headers({
     'accept-ranges': 'bytes',
     'content-type': knownTypes.has(sending.contentType) ? sending.contentType : 'application/octet-stream',
@@ -62,9 +65,7 @@ export async function sendObject(request: FastifyRequest, reply: FastifyReply, o
     'content-security-policy': "script-src 'none'; frame-ancestors 'none'",
     ...(wanted && { 'content-range': `bytes ${start}-${end}/${stat.bytes}` }),
   })
-  // A stream, even of nothing, leaves the length to us.
-  if (request.method === 'HEAD' || stat.bytes === 0) return reply.send(Readable.from([]))
-  return reply.send(await objects.stream(sending.key, { start, end }))
+  return reply.send(body)
 }
 
 /** RFC 9110 14.2: one range of bytes; anything else, or an If-Range that does not match, means the whole. */

@@ -65,6 +65,8 @@ export function problemOf(thrown: unknown, requestId: string): Problem {
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   if (problem.status === 503) reply.header('retry-after', String(retryAfterSeconds))
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="raylog"')
+  // Set for the success that did not come.
+  reply.removeHeader('etag')
   // Already text: the route's own response schema is for its successes.
   return reply
     .code(problem.status)

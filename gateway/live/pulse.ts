@@ -29,13 +29,14 @@ interface Sample {
 export async function beat(options: PulseOptions, signal: AbortSignal): Promise<void> {
   const { clock, intervalMs, heard, logger, sockets, send } = options
   const samples: Sample[] = []
+  const look = createLook(options.deps, clock)
   while (!signal.aborted) {
     const now = clock.now()
     const count = (topic: { name: string }) => heard.get(topic.name) ?? 0
     samples.push({ at: now, received: count(topics.instances), predictions: count(topics.predictions) })
     if (samples.length > windowTicks + 1) samples.shift()
     try {
-      if (sockets() > 0) send({ at: now, rates: ratesOf(samples), sockets: sockets(), ...(await look(options.deps)) })
+      if (sockets() > 0) send({ at: now, rates: ratesOf(samples), sockets: sockets(), ...(await look()) })
     } catch (error) {
       logger.warn({ code: toRaylogError(error).code }, 'no pulse')
     }
@@ -52,19 +53,44 @@ function ratesOf(samples: readonly Sample[]): Pulse['rates'] {
   return { received: rate(last.received - first.received), predictions: rate(last.predictions - first.predictions) }
 }
 
-async function look({
-  log,
-  documents,
-  health,
-}: PulseOptions['deps']): Promise<Pick<Pulse, 'lag' | 'parked' | 'health'>> {
-  const [groups, parked, report] = await Promise.all([
-    log.groups(),
-    documents.count('parked', { state: 'parked' }),
-    health.report(),
-  ])
-  const lags = await Promise.all(
-    groups.map(async group => [group, (await log.lag(group)).reduce((sum, { lag }) => sum + lag, 0)] as const),
-  )
-  const failing = report.parts.flatMap(({ ok, part, code, reason }) => (ok ? [] : [{ part, code, reason }]))
-  return { lag: Object.fromEntries(lags), parked, health: { ok: report.ok, failing } }
+type Look = Pick<Pulse, 'lag' | 'parked' | 'health'>
+
+/** A health check may write to the disk, so it is asked less often than the pulse beats, ms. */
+const healthEveryMs = 5_000
+
+/** What is known now; where a store does not answer, what was known last, and a health that says so. */
+function createLook({ log, documents, health }: PulseOptions['deps'], clock: Clock): () => Promise<Look> {
+  let last: Omit<Look, 'health'> = { lag: {}, parked: 0 }
+  let checked: { at: number; health: Pulse['health'] } | undefined
+
+  async function counts(): Promise<Omit<Look, 'health'>> {
+    const [groups, parked] = await Promise.all([log.groups(), documents.count('parked', { state: 'parked' })])
+    const lags = await Promise.all(
+      groups.map(async group => [group, (await log.lag(group)).reduce((sum, { lag }) => sum + lag, 0)] as const),
+    )
+    return { lag: Object.fromEntries(lags), parked }
+  }
+
+  async function checkHealth(): Promise<Pulse['health']> {
+    const now = clock.now()
+    if (checked && now >= checked.at && now - checked.at < healthEveryMs) return checked.health
+    const { ok, parts } = await health.report()
+    const failing = parts.flatMap(({ ok: fine, part, code, reason }) => (fine ? [] : [{ part, code, reason }]))
+    checked = { at: now, health: { ok, failing } }
+    return checked.health
+  }
+
+  return async () => {
+    try {
+      last = await counts()
+    } catch (thrown) {
+      // The stores' own health checks may not have been asked since.
+      checked = undefined
+      const { code, entry } = toRaylogError(thrown)
+      const { failing } = await checkHealth()
+      const ours = { part: 'pulse', code, reason: entry.title }
+      return { ...last, health: { ok: false, failing: failing.length > 0 ? failing : [ours] } }
+    }
+    return { ...last, health: await checkHealth() }
+  }
 }
