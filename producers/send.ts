@@ -5,7 +5,7 @@ import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { inParallel } from './bytes.ts'
-import { type DicomTarget, storeFiles } from './store-scu.ts'
+import { type DicomTarget, storeFile } from './store-scu.ts'
 
 export interface HttpTarget {
   /** Such as http://127.0.0.1:8080; the files go to api/v1/instances there. */
@@ -127,7 +127,7 @@ const reasonOf = (error: Error): string => (error.cause instanceof Error ? error
 
 async function sendOne(path: string, target: SendTarget, options: SendOptions): Promise<SendOutcome> {
   const { dicom, http } = target
-  if (dicom && (await isPart10(path))) return insist(path, options, () => storeFiles(path, dicom))
+  if (dicom && (await isPart10(path))) return insist(path, options, () => storeFile(path, dicom))
   if (http) return insist(path, options, () => upload(path, http, options))
   return { path, ok: false, text: 'not a DICOM file: send it to a URL', attempts: 0 }
 }

@@ -19,8 +19,8 @@ import {
 } from '../../tests/harness/dicom-peer.ts'
 import { type OpenProducer, openProducer } from '../../tests/harness/producer.ts'
 import { until } from '../../tests/harness/until.ts'
+import { pdu, writePdu } from '../dicom-pdu.ts'
 import { chestDicom, chestUids } from '../simulator/phantoms.ts'
-import { pdu, writePdu } from './pdu.ts'
 import { dimse } from './stage.ts'
 import { isStorageClass } from './syntaxes.ts'
 

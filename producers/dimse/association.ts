@@ -9,11 +9,8 @@
  */
 import type { Logger } from 'pino'
 import { toRaylogError } from '../../schemas/errors.ts'
-import { implementation } from '../part10.ts'
-import { type Command, commandField, readCommand, status, writeResponse } from './command.ts'
-import { DataSet } from './data-set.ts'
-import type { Incoming, Link } from './link.ts'
-import { type AcceptedContext, type NegotiationRules, negotiate, type Rejection } from './negotiate.ts'
+import { type Command, commandField, readCommand, status, writeResponse } from '../dicom-command.ts'
+import type { Incoming, Link } from '../dicom-link.ts'
 import {
   abortReason,
   ProtocolError,
@@ -24,8 +21,11 @@ import {
   writeCommandPdus,
   writeReject,
   writeReleaseResponse,
-} from './pdu.ts'
-import { isCommand, isLast } from './reader.ts'
+} from '../dicom-pdu.ts'
+import { isCommand, isLast } from '../dicom-reader.ts'
+import { implementation } from '../part10.ts'
+import { DataSet } from './data-set.ts'
+import { type AcceptedContext, type NegotiationRules, negotiate, type Rejection } from './negotiate.ts'
 import { verification } from './syntaxes.ts'
 
 export interface StoreRequest {

@@ -1,8 +1,8 @@
 /** The data set of one message, as it comes in. Whoever reads it may stop; the rest can then be read past. */
 import { RaylogError } from '../../schemas/errors.ts'
-import type { Incoming, Link } from './link.ts'
-import { abortReason, ProtocolError } from './pdu.ts'
-import { isCommand, isLast } from './reader.ts'
+import type { Incoming, Link } from '../dicom-link.ts'
+import { abortReason, ProtocolError } from '../dicom-pdu.ts'
+import { isCommand, isLast } from '../dicom-reader.ts'
 
 export class DataSet {
   readonly #link: Link

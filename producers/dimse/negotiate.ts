@@ -7,7 +7,7 @@ import {
   contextResult,
   ProtocolError,
   reject,
-} from './pdu.ts'
+} from '../dicom-pdu.ts'
 import { isStorageClass, transferSyntaxes, verification } from './syntaxes.ts'
 
 export interface NegotiationRules {

@@ -2,9 +2,9 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { RaylogError } from '../../schemas/errors.ts'
+import { createLink, type Link } from '../dicom-link.ts'
+import { reject } from '../dicom-pdu.ts'
 import { type AssociationOptions, serveAssociation } from './association.ts'
-import { createLink, type Link } from './link.ts'
-import { reject } from './pdu.ts'
 
 export interface ServerOptions extends Omit<AssociationOptions, 'admit' | 'stopping'> {
   host: string

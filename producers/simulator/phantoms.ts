@@ -41,10 +41,10 @@ function dicomTime(ms: number): { date: string; time: string } {
 
 /** What changes from one radiograph to the next; each always as long as its placeholder in the template. */
 const placeholders = {
-  sopInstance: uid(1, 999_999_999_999),
-  series: uid(2, 999_999_999_999),
-  study: uid(3, 999_999_999_999),
-  patient: '99999999',
+  sopInstance: uid(1, 111_111_111_111),
+  series: uid(2, 111_111_111_111),
+  study: uid(3, 111_111_111_111),
+  patient: '98765432',
   date: '99991231',
   time: '235958',
 }

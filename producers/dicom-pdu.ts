@@ -96,12 +96,16 @@ export function readAssociateRequest(body: Buffer): AssociateRequest {
   for (const { type, value } of items(body.subarray(68))) {
     if (type === item.application) request.applicationContext = text(value)
     if (type === item.context) request.contexts.push(readContext(value))
-    if (type !== item.user) continue
-    for (const sub of items(value)) {
-      if (sub.type === userItem.maxLength && sub.value.length === 4) request.maxLength = sub.value.readUInt32BE(0)
-    }
+    if (type === item.user) request.maxLength = maxLengthOf(value)
   }
   return request
+}
+
+/** Of a user information item; 0, no limit, where it does not say. */
+function maxLengthOf(user: Buffer): number {
+  for (const { type, value } of items(user))
+    if (type === userItem.maxLength && value.length === 4) return value.readUInt32BE(0)
+  return 0
 }
 
 /** A whole PDU: type, a reserved byte, length and body. */
@@ -131,6 +135,60 @@ function uint32(value: number): Buffer {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(value)
   return bytes
+}
+
+/** AE titles have 16 characters, filled with spaces (PS3.8 table 9-11). */
+const title = (name: string) => Buffer.from(name.slice(0, 16).padEnd(16), 'latin1')
+
+/** A-ASSOCIATE-RQ (PS3.8 9.3.2) of protocol version 1. */
+export function writeAssociateRequest(
+  request: Pick<AssociateRequest, 'called' | 'calling' | 'contexts' | 'maxLength'>,
+  implementation: Implementation,
+): Buffer {
+  return writePdu(
+    pdu.associateRq,
+    Buffer.from([0, 1, 0, 0]),
+    title(request.called),
+    title(request.calling),
+    Buffer.alloc(32),
+    uid(item.application, applicationContext),
+    ...request.contexts.map(({ id, abstractSyntax, transferSyntaxes }) =>
+      writeItem(
+        item.context,
+        Buffer.from([id, 0, 0, 0]),
+        uid(item.abstract, abstractSyntax),
+        ...transferSyntaxes.map(syntax => uid(item.transfer, syntax)),
+      ),
+    ),
+    writeUser(request.maxLength, implementation),
+  )
+}
+
+function writeUser(maxLength: number, implementation: Implementation): Buffer {
+  return writeItem(
+    item.user,
+    writeItem(userItem.maxLength, uint32(maxLength)),
+    uid(userItem.implementationClass, implementation.classUid),
+    uid(userItem.implementationVersion, implementation.version),
+  )
+}
+
+export interface AssociateAccept {
+  contexts: Pick<AnsweredContext, 'id' | 'result'>[]
+  /** Longest P-DATA-TF that the peer takes, bytes; 0: no limit. */
+  maxLength: number
+}
+
+/** @param body an A-ASSOCIATE-AC after its six bytes of header. @throws ProtocolError */
+export function readAssociateAccept(body: Buffer): AssociateAccept {
+  if (body.length < 68) throw new ProtocolError(abortReason.invalidParameter, 'the answer is too short')
+  const accept: AssociateAccept = { contexts: [], maxLength: 0 }
+  for (const { type, value } of items(body.subarray(68))) {
+    if (type === item.contextAnswer && value.length >= 4)
+      accept.contexts.push({ id: value.readUInt8(0), result: value.readUInt8(2) })
+    if (type === item.user) accept.maxLength = maxLengthOf(value)
+  }
+  return accept
 }
 
 /** Result of one presentation context (PS3.8 table 9-18). */
@@ -167,12 +225,7 @@ export function writeAssociateAccept(
         uid(item.transfer, context.transferSyntax),
       ),
     ),
-    writeItem(
-      item.user,
-      writeItem(userItem.maxLength, uint32(maxLength)),
-      uid(userItem.implementationClass, implementation.classUid),
-      uid(userItem.implementationVersion, implementation.version),
-    ),
+    writeUser(maxLength, implementation),
   )
 }
 
@@ -193,14 +246,17 @@ export const writeReleaseResponse = () => writePdu(pdu.releaseRp, Buffer.alloc(4
 /** A-ABORT by the service provider. */
 export const writeAbort = (reason: number) => writePdu(pdu.abort, Buffer.from([0, 0, 2, reason]))
 
+/** One P-DATA-TF with one presentation data value (PS3.8 9.3.5, E.2). */
+export function writeData(context: number, kind: 'command' | 'data', last: boolean, bytes: Buffer): Buffer {
+  const flags = (kind === 'command' ? 0x01 : 0) | (last ? 0x02 : 0)
+  return writePdu(pdu.data, uint32(bytes.length + 2), Buffer.from([context, flags]), bytes)
+}
+
 /** A whole command set as P-DATA-TFs none longer than the peer takes, in one buffer, so that one write sends it. */
 export function writeCommandPdus(context: number, command: Buffer, maxLength: number): Buffer {
   const room = (maxLength === 0 ? command.length + 6 : Math.max(maxLength, 8)) - 6
   const parts: Buffer[] = []
-  for (let at = 0; at < command.length; at += room) {
-    const fragment = command.subarray(at, at + room)
-    const last = at + room >= command.length
-    parts.push(writePdu(pdu.data, uint32(fragment.length + 2), Buffer.from([context, last ? 0x03 : 0x01]), fragment))
-  }
+  for (let at = 0; at < command.length; at += room)
+    parts.push(writeData(context, 'command', at + room >= command.length, command.subarray(at, at + room)))
   return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts)
 }

@@ -3,8 +3,8 @@
  * `highWater`: a writer that is slow makes the sender slow, and memory stays bounded.
  */
 import type { Socket } from 'node:net'
-import { abortReason, ProtocolError } from './pdu.ts'
-import { createPduReader } from './reader.ts'
+import { abortReason, ProtocolError } from './dicom-pdu.ts'
+import { createPduReader } from './dicom-reader.ts'
 
 export type Incoming =
   | { kind: 'pdu'; type: number; body: Buffer }
