@@ -16,7 +16,7 @@ import { toSamples } from './samples.ts'
 import type { DecodedFrame } from './types.ts'
 
 /** Most bytes that a deflated data set may become. */
-const maxInflated = 1024 * 1024 * 1024
+const maxInflated = 512 * 1024 * 1024
 
 const codecs: Readonly<Record<Exclude<Packing, 'native'>, () => Promise<{ decode: DecodeRaster }>>> = {
   'raw-frames': once(() => import('./codecs/native.ts')),

@@ -58,14 +58,17 @@ function grey8(frame: DecodedFrame, window: WindowChoice | undefined): Uint8Arra
   return out
 }
 
-/** Stored values that a table can hold, where making it costs less than working each pixel out. */
+/** From the least to the greatest stored value, where a table of them costs less than working each pixel out. */
 function tableSpan({ samples }: DecodedFrame): { first: number; count: number } | undefined {
-  if (samples instanceof Uint8Array) return { first: 0, count: 256 }
-  if (samples instanceof Int8Array) return { first: -128, count: 256 }
-  if (samples.length < 65_536) return undefined
-  if (samples instanceof Uint16Array) return { first: 0, count: 65_536 }
-  if (samples instanceof Int16Array) return { first: -32_768, count: 65_536 }
-  return undefined
+  if (samples instanceof Float32Array || samples instanceof Float64Array || samples.length === 0) return undefined
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+  for (let i = 0; i < samples.length; i++) {
+    const value = samples[i] ?? 0
+    if (value < low) low = value
+    if (value > high) high = value
+  }
+  const count = high - low + 1
+  return count <= Math.max(256, samples.length) ? { first: low, count } : undefined
 }
 
 function modalityMap({ modality }: DecodedFrame): ValueMap {

@@ -15,7 +15,8 @@ import type { Described, ImageFacts } from './port.ts'
 const mediaDirectory = '1.2.840.10008.1.3.10'
 /** A beginning is inflated no further than this, bytes; the facts stand well before. */
 const maxInflatedHead = 16 * 1024 * 1024
-const maxInflated = 1024 * 1024 * 1024
+/** A whole object that is larger when inflated is treated as a beginning: this runs in the process that takes images in. */
+const maxInflated = 64 * 1024 * 1024
 
 /**
  * Reads the header from the first bytes of an object.
@@ -31,6 +32,15 @@ export async function describe(head: Uint8Array, complete: boolean): Promise<Des
 }
 
 async function describeDicom(head: Uint8Array, complete: boolean): Promise<Described> {
+  try {
+    return await readDicom(head, complete)
+  } catch (thrown) {
+    if (!complete || !(thrown instanceof RaylogError) || thrown.code !== 'too-large') throw thrown
+    return readDicom(head, false)
+  }
+}
+
+async function readDicom(head: Uint8Array, complete: boolean): Promise<Described> {
   const lastGroup = complete ? 0x7fe0 : 0x28
   const parsed = await parseDataSet(head, {
     lastGroup,

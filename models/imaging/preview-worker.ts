@@ -44,8 +44,10 @@ async function readObject(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT')
-      throw new RaylogError('object-missing', 'the stored object is gone', { cause: thrown })
+    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+    if (code === 'ENOENT') throw new RaylogError('object-missing', 'the stored object is gone', { cause: thrown })
+    if (code === 'ERR_FS_FILE_TOO_LARGE')
+      throw new RaylogError('too-large', 'the object does not fit into memory', { cause: thrown })
     throw thrown
   }
 }

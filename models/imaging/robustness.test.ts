@@ -66,6 +66,24 @@ it('gives an error where the pixels are emptied or zeroed', async () => {
   }
 })
 
+it('gives an error where a frame was cut short before it was stored', async () => {
+  for (const name of names.filter(file => /^(j2k|htj2k|jpeg|rle-u?int)/.test(file))) {
+    const bytes = files.get(name) ?? Buffer.alloc(0)
+    const table = bytes.indexOf(Buffer.from('e07f10004f420000ffffffff', 'hex')) + 12
+    const first = table + 8 + bytes.readUInt32LE(table + 4)
+    const length = bytes.readUInt32LE(first + 4)
+    for (const kept of [0.5, 0.9]) {
+      const size = Math.floor((length * kept) / 2) * 2
+      const item = Buffer.from('feff00e000000000', 'hex')
+      const cut = Buffer.from(item)
+      cut.writeUInt32LE(size, 4)
+      const end = Buffer.from('feffdde000000000', 'hex')
+      const damaged = [bytes.subarray(0, table), item, cut, bytes.subarray(first + 8, first + 8 + size), end]
+      expect((await tryAll(Buffer.concat(damaged)))[0], `${name} ${kept}`).toMatch(/decode-failed|truncated/)
+    }
+  }
+})
+
 it('survives any change of bytes, with a picture of the right size or an error of the table', async () => {
   const change = fc.record({
     at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),

@@ -4,7 +4,7 @@
  * RGB, whatever the header calls it.
  */
 import type { PixelModule } from '../dicom/pixels.ts'
-import { j2kStream, sizHeader } from './codestream.ts'
+import { j2kStream, sizHeader, untilEnd } from './codestream.ts'
 import { decodeNatively } from './native-codecs.ts'
 import { exactly, guard, once, type Raster } from './raster.ts'
 import { readCopy } from './wasm.ts'
@@ -14,14 +14,14 @@ const loadOpenJpeg = once(async () => {
   return load({ print() {}, printErr() {} })
 })
 
-/** @throws RaylogError decode-failed */
+/** @throws RaylogError decode-failed, truncated */
 export async function decode(frame: Uint8Array, module: PixelModule): Promise<Raster> {
   const stream = j2kStream(frame)
   const header = sizHeader(stream)
   guard(header, module)
   if (header.components === 1 || header.precision <= 8) return decodeNatively('decodeJpeg2000', stream, header, module)
   const openJpeg = await loadOpenJpeg()
-  const { data } = readCopy(new openJpeg.J2KDecoder(), stream, module, String)
+  const { data } = readCopy(new openJpeg.J2KDecoder(), untilEnd(stream), module, String)
   return {
     data: exactly(data, 16, module),
     bits: 16,
