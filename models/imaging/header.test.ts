@@ -91,7 +91,6 @@ group('decodes names in their character set', () => {
   for (const [file, name] of Object.entries(names)) {
     it(file, async () => {
       const { patient } = await describe(fixture(file), true)
-      // JIS X 0201 has an overline where ASCII has a tilde, and so on; normalised forms may differ
       expect(patient?.name?.normalize('NFC')).toBe(name.normalize('NFC'))
     })
   }
@@ -206,9 +205,8 @@ group('declared lengths', () => {
     await expect(describe(bytes, true)).rejects.toMatchObject({ code: 'truncated' })
   })
   it('of pixels that are not there end as truncated', async () => {
-    for (const name of ['explicit-u8.dcm', 'implicit-i16.dcm', 'rle-uint8.dcm', 'deflated-u8.dcm', 'grey-16.tif'])
-      if (name.endsWith('dcm'))
-        await expect(describe(fixture(name).subarray(0, -200), true), name).rejects.toMatchObject({ code: 'truncated' })
+    for (const name of ['explicit-u8.dcm', 'implicit-i16.dcm', 'rle-uint8.dcm', 'deflated-u8.dcm'])
+      await expect(describe(fixture(name).subarray(0, -200), true), name).rejects.toMatchObject({ code: 'truncated' })
   })
   it('of rows and columns that the pixels cannot fill end as truncated', async () => {
     const image = [0x00280010, 0x00280011].map(tag => element(tag, 'US', us(65_535)))
