@@ -72,7 +72,14 @@ export async function embedded(plan: Plan, { logger, clock }: { logger: Logger; 
       metrics,
       endpoints: createEndpoints(),
     },
-    platform: { site: config.site, clock, logger, dataFolder: config.data },
+    platform: {
+      site: config.site,
+      clock,
+      logger,
+      dataFolder: config.data,
+      showNames: config.privacy.showNames,
+      researchUseOnly: config.researchUseOnly,
+    },
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
 }

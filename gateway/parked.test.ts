@@ -136,7 +136,7 @@ describe('names', () => {
   const identity = { name: 'Canary^Jane', patientId: '1', issuer: null, birthDate: null, sex: null, accession: null }
 
   it('are told only where the settings say so', async () => {
-    await using open = await startGateway({ settings: { showNames: true } })
+    await using open = await startGateway({ showNames: true })
     const sealed = open.secrets.seal(JSON.stringify(identity), 'pt_1')
     await open.documents.upsert('patients', [{ id: 'pt_1', site: 'main', sealed }])
     await open.documents.upsert('instances', [anInstance(1, { patient: 'pt_1' }), anInstance(2, { patient: 'pt_2' })])
@@ -146,7 +146,7 @@ describe('names', () => {
   })
 
   it('that cannot be opened leave the image to be seen', async () => {
-    await using open = await startGateway({ settings: { showNames: true } })
+    await using open = await startGateway({ showNames: true })
     await open.documents.upsert('patients', [{ id: 'pt_1', site: 'main', sealed: 'rubbish' }])
     await open.documents.upsert('instances', [anInstance(1, { patient: 'pt_1' })])
     const answer = await open.ask('/api/v1/instances/in_0001')

@@ -14,7 +14,6 @@ import { addPage, builtPage } from './page.ts'
 
 const config = z.strictObject({
   pageFolder: z.string().nullable().default(null).describe('the built page; null: web/dist of this installation'),
-  showNames: z.boolean().default(false).describe("give patients' names to holders of the token"),
   pulseMs: z.int().min(100).max(60_000).default(1_000).describe('between two pulses to the dashboards, ms'),
   maxQueued: z
     .int()
@@ -46,8 +45,8 @@ export const gateway = defineStage({
     'endpoints',
   ],
   config,
-  async open({ config, deps, clock, logger }) {
-    const context: ApiContext = { deps, clock, logger, showNames: config.showNames }
+  async open({ config, deps, clock, logger, showNames }) {
+    const context: ApiContext = { deps, clock, logger, showNames }
     await deps.http.register(
       async instance => {
         const app = instance.withTypeProvider<ZodTypeProvider>()

@@ -56,4 +56,8 @@ export interface Platform {
   readonly logger: Logger
   /** Where this process may keep files of its own. */
   readonly dataFolder: string
+  /** Patients' names may be shown to people: on the page, in reports. */
+  readonly showNames: boolean
+  /** Everything that people see says so. */
+  readonly researchUseOnly: boolean
 }

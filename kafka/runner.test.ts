@@ -77,7 +77,14 @@ const ports = (): Ports => {
   return { log, codec, metrics: createMetrics() } as unknown as Ports
 }
 
-const platform: Platform = { site: 'main', clock: systemClock, logger: pino({ level: 'silent' }), dataFolder: '' }
+const platform: Platform = {
+  site: 'main',
+  clock: systemClock,
+  logger: pino({ level: 'silent' }),
+  dataFolder: '',
+  showNames: false,
+  researchUseOnly: true,
+}
 
 async function start(stage: AnyStage, settings: Record<string, unknown> = {}): Promise<Running> {
   running = await run(

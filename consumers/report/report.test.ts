@@ -172,7 +172,7 @@ describe("a patient's name", () => {
 
   it('is printed with birth date and sex where they do', async () => {
     await keep()
-    const showing = await openForTest(report, stores, { settings: { showNames: true, researchUseOnly: false } })
+    const showing = await openForTest(report, stores, { showNames: true, researchUseOnly: false })
     const { text } = await made(await stored(await wide(), { patient }), showing)
     expect(text).toContain('Müller, Anna')
     expect(text).toContain('1970-01-31')
@@ -182,7 +182,7 @@ describe("a patient's name", () => {
   })
 
   it('that is not kept, or cannot be opened, leaves the pseudonym', async () => {
-    const showing = await openForTest(report, stores, { settings: { showNames: true } })
+    const showing = await openForTest(report, stores, { showNames: true })
     const prediction = await stored(await wide(), { patient })
     expect((await made(prediction, showing)).text).toContain(patient)
     await stores.documents.upsert('patients', [{ id: patient, site: 'main', sealed: 'rubbish' }])

@@ -19,18 +19,16 @@ export const report = defineStage({
     timeoutMs: z.int().min(100).default(20_000).describe('time to draw one page before its thread is replaced, ms'),
     recycleAfter: z.int().min(1).default(2_000).describe('pages after which the threads are replaced'),
     previewPixels: z.int().min(64).max(4096).default(768).describe('longest side of the image in the report, pixels'),
-    showNames: z.boolean().default(false).describe("print patients' names, birth dates and sex; else the pseudonym"),
-    researchUseOnly: z.boolean().default(true).describe('every report says so'),
   }),
   concurrency: config => config.concurrency,
-  async open({ config, deps, clock }) {
+  async open({ config, deps, clock, showNames, researchUseOnly }) {
     const { objects, metrics } = deps
     const format = openPdf({ ...config, replaced: code => metrics.workerRestarts.inc({ pool: 'report', code }) })
     return {
       async handle({ event: prediction }, { emit, signal }) {
         // What a shadow, canary or replay says is for those who judge the model, not for those who read reports.
         if (prediction.role !== 'production') return
-        const content = await gatherContent(deps, config, prediction)
+        const content = await gatherContent(deps, { ...config, showNames, researchUseOnly }, prediction)
         signal.throwIfAborted()
         const bytes = await format.render(content, signal)
         const object = await objects.put(bytes, format.contentType)

@@ -31,11 +31,12 @@ const logger = pino({ level: process.env.RAYLOG_TEST_LOG ?? 'silent' })
 export interface StartOptions {
   /** Settings of the stage. */
   settings?: Record<string, unknown>
+  showNames?: boolean
 }
 
 export type Started = Awaited<ReturnType<typeof startGateway>>
 
-export async function startGateway({ settings = {} }: StartOptions = {}) {
+export async function startGateway({ settings = {}, showNames = false }: StartOptions = {}) {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'raylog-gateway-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
@@ -68,7 +69,14 @@ export async function startGateway({ settings = {} }: StartOptions = {}) {
     images: picture(previews),
     endpoints: endpoints(),
   }
-  const platform = { site: 'main', clock: systemClock, logger, dataFolder: folder }
+  const platform = {
+    site: 'main',
+    clock: systemClock,
+    logger,
+    dataFolder: folder,
+    showNames,
+    researchUseOnly: true,
+  }
   const deps = Object.fromEntries(gateway.needs.map(name => [name, ports[name]]))
   const stage = await gateway.open({
     ...platform,

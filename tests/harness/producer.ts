@@ -57,6 +57,8 @@ export async function openProducer(stage: AnyStage, options: ProducerOptions = {
     site: 'main',
     clock: options.clock ?? systemClock,
     dataFolder: stores.folder,
+    showNames: false,
+    researchUseOnly: true,
     logger: pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
     config: stage.config.parse(options.settings ?? {}),
     deps: Object.fromEntries(stage.needs.map(name => [name, ports[name]])),

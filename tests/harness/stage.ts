@@ -24,8 +24,15 @@ export interface OpenedStage {
 export async function openForTest(
   stage: AnyStage,
   deps: Partial<Ports>,
-  { settings = {}, clock = systemClock, site = 'main' }: { settings?: unknown; clock?: Clock; site?: string } = {},
+  options: {
+    settings?: unknown
+    clock?: Clock
+    site?: string
+    showNames?: boolean
+    researchUseOnly?: boolean
+  } = {},
 ): Promise<OpenedStage> {
+  const { settings = {}, clock = systemClock, site = 'main', showNames = false, researchUseOnly = true } = options
   const missing = stage.needs.filter((name: PortName) => deps[name] === undefined)
   if (missing.length > 0) throw new Error(`${stage.name} needs ${missing.join(', ')}`)
   const stop = new AbortController()
@@ -33,6 +40,8 @@ export async function openForTest(
     site,
     clock,
     dataFolder: '/nowhere',
+    showNames,
+    researchUseOnly,
     logger: pino({ level: 'silent' }),
     config: stage.config.parse(settings),
     deps: Object.fromEntries(stage.needs.map(name => [name, deps[name]])),
