@@ -2,7 +2,6 @@
  * Objects in a folder: `<folder>/ab/<sha256>`, where `ab` are the first two hex digits. What is visible there is whole:
  * bytes go to `<folder>/incoming`, are synced, and only then renamed; the directory is synced after that.
  */
-import { createHash } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, stat, unlink, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -11,7 +10,8 @@ import type { StoredObject } from '../schemas/topics.ts'
 import { type IncomingFile, openIncoming } from './folder-incoming.ts'
 import { clip, errno, keyOf, keyPattern, missing, sha256, shardNames, storeError } from './folder-keys.ts'
 import { openShards } from './folder-shards.ts'
-import type { ObjectRange, ObjectStore, ObjectWriter } from './objects.ts'
+import { createWriter, orDiscard } from './object-writer.ts'
+import type { ObjectRange, ObjectStore } from './objects.ts'
 
 /** A writer keeps this much in memory before it begins a file, bytes: most images never need one of their own. */
 const spillBytes = 1024 * 1024
@@ -65,15 +65,6 @@ function folderObjects({ folder, incoming, shards }: Parts): ObjectStore {
     await shards.sync(keyOf(digest).slice(0, 2))
   }
 
-  async function fill(file: IncomingFile, work: () => Promise<void>): Promise<void> {
-    try {
-      await work()
-    } catch (thrown) {
-      await file.discard()
-      throw storeError(thrown)
-    }
-  }
-
   async function put(bytes: Uint8Array, contentType: string): Promise<StoredObject> {
     const digest = await sha256(bytes)
     const stored = { key: keyOf(digest), sha256: digest, bytes: bytes.length, contentType }
@@ -83,80 +74,11 @@ function folderObjects({ folder, incoming, shards }: Parts): ObjectStore {
       return stored
     }
     const file = await incoming.create()
-    await fill(file, async () => {
+    await orDiscard(file, async () => {
       await file.handle.writeFile(bytes)
       await settle(file, digest)
     })
     return stored
-  }
-
-  function writer(): ObjectWriter {
-    let held: Buffer[] = []
-    let bytes = 0
-    let file: IncomingFile | undefined
-    let ended = false
-    let last: Promise<unknown> = Promise.resolve()
-    const hash = createHash('sha256')
-
-    /** One thing at a time, in the order of the calls, so that `abort` is safe while a write is under way. */
-    function inTurn<T>(work: () => Promise<T>): Promise<T> {
-      const turn = last.then(work)
-      last = turn.catch(() => undefined) // its caller hears of it
-      return turn
-    }
-
-    async function append(chunk: Uint8Array): Promise<void> {
-      bytes += chunk.length
-      if (!file && bytes <= spillBytes) {
-        held.push(Buffer.from(chunk))
-        return
-      }
-      file ??= await incoming.create()
-      const spilled = file
-      await fill(spilled, async () => {
-        for (const part of [...held, chunk]) {
-          hash.update(part)
-          await spilled.handle.writeFile(part)
-        }
-      })
-      held = []
-    }
-
-    async function finish(contentType: string): Promise<StoredObject> {
-      if (!file) return put(Buffer.concat(held), contentType)
-      const spilled = file
-      const digest = hash.digest('hex')
-      await fill(spilled, () => settle(spilled, digest))
-      return { key: keyOf(digest), sha256: digest, bytes, contentType }
-    }
-
-    const open = () => {
-      if (ended)
-        throw new RaylogError('internal', 'the object writer has ended: it failed, was committed or was aborted')
-    }
-    return {
-      write: chunk =>
-        inTurn(async () => {
-          open()
-          ended = true // stays so if it fails: a part is missing then
-          await guarded(() => append(chunk))
-          ended = false
-        }),
-      commit: contentType =>
-        inTurn(async () => {
-          open()
-          ended = true
-          const stored = await guarded(() => finish(contentType))
-          held = []
-          return stored
-        }),
-      abort: () =>
-        inTurn(async () => {
-          if (!ended) await file?.discard()
-          ended = true
-          held = []
-        }),
-    }
   }
 
   async function range(key: string, wanted: ObjectRange): Promise<Buffer> {
@@ -235,7 +157,8 @@ function folderObjects({ folder, incoming, shards }: Parts): ObjectStore {
   }
 
   return {
-    writer: async () => writer(),
+    writer: async () =>
+      createWriter({ incoming, spillBytes, put, settle: (file, { sha256: digest }) => settle(file, digest) }),
     put: (bytes, contentType) => guarded(() => put(bytes, contentType)),
     get: key => guarded(() => get(key)),
     range: (key, wanted) => guarded(() => range(key, wanted)),

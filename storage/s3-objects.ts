@@ -1,0 +1,267 @@
+/** The ObjectStore in a bucket of any S3. See storage/objects.ts for the contract and docs/adr/0006 for what was chosen. */
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import { Client } from 'minio'
+import { type Clock, systemClock } from '../monitoring/clock.ts'
+import { RaylogError } from '../schemas/errors.ts'
+import type { StoredObject } from '../schemas/topics.ts'
+import { type Incoming, type IncomingFile, openIncoming } from './folder-incoming.ts'
+import { clip, keyOf, keyPattern, missing, sha256, storeError } from './folder-keys.ts'
+import { createWriter } from './object-writer.ts'
+import type { ObjectRange, ObjectStore } from './objects.ts'
+import { type Caller, createCaller, type Request } from './s3/caller.ts'
+import { codeOf, fromS3 } from './s3/errors.ts'
+import { openConnections } from './s3/transport.ts'
+import { bufferSource, openFileSource, type Source, sweepUploads, upload } from './s3/upload.ts'
+
+export interface S3Options {
+  /** `https://host[:port]`; a path is not taken. */
+  endpoint: string
+  bucket: string
+  region: string
+  accessKey: string
+  secretKey: string
+  /** Server-side encryption to ask for: none, with keys of S3, or with a key of KMS. */
+  sse: null | 's3' | { kmsKey: string }
+  /** Before every key, so that a bucket can be shared: `raylog/`. */
+  prefix?: string
+  /** Where larger objects wait until they are whole; made if it is missing. */
+  tempFolder: string
+  makeBucket?: boolean
+  /** `https://host/bucket/key`, which all but AWS take; otherwise `https://bucket.host/key`. */
+  pathStyle?: boolean
+  /** A call ends with store-unavailable after this, ms; a transfer after it is silent for so long. */
+  deadlineMs?: number
+  /** At most. */
+  connections?: number
+  clock?: Clock
+  random?: () => number
+}
+
+export interface S3Objects extends ObjectStore {
+  /** A URL that reads the object without credentials, for 1 second to 7 days. It does not check that it is there. */
+  presign(key: string, seconds: number): Promise<string>
+}
+
+/** A writer keeps this much in memory before it begins a file, bytes. */
+const spillBytes = 5 * 1024 * 1024
+/** From this size on it is asked first whether the object is there: below, to send it costs less than the question. */
+const askFromBytes = 1024 * 1024
+/** An object that is older is written again, so that a sweep of orphans sees that it was put a moment ago, ms. */
+const freshMs = 60 * 60 * 1000
+
+/**
+ * - `get` checks the digest (object-damaged); `range` and `stream` do not: they serve those who read a part.
+ * - A bucket that keeps versions also keeps what `delete` deletes: give it a rule that ends noncurrent versions.
+ *
+ * The caller closes it.
+ * @throws RaylogError config-invalid for what the server refuses for good, store-unavailable, store-full (the temp folder)
+ */
+export async function openS3Objects(options: S3Options): Promise<S3Objects> {
+  const { bucket, region, clock = systemClock, random = Math.random, deadlineMs = 15_000, tempFolder } = options
+  const prefix = options.prefix && !options.prefix.endsWith('/') ? `${options.prefix}/` : (options.prefix ?? '')
+  const incoming = await openIncoming(tempFolder).catch(thrown => {
+    throw storeError(thrown)
+  })
+  const { client, agent } = connect(options, deadlineMs)
+  const caller = createCaller({ client, bucket, region, clock, random, deadlineMs })
+  try {
+    await caller.attempt(() => findBucket(client, options))
+    await sweepUploads(caller, prefix, clock.now())
+  } catch (thrown) {
+    agent.destroy()
+    throw thrown
+  }
+  const close = async () => {
+    caller.close()
+    agent.destroy()
+  }
+  return s3Objects({ caller, incoming, prefix, encryption: encryptionOf(options.sse), clock, close })
+}
+
+function connect(options: S3Options, deadlineMs: number) {
+  const { accessKey, secretKey, region, pathStyle = true, connections = 64 } = options
+  const url = URL.canParse(options.endpoint) ? new URL(options.endpoint) : undefined
+  if (!url || !['http:', 'https:'].includes(url.protocol) || url.pathname !== '/' || url.username !== '')
+    throw new RaylogError('config-invalid', 'the endpoint of S3 is https://host or https://host:port, nothing more')
+  const useSSL = url.protocol === 'https:'
+  const { transport, agent } = openConnections(useSSL, deadlineMs, connections)
+  try {
+    const client = new Client({
+      endPoint: url.hostname,
+      ...(url.port === '' ? {} : { port: Number(url.port) }),
+      useSSL,
+      accessKey,
+      secretKey,
+      region,
+      pathStyle,
+      transport,
+      transportAgent: agent,
+      retryOptions: { disableRetry: true },
+    })
+    // Also over TLS: the digest of the bytes becomes part of the signature, and no server takes other bytes.
+    client.enableSHA256 = true
+    return { client, agent }
+  } catch (thrown) {
+    throw new RaylogError('config-invalid', thrown instanceof Error ? thrown.message : 'S3 settings', { cause: thrown })
+  }
+}
+
+async function findBucket(client: Client, { bucket, region, makeBucket = false }: S3Options): Promise<void> {
+  try {
+    if (await client.bucketExists(bucket)) return
+    if (!makeBucket) throw new RaylogError('config-invalid', `there is no bucket ${bucket}`)
+    await client.makeBucket(bucket, region)
+  } catch (thrown) {
+    const code = codeOf(thrown)
+    if (code === 'BucketAlreadyOwnedByYou') return // another process made it at the same moment
+    if (/AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|InvalidBucketName|BucketAlreadyExists/.test(code))
+      throw new RaylogError('config-invalid', `S3 refuses the bucket ${bucket} (${code})`)
+    throw thrown
+  }
+}
+
+function encryptionOf(sse: S3Options['sse']): Record<string, string> {
+  if (sse === null) return {}
+  if (sse === 's3') return { 'x-amz-server-side-encryption': 'AES256' }
+  return {
+    'x-amz-server-side-encryption': 'aws:kms',
+    'x-amz-server-side-encryption-aws-kms-key-id': sse.kmsKey,
+  }
+}
+
+interface Parts {
+  caller: Caller
+  incoming: Incoming
+  prefix: string
+  encryption: Record<string, string>
+  clock: Clock
+  close(): Promise<void>
+}
+
+function s3Objects({ caller, incoming, prefix, encryption, clock, close }: Parts): S3Objects {
+  const nameOf = (key: string): string => {
+    if (!keyPattern.test(key)) throw missing(key)
+    return prefix + key
+  }
+  const reading = (key: string): Request => ({ method: 'GET', objectName: nameOf(key), statuses: [200] })
+
+  async function statObject(key: string) {
+    if (!keyPattern.test(key)) return undefined
+    try {
+      const { headers } = await caller.send({ method: 'HEAD', objectName: nameOf(key), statuses: [200] }, 0, key)
+      return { bytes: Number(headers['content-length']), modifiedAt: Date.parse(headers['last-modified'] ?? '') }
+    } catch (thrown) {
+      if (thrown instanceof RaylogError && thrown.code === 'object-missing') return undefined
+      throw thrown
+    }
+  }
+
+  async function store(stored: StoredObject, source: Source): Promise<void> {
+    if (stored.bytes >= askFromBytes) {
+      const found = await statObject(stored.key)
+      if (found?.bytes === stored.bytes && clock.now() - found.modifiedAt < freshMs) return
+    }
+    await upload(caller, nameOf(stored.key), stored, source, encryption)
+  }
+
+  async function put(bytes: Uint8Array, contentType: string): Promise<StoredObject> {
+    const digest = await sha256(bytes)
+    const stored = { key: keyOf(digest), sha256: digest, bytes: bytes.length, contentType }
+    await store(stored, bufferSource(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)))
+    return stored
+  }
+
+  async function settle({ handle, path, discard }: IncomingFile, stored: StoredObject): Promise<void> {
+    await handle.close()
+    await using source = await openFileSource(path, stored.bytes)
+    await store(stored, source)
+    await discard()
+  }
+
+  async function get(key: string): Promise<Buffer> {
+    const body = await caller.read(reading(key), key)
+    if (keyOf(await sha256(body)) !== key)
+      throw new RaylogError('object-damaged', `object ${key} does not have its digest`)
+    return body
+  }
+
+  async function range(key: string, wanted: ObjectRange): Promise<Buffer> {
+    const opened = await open(key, wanted)
+    return opened ? Buffer.concat(await Readable.from(chunksOf(opened)).toArray()) : Buffer.alloc(0)
+  }
+
+  /** The answer; undefined for a range that begins after the end. */
+  async function open(key: string, wanted?: ObjectRange): Promise<IncomingMessage | undefined> {
+    if (!wanted) return caller.open(reading(key), key)
+    const objectName = nameOf(key)
+    const { start } = clip(wanted, Number.MAX_SAFE_INTEGER)
+    const headers = { Range: `bytes=${start}-${Number.isSafeInteger(wanted.end) ? wanted.end : ''}` }
+    const response = await caller.open({ method: 'GET', objectName, headers, statuses: [206, 416] }, key)
+    if (response.statusCode === 206) return response
+    response.resume()
+    return undefined
+  }
+
+  async function remove(key: string): Promise<boolean> {
+    // S3 answers alike whether it was there or not.
+    if (!(await statObject(key))) return false
+    await caller.send({ method: 'DELETE', objectName: nameOf(key), statuses: [200, 204] })
+    return true
+  }
+
+  /** By the last key and not by a token: whoever lists may take hours, or delete what it is given. */
+  async function* list() {
+    const { client, bucket, attempt } = caller
+    for (let last = prefix, more = true; more; ) {
+      const options = { Delimiter: '', MaxKeys: 1000 }
+      const page = await attempt(() => client.listObjectsQuery(bucket, prefix, last, options))
+      more = page.isTruncated === true
+      for (const { name, size, lastModified } of page.objects) {
+        if (name === undefined || size === undefined) continue
+        last = name
+        const key = name.slice(prefix.length)
+        if (keyPattern.test(key)) yield { key, bytes: size, modifiedAt: new Date(lastModified ?? 0).getTime() }
+      }
+    }
+  }
+
+  async function check(): Promise<void> {
+    const objectName = `${prefix}check`
+    const headers = { 'Content-Length': 0, ...encryption }
+    await caller.send({ method: 'PUT', objectName, headers, statuses: [200] })
+    await caller.send({ method: 'DELETE', objectName, statuses: [200, 204] })
+  }
+
+  return {
+    writer: async () => createWriter({ incoming, spillBytes, put, settle }),
+    put,
+    get,
+    range,
+    async stream(key, wanted) {
+      const opened = await open(key, wanted)
+      return opened ? Readable.from(chunksOf(opened), { objectMode: false }) : Readable.from([])
+    },
+    stat: statObject,
+    delete: remove,
+    list,
+    /** Workers read it through the store: it is on no disk of this machine. */
+    local: () => undefined,
+    check,
+    async presign(key, seconds) {
+      if (!(Number.isInteger(seconds) && seconds >= 1 && seconds <= 604_800))
+        throw new RaylogError('bad-request', 'a signed URL is good for 1 second to 7 days')
+      return await caller.client.presignedGetObject(caller.bucket, nameOf(key), seconds)
+    },
+    close,
+  }
+}
+
+/** @throws RaylogError, to the reader, where the answer breaks off */
+async function* chunksOf(response: IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    yield* response
+  } catch (thrown) {
+    throw fromS3(thrown)
+  }
+}
