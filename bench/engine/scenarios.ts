@@ -45,7 +45,12 @@ function heavy(name: string, weights: string, input: string, output: string): Mo
 const variants = 16
 const flat = (side: number, bits: 8 | 16) =>
   Array.from({ length: variants }, (_, v) =>
-    dicomFile({ rows: side, columns: side, bits, sample: i => (i * (v + 3) + (i >> 7) * 11) & (2 ** bits - 1) }),
+    dicomFile({
+      rows: side,
+      columns: side,
+      bits,
+      sample: i => (i * (v + 3) + (i >> 7) * 11) & (bits === 8 ? 255 : 4095),
+    }),
   )
 
 export async function scenarios(): Promise<Scenario[]> {
