@@ -57,6 +57,24 @@ describe('compile', () => {
       expect(said).toContain(part)
   })
 
+  it('says every section that distributed mode lacks, and what of a section is missing', () => {
+    const said = problems({ mode: 'distributed', s3: { endpoint: 'http://s3:9000', bucket: 'raylog' }, site: 'a b' })
+    for (const part of ['kafka: distributed', 'mongo: distributed', 'give accessKey', 'give secretKey', 'site:'])
+      expect(said).toContain(part)
+    expect(problems({ mode: 'embedded' })).toBe('')
+  })
+
+  it('masks the secrets of the services, not where they are', () => {
+    const { effective } = compile([echo], {
+      mongo: { url: 'mongodb://me:hunter22@db/raylog' },
+      s3: { endpoint: 'http://s3', bucket: 'raylog', accessKey: 'hunter22', secretKeyFile: '/run/secrets/s3' },
+    })
+    const said = JSON.stringify(effective)
+    expect(said).not.toContain('hunter22')
+    expect(said).toContain('mongodb://…@db/raylog')
+    expect(said).toContain('/run/secrets/s3')
+  })
+
   it('masks secrets in what it shows to people', () => {
     expect(JSON.stringify(compile([echo], { http: { token: 'a'.repeat(20) } }).effective)).not.toMatch(/hunter22|aaaa/)
   })

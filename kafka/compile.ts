@@ -1,6 +1,6 @@
 /** From stages and settings to a plan. Pure: it opens nothing, and says every problem at once. */
 import { z } from 'zod'
-import { type PlatformConfig, platformConfig } from '../schemas/config.ts'
+import { distributedSections, type PlatformConfig, platformConfig } from '../schemas/config.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import { allTopics } from '../schemas/topics.ts'
 import type { TopicSpec } from './log.ts'
@@ -38,6 +38,7 @@ export function compile(stages: readonly AnyStage[], settings: unknown): Plan {
   const problems = declarationProblems(stages)
   const parsed = configSchema(stages).safeParse(settings)
   if (!parsed.success) problems.push(...parsed.error.issues.flatMap(issue => explainIssue(issue, stages)))
+  problems.push(...modeProblems(settings))
   const platform = platformConfig.strip().safeParse(settings)
   const asked = z.object({ stages: platformConfig.shape.stages }).safeParse(settings)
   const chosen = selectStages(stages, asked.data?.stages ?? null, problems)
@@ -68,6 +69,15 @@ function declarationProblems(stages: readonly AnyStage[]): string[] {
     }
   }
   return problems
+}
+
+/** Looked for in what was given, so that they are told beside whatever else is wrong. */
+function modeProblems(settings: unknown): string[] {
+  const given = z.looseObject({ mode: z.literal('distributed') }).safeParse(settings)
+  if (!given.success) return []
+  return distributedSections.flatMap(name =>
+    given.data[name] ? [] : [`${name}: distributed mode needs this section (docs/distributed.md)`],
+  )
 }
 
 function selectStages(stages: readonly AnyStage[], names: readonly string[] | null, problems: string[]): AnyStage[] {
@@ -103,14 +113,15 @@ function topicSpecs({ log }: PlatformConfig): TopicSpec[] {
   })
 }
 
-/** Secrets never reach a terminal or a log. */
+/** Secrets never reach a terminal or a log. Paths of files that hold them may. */
 function mask(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(mask)
+  if (typeof value === 'string') return value.replace(/(?<=:\/\/)[^/@\s]*@/, '…@')
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [
       key,
-      /secret|token|password/i.test(key) && typeof inner === 'string' ? '…' : mask(inner),
+      /(secret|token|password|accessKey)(?!.*File$)/i.test(key) && typeof inner === 'string' ? '…' : mask(inner),
     ]),
   )
 }

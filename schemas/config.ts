@@ -1,5 +1,6 @@
 /** Settings of the platform. Each stage adds its own section, under its name (kafka/compile.ts). */
 import { z } from 'zod'
+import { kafkaSection, mongoSection, s3Section } from './stores.ts'
 
 const port = z.int().min(0).max(65_535)
 
@@ -10,7 +11,10 @@ export const platformConfig = z.strictObject({
     .regex(/^[A-Za-z0-9._-]{1,64}$/)
     .default('main')
     .describe('hospital or tenant whose images come in here'),
-  mode: z.enum(['embedded']).default('embedded').describe('embedded: one process, SQLite and a folder'),
+  mode: z
+    .enum(['embedded', 'distributed'])
+    .default('embedded')
+    .describe('embedded: one process, SQLite and a folder; distributed: any number, on Kafka, MongoDB and S3'),
   stages: z.array(z.string()).nullable().default(null).describe('stages that this process runs; null runs all'),
   logLevel: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   log: z
@@ -27,6 +31,18 @@ export const platformConfig = z.strictObject({
         .nullable()
         .default(null)
         .describe('size of a topic above which the oldest records go, bytes'),
+    })
+    .prefault({}),
+  kafka: kafkaSection.nullable().default(null).describe('the log in distributed mode'),
+  mongo: mongoSection.nullable().default(null).describe('the documents in distributed mode'),
+  s3: s3Section.nullable().default(null).describe('the objects in distributed mode'),
+  secrets: z
+    .strictObject({
+      folder: z
+        .string()
+        .nullable()
+        .default(null)
+        .describe('where secrets.key and token are, the same for every process; null: the data folder'),
     })
     .prefault({}),
   models: z
@@ -81,5 +97,8 @@ export const platformConfig = z.strictObject({
     .prefault({}),
   researchUseOnly: z.boolean().default(true).describe('every page and report says so'),
 })
+
+/** What distributed mode cannot do without. */
+export const distributedSections = ['kafka', 'mongo', 's3'] as const
 
 export type PlatformConfig = z.infer<typeof platformConfig>
