@@ -51,7 +51,7 @@ const newestFirst = (a: Item, b: Item) => b.at - a.at || (a.id < b.id ? -1 : a.i
  * The feed after `changes`; `feed` itself stays as it is. The same event twice changes nothing. Beyond `cap` items the
  * oldest are let go: they are still on the server.
  */
-export function applyChanges(feed: Feed, changes: readonly Change[], cap = 5_000): Feed {
+export function applyChanges(feed: Feed, changes: readonly Change[], cap = 20_000): Feed {
   if (changes.length === 0) return feed
   const byId = new Map(feed.byId)
   const added = new Set<string>()

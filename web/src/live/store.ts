@@ -150,7 +150,7 @@ export function createStore(): Store {
       try {
         const { changes, next } = await loadPage(snapshot.older)
         const said = await predictionsOf(changes)
-        publish({ feed: applyChanges(snapshot.feed, [...changes, ...said], 20_000), older: next, loadingOlder: false })
+        publish({ feed: applyChanges(snapshot.feed, [...changes, ...said]), older: next, loadingOlder: false })
       } catch (error) {
         publish({ loadingOlder: false, problem: toProblem(error) })
       }

@@ -32,6 +32,13 @@ export function InstancePanel({ id, onClose, onMove }: Props) {
     loadedVersion.current = version
     reload()
   }, [version, reload])
+  // Its event came live, its document is not written yet: it will be in a moment.
+  const early = detail.problem?.details.code === 'not-found' && version !== ''
+  useEffect(() => {
+    if (!early) return
+    const timer = setTimeout(reload, 700)
+    return () => clearTimeout(timer)
+  }, [early, reload])
   return (
     <aside className="panel" aria-label="Image and findings">
       <header className="panel-head">
@@ -62,8 +69,8 @@ export function InstancePanel({ id, onClose, onMove }: Props) {
       <div className="panel-body">
         <Viewer key={id} id={id} instance={detail.value?.instance ?? null} />
         <div className="panel-side">
-          {detail.problem && <ProblemNotice problem={detail.problem} retry={detail.reload} />}
-          {!detail.value && detail.loading && <SkeletonRows count={5} height={56} />}
+          {detail.problem && !early && <ProblemNotice problem={detail.problem} retry={detail.reload} />}
+          {!detail.value && (detail.loading || early) && <SkeletonRows count={5} height={56} />}
           {detail.value && (
             <>
               <Findings detail={detail.value} />
