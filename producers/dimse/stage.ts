@@ -50,7 +50,7 @@ async function* asFile({ sopClass, sopInstance, transferSyntax, dataSet }: Store
 export const dimse = defineStage({
   name: 'dimse',
   role: 'producer',
-  summary: 'receives images by DICOM C-STORE',
+  summary: 'receives images by DICOM C-STORE; from this machine alone unless its host says otherwise',
   reads: [],
   writes: [topics.instances],
   needs: ['objects', 'images', 'secrets', 'metrics', 'health', 'endpoints'],
