@@ -4,13 +4,13 @@ import type { Logger } from 'pino'
 import { type Clock, systemClock } from '../monitoring/clock.ts'
 import { type Collection, collections } from '../schemas/documents.ts'
 import { RaylogError } from '../schemas/errors.ts'
-import { within } from './deadline.ts'
 import { cursorOf, declaredField, listingOf } from './document-query.ts'
 import type { DocumentStore } from './documents.ts'
 import { decode, encode, type Stored } from './mongo/codec.ts'
 import { duplicateKey, fromMongo } from './mongo/errors.ts'
 import { indexesOf, matchOf, pageOf, pathOf } from './mongo/query.ts'
 import { createUpserts, type Upserts } from './mongo/upserts.ts'
+import { within } from './outage.ts'
 
 export interface MongoDocumentsOptions {
   /** `mongodb://` or `mongodb+srv://`, with credentials, TLS and replica set as the driver takes them. */
@@ -24,13 +24,18 @@ export interface MongoDocumentsOptions {
   indexDeadlineMs?: number
 }
 
+export interface MongoDocuments extends DocumentStore {
+  /** Bulk writes since it was opened: fewer than calls, the more come at once. */
+  bulks(): number
+}
+
 /**
  * The caller closes it. Writes are on the journals of a majority when they resolve; reads are of the primary. A call that
  * upserts several documents may be written in part when the server fails meanwhile: it rejects, and is to be repeated.
  *
  * @throws RaylogError config-invalid for a URL or credentials that are refused; store-unavailable
  */
-export async function openMongoDocuments(options: MongoDocumentsOptions): Promise<DocumentStore> {
+export async function openMongoDocuments(options: MongoDocumentsOptions): Promise<MongoDocuments> {
   const { database, logger, clock = systemClock, deadlineMs = 10_000, indexDeadlineMs = 3_600_000 } = options
   await makeIndexes()
   const client = connection(options.url, deadlineMs)
@@ -82,6 +87,7 @@ export async function openMongoDocuments(options: MongoDocumentsOptions): Promis
     )
 
   return {
+    bulks: () => [...upserts.values()].reduce((sum, each) => sum + each.bulks(), 0),
     async upsert(collection, docs) {
       const stored = docs.map(doc => encode(collection, doc))
       if (closed) throw new RaylogError('stopping', 'the document store is closed')

@@ -1,13 +1,7 @@
 /** What MongoDB's errors mean. An outage is waited out, so only what is a document's own fault is anything else. */
-import {
-  MongoBulkWriteError,
-  MongoDriverError,
-  MongoError,
-  MongoInvalidArgumentError,
-  MongoParseError,
-  MongoServerError,
-} from 'mongodb'
+import { MongoBulkWriteError, MongoError, MongoInvalidArgumentError, MongoParseError, MongoServerError } from 'mongodb'
 import { type ErrorCode, RaylogError } from '../../schemas/errors.ts'
+import { fromSystem } from '../outage.ts'
 
 export const duplicateKey = 11000
 
@@ -45,8 +39,7 @@ export function fromMongo(thrown: unknown): RaylogError {
   if (thrown instanceof MongoInvalidArgumentError || thrown instanceof MongoParseError)
     return new RaylogError('internal', thrown.message, { cause: thrown })
   // Network, no primary, no free connection, a closed pool: the driver goes on looking for the server by itself.
-  if (thrown instanceof MongoDriverError || thrown instanceof MongoError)
-    return new RaylogError('store-unavailable', thrown.message, { cause: thrown })
-  const message = thrown instanceof Error ? thrown.message : String(thrown)
-  return new RaylogError('internal', message, { cause: thrown })
+  if (thrown instanceof MongoError) return new RaylogError('store-unavailable', thrown.message, { cause: thrown })
+  // The driver passes on some of the system's errors as they are, a broken connection among them.
+  return fromSystem(thrown)
 }

@@ -26,12 +26,15 @@ export interface Upserts {
   write(docs: readonly Stored[]): Promise<void>
   /** Resolves when nothing is under way. */
   idle(): Promise<void>
+  /** Bulks that were sent. */
+  bulks(): number
 }
 
 /** @param within ends an operation that takes too long */
 export function createUpserts(collection: Collection<Stored>, within: <T>(work: Promise<T>) => Promise<T>): Upserts {
   let waiting: Call[] = []
   let running: Promise<void> | undefined
+  let sent = 0
 
   /** What could not be written, by id. @throws RaylogError when it is not known what was written */
   async function bulk(docs: Docs, attempt = 1): Promise<Map<string, RaylogError>> {
@@ -40,6 +43,7 @@ export function createUpserts(collection: Collection<Stored>, within: <T>(work: 
         replaceOne: { filter: { _id: replacement._id }, replacement, upsert: true },
       }),
     )
+    sent += 1
     try {
       await within(collection.bulkWrite(operations, { ordered: false }))
       return new Map()
@@ -106,5 +110,6 @@ export function createUpserts(collection: Collection<Stored>, within: <T>(work: 
     async idle() {
       await running
     },
+    bulks: () => sent,
   }
 }

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import type { Client } from 'minio'
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
-import { within } from '../deadline.ts'
+import { within } from '../outage.ts'
 import { fromS3, mayPass } from './errors.ts'
 
 /** Attempts at one call. */

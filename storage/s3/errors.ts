@@ -2,6 +2,7 @@
 import { S3Error } from 'minio'
 import { RaylogError } from '../../schemas/errors.ts'
 import { errno, missing } from '../folder-keys.ts'
+import { fromSystem } from '../outage.ts'
 import { SilentError } from './transport.ts'
 
 /** https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and those of MinIO, Ceph and versitygw */
@@ -61,9 +62,5 @@ export function fromS3(thrown: unknown, key?: string): RaylogError {
     if (tooLarge.has(code)) return new RaylogError('too-large', `the object store takes no object so large (${code})`)
     return new RaylogError('store-unavailable', `the object store refused (${code || message})`)
   }
-  // Whatever the system, HTTP or TLS says of the network is an outage; a wrong argument is a fault of ours.
-  if (errno(thrown) === 'ENOSPC' || errno(thrown) === 'EDQUOT')
-    return new RaylogError('store-full', message, { cause: thrown })
-  const outage = typeof errno(thrown) === 'string' && !(thrown instanceof TypeError || thrown instanceof RangeError)
-  return new RaylogError(outage ? 'store-unavailable' : 'internal', message, { cause: thrown })
+  return fromSystem(thrown)
 }

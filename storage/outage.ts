@@ -1,5 +1,6 @@
+/** What a server that is away looks like from here: late, or an error of the system. */
 import type { Clock } from '../monitoring/clock.ts'
-import { RaylogError } from '../schemas/errors.ts'
+import { RaylogError, toRaylogError } from '../schemas/errors.ts'
 
 /**
  * The outcome of `work`, or store-unavailable after `ms`: a server that is frozen keeps its connections and says nothing.
@@ -15,4 +16,12 @@ export async function within<T>(clock: Clock, ms: number, what: string, work: Pr
   } finally {
     settled.abort()
   }
+}
+
+/** Whatever the system, HTTP or TLS says of the network is an outage; a wrong argument is a fault of ours. */
+export function fromSystem(thrown: unknown): RaylogError {
+  const error = toRaylogError(thrown)
+  const coded = thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
+  if (error.code !== 'internal' || !coded || thrown instanceof TypeError || thrown instanceof RangeError) return error
+  return new RaylogError('store-unavailable', error.message, { cause: thrown })
 }
