@@ -51,6 +51,21 @@ it('gives the highest class, the first among equals, and flags one below 0.6', (
   expect(readOutput([0.1, 0.1, 0.8], multiclass({ activation: 'none' })).quality).toEqual([])
 })
 
+it('keeps the ten likeliest of a thousand labels, the first among equals', () => {
+  const labels = Array.from({ length: 1_000 }, (_, i) => `c${i}`)
+  const many = { ...multiclass(), labels }
+  const ranked = readOutput(
+    Float64Array.from(labels, (_, i) => (i === 700 ? 0.5 : i / 1e6)),
+    many,
+  )
+  expect(Object.keys(ranked.probabilities).sort()).toEqual(
+    ['c700', ...Array.from({ length: 9 }, (_, i) => `c${991 + i}`)].sort(),
+  )
+  expect(ranked).toMatchObject({ label: 'c700', score: 0.5 })
+  const equal = readOutput(new Float64Array(1_000).fill(0.001), many)
+  expect(Object.keys(equal.probabilities)).toEqual(labels.slice(0, 10))
+})
+
 it('keeps softmax finite for logits far apart', () => {
   expect(readOutput([1000, -1000, 0], multiclass()).probabilities).toEqual({ red: 1, green: 0, blue: 0 })
 })

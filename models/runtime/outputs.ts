@@ -11,6 +11,9 @@ type Output = ModelManifest['output']
 const NEAR_THRESHOLD = 0.05
 /** A highest class below this probability is flagged. */
 const UNCERTAIN_BELOW = 0.6
+/** Of more labels than this only the likeliest are kept: a thousand in each prediction would be carried, stored and shown. */
+const LABELS_KEPT_WHOLE = 32
+const LIKELIEST_KEPT = 10
 /** Rounding of float16 and of sums; more than this outside 0..1 is no probability. */
 const SLACK = 1e-2
 
@@ -24,7 +27,7 @@ export function readOutput(raw: ArrayLike<number>, output: Output): Answer {
   }
   const values = probabilities(raw, output)
   const byLabel: Record<string, number> = {}
-  for (const [at, label] of output.labels.entries()) byLabel[label] = values[at] ?? 0
+  for (const at of kept(values)) byLabel[output.labels[at] ?? ''] = values[at] ?? 0
   return output.kind === 'binary' ? readBinary(byLabel, output) : readMulticlass(values, byLabel, output)
 }
 
@@ -64,6 +67,19 @@ function probabilities(raw: ArrayLike<number>, output: Output): number[] {
   const [only] = values
   if (output.kind !== 'binary' || values.length !== 1 || only === undefined) return values
   return output.labels.map(label => (label === output.positive ? only : 1 - only))
+}
+
+/** Indices of the values that a prediction carries: all of a few, the likeliest of many, the first among equals. */
+function kept(values: readonly number[]): number[] {
+  if (values.length <= LABELS_KEPT_WHOLE) return [...values.keys()]
+  const least = Float64Array.from(values).sort().at(-LIKELIEST_KEPT) ?? 0
+  const above: number[] = []
+  const equal: number[] = []
+  for (const [at, value] of values.entries()) {
+    if (value > least) above.push(at)
+    else if (value === least) equal.push(at)
+  }
+  return [...above, ...equal.slice(0, LIKELIEST_KEPT - above.length)]
 }
 
 function toProbability(value: number): number {

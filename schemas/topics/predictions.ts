@@ -44,7 +44,11 @@ export const predictions = defineTopic({
       { name: 'score', type: 'double', doc: '0..1: probability of the positive class, or of the label' },
       { name: 'threshold', type: optional('double'), default: null, doc: 'null where the highest class wins' },
       { name: 'confidence', type: 'double', doc: '0..1: probability of the label that was given' },
-      { name: 'probabilities', type: { type: 'map', values: 'double' } },
+      {
+        name: 'probabilities',
+        type: { type: 'map', values: 'double' },
+        doc: 'by label; of more than 32 labels the ten likeliest',
+      },
       {
         name: 'regions',
         default: [],
