@@ -18,10 +18,11 @@ beforeEach(async () => {
 afterEach(() => stores.close())
 
 /** Keeps what would be on the log; the intake writes to one topic alone. */
-const publish = (async (_topic: unknown, ...events: Instance[]) => {
-  published.push(...events)
+const publish: IntakeOptions['publish'] = async (_topic, ...events) => {
+  const instances: unknown[] = events
+  published.push(...(instances as Instance[]))
   return []
-}) as IntakeOptions['publish']
+}
 
 function intakeOf(changes: Partial<IntakeOptions> = {}) {
   return createIntake({
