@@ -5,19 +5,24 @@ import { table } from './table.ts'
 
 export interface BannerFacts {
   seconds: number
+  /** Where this process says that it lives. */
+  health: string
+  /** Those that run here, where that is not all of them. */
+  stages: readonly string[] | null
   endpoints: Record<string, Record<string, string | number>>
   token: string
   models: readonly ModelInfo[]
   researchUseOnly: boolean
 }
 
-export function banner({ seconds, endpoints, token, models, researchUseOnly }: BannerFacts): string {
+export function banner({ seconds, health, stages, endpoints, token, models, researchUseOnly }: BannerFacts): string {
   const { page, dicom, watch, simulator } = endpoints
   const rows: [string, string][] = []
+  if (stages) rows.push(['Stages', stages.join(', ')])
   if (page) rows.push(['Page', `${page.url}/?token=${token}`])
   if (dicom) rows.push(['DICOM', `${dicom.host}:${dicom.port}, AE title ${dicom.aeTitle}`])
   if (watch) rows.push(['Watched folder', relative('.', String(watch.folder)) || String(watch.folder)])
-  if (page) rows.push(['API', `${page.url}/docs`])
+  rows.push(page ? ['API', `${page.url}/docs`] : ['Health', health])
   if (simulator) rows.push(['Demo', `${simulator.ratePerSecond} made-up images a second`])
   if (models.length > 0) rows.push(['Models', models.map(describe).join(', ')])
   const lines = [`Raylog is ready (${seconds.toFixed(1)} s)`, '', table(rows), '']

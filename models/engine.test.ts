@@ -345,3 +345,15 @@ describe('opening and closing', () => {
     expect(pids.filter(alive)).toEqual([])
   })
 })
+
+describe('without workers', () => {
+  it('models are known and routed to, no worker is started, and a prediction is refused', async () => {
+    const opened = await open(['mean'], {}, { predicts: false })
+    const instance = instanceOf(opened.objects.put(await png(1, 2, 3)))
+    expect(opened.engine.list().map(({ state }) => state)).toEqual(['ready'])
+    expect(opened.engine.routes(instance)).toHaveLength(1)
+    expect(opened.engine.workers()).toEqual([])
+    const asked = opened.engine.predict(opened.ref('mean'), instance, { priority: 'stat', signal: never() })
+    await expect(asked).rejects.toThrow(/without workers/)
+  })
+})

@@ -26,6 +26,8 @@ export interface EngineOptions {
   metrics: Metrics
   logger: Logger
   clock?: Clock
+  /** Default true. False: the models are known and routed to, and no worker is started; `predict` is refused. */
+  predicts?: boolean
 }
 
 /** Models, and what tests and `raylog doctor` want to see of the machinery. */
@@ -73,9 +75,11 @@ class ModelEngine implements Engine {
     this.#options = options
     this.#models = models
     this.#failed = failed
-    this.#infos = models.map(({ manifest, ref }) => ({ manifest, ref, state: 'loading', reason: null }))
+    const { predicts = true } = options
+    const state = predicts ? 'loading' : 'ready'
+    this.#infos = models.map(({ manifest, ref }) => ({ manifest, ref, state, reason: null }))
     this.opened = this.#firstOpened.promise
-    if (models.length === 0) this.#firstOpened.resolve()
+    if (models.length === 0 || !predicts) this.#firstOpened.resolve()
     else this.#scheduler = this.#schedule()
   }
 
@@ -107,7 +111,8 @@ class ModelEngine implements Engine {
     if (instance.rows === null) throw new RaylogError('no-pixels', 'there are no pixels in it')
     const at = this.#infos.findIndex(info => info.ref.name === model.name && info.ref.version === model.version)
     const info = this.#infos[at]
-    if (!info || !this.#scheduler) throw new RaylogError('no-such-model', `${nameOf(model)} is not loaded`)
+    if (!info) throw new RaylogError('no-such-model', `${nameOf(model)} is not loaded`)
+    if (!this.#scheduler) throw new RaylogError('internal', 'the models of this process were opened without workers')
     if (info.state === 'failed') throw new RaylogError('no-such-model', `${nameOf(model)} failed: ${info.reason}`)
     const { key, sha256 } = instance.object
     const path = this.#options.objects.local(key)

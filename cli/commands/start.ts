@@ -7,8 +7,8 @@ import { run } from '../../kafka/runner.ts'
 import { systemClock } from '../../monitoring/clock.ts'
 import { buildPageIfChanged } from '../../web/build.ts'
 import { banner } from '../banner.ts'
-import { embedded } from '../embedded.ts'
 import { createLogger } from '../logger.ts'
+import { openPorts, storesOf } from '../ports.ts'
 import { runningFile } from '../running.ts'
 import { readSettings, type SettingSources } from '../settings.ts'
 import { allStages } from '../stages.ts'
@@ -17,19 +17,24 @@ export async function start(sources: SettingSources): Promise<void> {
   const begun = performance.now()
   const plan = compile(allStages, readSettings(sources))
   const logger = createLogger(plan.config.logLevel)
-  const page = plan.stages.some(({ stage }) => stage.name === 'gateway') ? buildPageIfChanged() : undefined
+  const names = plan.stages.map(({ stage }) => stage.name)
+  const page = names.includes('gateway') ? buildPageIfChanged() : undefined
   const signals = untilSignal()
-  await using opened = await embedded(plan, { logger, clock: systemClock })
+  const surroundings = { logger, clock: systemClock }
+  await using opened = await openPorts(plan, surroundings, await storesOf(plan, surroundings))
   const { ports, platform } = opened
   await page
   await using running = await run(plan, ports, platform)
   const { url } = await listen(ports.http, plan.config.http)
-  ports.endpoints.set('page', { url })
-  const runFile = join(plan.config.data, runningFile)
-  writeFileSync(runFile, JSON.stringify({ url, pid: process.pid }))
+  if (page) ports.endpoints.set('page', { url })
+  // What the other commands ask is the gateway's to answer; several processes may share the folder.
+  const runFile = page || plan.config.mode === 'embedded' ? join(plan.config.data, runningFile) : undefined
+  if (runFile) writeFileSync(runFile, JSON.stringify({ url, pid: process.pid }))
   console.log(
     banner({
       seconds: (performance.now() - begun) / 1_000,
+      health: `${url}/healthz`,
+      stages: plan.config.stages === null ? null : names,
       endpoints: ports.endpoints.all(),
       token: ports.secrets.token,
       models: plan.needs.has('models') ? ports.models.list() : [],
@@ -42,7 +47,7 @@ export async function start(sources: SettingSources): Promise<void> {
     await running.stop()
     await running.stopped
   } finally {
-    rmSync(runFile, { force: true })
+    if (runFile) rmSync(runFile, { force: true })
     signals.forget()
   }
 }
