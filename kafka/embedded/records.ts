@@ -1,7 +1,7 @@
 /** Appending, reading, finding by time and trimming the records of the embedded log. Runs in the SQLite thread. */
 import { RaylogError } from '../../schemas/errors.ts'
 import type { Position } from '../log.ts'
-import { partitionOf } from './murmur2.ts'
+import { partitionOf } from '../murmur2.ts'
 import type { Partition, Tables, TopicState } from './tables.ts'
 import type { PackedNew, PackedRead, ReadInput, Trimmed } from './wire.ts'
 

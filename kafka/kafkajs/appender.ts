@@ -11,7 +11,7 @@
 import type { Producer } from 'kafkajs'
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
-import { partitionOf } from '../embedded/murmur2.ts'
+import { partitionOf } from '../murmur2.ts'
 import type { NewRecord, Position } from '../log.ts'
 import { sizeOf, toMessage } from './records.ts'
 
