@@ -1,0 +1,102 @@
+/**
+ * The pipeline against the runtime alone: instances already on the log until their predictions are in the documents (log,
+ * runner, batcher, workers, log, documents, all in one process with its workers), over bare session.run() in as many
+ * single-threaded processes, in turns.
+ *
+ *   node bench/pipeline.ts [--seconds 6] [--rounds 5] [--workers N] [--only text]
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import pino from 'pino'
+import { openPorts, storesOf } from '../cli/ports.ts'
+import { allStages } from '../cli/stages.ts'
+import { compile } from '../kafka/compile.ts'
+import { toRecord } from '../kafka/runner/attempt.ts'
+import { run } from '../kafka/runner.ts'
+import { instanceOf, writeModel } from '../models/testing.ts'
+import { systemClock } from '../monitoring/clock.ts'
+import { topics } from '../schemas/topics.ts'
+import { until } from '../tests/harness/until.ts'
+import { openRaw } from './engine/raw.ts'
+import { type Scenario, scenarios } from './engine/scenarios.ts'
+import { markdown, median, type Row, round } from './table.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '6' },
+    rounds: { type: 'string', default: '5' },
+    workers: { type: 'string', default: String(availableParallelism()) },
+    only: { type: 'string', default: '' },
+  },
+})
+const ms = Number(flags.seconds) * 1_000
+const workers = Number(flags.workers)
+
+async function measure(scenario: Scenario): Promise<Row> {
+  const folder = mkdtempSync(join(tmpdir(), 'raylog-bench-pipeline-'))
+  writeModel(join(folder, 'models'), 'model', scenario.manifest, scenario.weights)
+  const surroundings = { logger: pino({ level: 'warn' }), clock: systemClock }
+  const plan = compile(allStages, {
+    data: join(folder, 'data'),
+    stages: ['infer', 'persist'],
+    models: { builtIn: false, folders: [join(folder, 'models')], workers },
+  })
+  const opened = await openPorts(plan, surroundings, await storesOf(plan, surroundings))
+  const { log, codec, objects, documents } = opened.ports
+  const stored = await Promise.all(scenario.files.map(file => objects.put(file, scenario.contentType)))
+  const raw = await openRaw(workers, {
+    weights: scenario.weights,
+    input: scenario.manifest.input.name,
+    shape: scenario.shape,
+  })
+
+  let expected = 0
+  async function pipeline(count: number): Promise<number> {
+    const records = await Promise.all(
+      Array.from({ length: count }, (_, n) => {
+        const object = stored[n % stored.length]
+        if (!object) throw new Error('no object')
+        const instance = instanceOf(object, { rows: scenario.rows, columns: scenario.rows })
+        return toRecord(codec, topics.instances, { ...instance, id: `in_${randomUUID()}`, study: `st_${n % 40}` })
+      }),
+    )
+    await log.append(records)
+    expected += count
+    const started = performance.now()
+    const running = await run(plan, opened.ports, opened.platform)
+    await until('every prediction is a document', async () => (await documents.count('predictions')) === expected, {
+      deadlineMs: 600_000,
+      everyMs: 25,
+    })
+    const seconds = (performance.now() - started) / 1_000
+    await running.stop()
+    return count / seconds
+  }
+
+  const alone = await raw.measure(ms / 2)
+  await pipeline(Math.ceil(alone.perSecond))
+  const turns: { raw: number; pipeline: number }[] = []
+  for (let turn = 0; turn < Number(flags.rounds); turn++) {
+    const { perSecond } = await raw.measure(ms)
+    turns.push({ raw: perSecond, pipeline: await pipeline(Math.ceil((perSecond * ms) / 1_000)) })
+  }
+  raw.close()
+  await opened[Symbol.asyncDispose]()
+  rmSync(folder, { recursive: true })
+  return {
+    what: scenario.name,
+    figures: {
+      'runtime alone, images/s': round(median(turns.map(turn => turn.raw)), 1),
+      'pipeline, images/s': round(median(turns.map(turn => turn.pipeline)), 1),
+      ratio: round(median(turns.map(turn => turn.pipeline / turn.raw)), 3),
+    },
+  }
+}
+
+const rows: Row[] = []
+for (const scenario of await scenarios()) if (scenario.name.includes(flags.only)) rows.push(await measure(scenario))
+console.log(markdown(rows))
+console.log(JSON.stringify({ bench: 'pipeline', workers, rows }))
