@@ -10,7 +10,7 @@ import { clip, keyOf, keyPattern, missing, sha256, storeError } from './folder-k
 import { createWriter } from './object-writer.ts'
 import type { ObjectRange, ObjectStore } from './objects.ts'
 import { type Caller, createCaller, type Request } from './s3/caller.ts'
-import { codeOf, fromS3 } from './s3/errors.ts'
+import { codeOf, fromS3, isRefusal } from './s3/errors.ts'
 import { openConnections } from './s3/transport.ts'
 import { bufferSource, openFileSource, type Source, sweepUploads, upload } from './s3/upload.ts'
 
@@ -115,8 +115,8 @@ async function findBucket(client: Client, { bucket, region, makeBucket = false }
   } catch (thrown) {
     const code = codeOf(thrown)
     if (code === 'BucketAlreadyOwnedByYou') return // another process made it at the same moment
-    if (/AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|InvalidBucketName|BucketAlreadyExists/.test(code))
-      throw new RaylogError('config-invalid', `S3 refuses the bucket ${bucket} (${code})`)
+    if (isRefusal(thrown))
+      throw new RaylogError('config-invalid', `S3 refuses the bucket ${bucket} (${code || 'not a name of a bucket'})`)
     throw thrown
   }
 }

@@ -1,5 +1,5 @@
 /** What the errors of S3 mean, and which may pass if the call is made again at once. */
-import { S3Error } from 'minio'
+import { InvalidBucketNameError, S3Error } from 'minio'
 import { RaylogError } from '../../schemas/errors.ts'
 import { errno, missing } from '../folder-keys.ts'
 import { fromSystem } from '../outage.ts'
@@ -48,6 +48,11 @@ export function mayPass(thrown: unknown): boolean {
   if (network.has(String(errno(thrown)))) return true
   return thrown instanceof Error && bareStatus.test(thrown.message)
 }
+
+/** At the start: what no waiting mends. A wrong region, key or name is answered with one of many codes. */
+export const isRefusal = (thrown: unknown): boolean =>
+  thrown instanceof InvalidBucketNameError ||
+  (thrown instanceof S3Error && !passing.has(codeOf(thrown)) && !full.has(codeOf(thrown)))
 
 /** @param key of the object that was asked for, if the call was about one */
 export function fromS3(thrown: unknown, key?: string): RaylogError {

@@ -37,7 +37,8 @@ export function openConnections(secure: boolean, silentMs: number, connections: 
     })
     request.on('timeout', () => {
       // It is our reader who is slow, not the server: wait again.
-      if (response && response.readableLength >= response.readableHighWaterMark) request.socket?.setTimeout(silentMs)
+      const behind = response && response.readableLength >= response.readableHighWaterMark
+      if (behind || response?.complete) request.socket?.setTimeout(silentMs)
       else request.destroy(new SilentError(`nothing from the object store for ${silentMs} ms`))
     })
     return request

@@ -14,6 +14,8 @@ export interface TcpProxy extends AsyncDisposable {
   sent(): number
   /** Cuts when clients have sent so many more bytes. */
   cutAfter(bytes: number): void
+  /** Ends, once, the connection on which that many more bytes were sent, and takes new ones. */
+  breakAfter(bytes: number): void
   close(): Promise<void>
 }
 
@@ -27,6 +29,7 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
   let frozen = false
   let sent = 0
   let limit = Number.POSITIVE_INFINITY
+  let breakOnly = false
 
   const listener = createServer(client => {
     const pair: Pair = { client, server: undefined }
@@ -50,7 +53,8 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
       sent += bytes
       if (sent < limit) return
       limit = Number.POSITIVE_INFINITY
-      void cut()
+      if (breakOnly) pair.client.resetAndDestroy()
+      else void cut()
     })
     relay(server, pair.client, () => undefined)
   }
@@ -110,6 +114,11 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
     },
     sent: () => sent,
     cutAfter(bytes) {
+      breakOnly = false
+      limit = sent + bytes
+    },
+    breakAfter(bytes) {
+      breakOnly = true
       limit = sent + bytes
     },
     close: cut,
