@@ -1,7 +1,10 @@
 /** Topics on the brokers: made where they are missing, widened where asked, never shrunk and never deleted. */
-import { type Admin, ConfigResourceTypes } from 'kafkajs'
+import kafkajs, { type Admin } from 'kafkajs'
 import { RaylogError } from '../../schemas/errors.ts'
 import type { TopicInfo, TopicSpec } from '../log.ts'
+
+// Node does not find this one among the names that CommonJS exports.
+const { ConfigResourceTypes } = kafkajs
 
 export interface Bound {
   partition: number
