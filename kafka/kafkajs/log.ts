@@ -56,7 +56,7 @@ export async function openKafkaLog(options: {
         message.partition ?? 0,
   })
   await unavailableIfFailed(() => Promise.all([admin.connect(), producer.connect()]))
-  const topics = createTopics(admin, settings)
+  const topics = createTopics(admin, settings, clock)
   const schemas = openSchemas(settings.registry)
   const appender = createAppender({
     producer,

@@ -1,5 +1,6 @@
 /** Topics on the brokers: made where they are missing, widened where asked, never shrunk and never deleted. */
 import kafkajs, { type Admin } from 'kafkajs'
+import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import type { TopicInfo, TopicSpec } from '../log.ts'
 
@@ -21,7 +22,15 @@ export type TopicChange =
 
 export type Topics = ReturnType<typeof createTopics>
 
-export function createTopics(admin: Admin, settings: { replication: number; maxRecordBytes: number }) {
+/** Ten seconds between them, ms each. */
+const settleAttempts = 50
+const settleMs = 200
+
+export function createTopics(
+  admin: Admin,
+  settings: { replication: number; maxRecordBytes: number },
+  clock: Pick<Clock, 'sleep'>,
+) {
   const partitionCounts = new Map<string, number>()
 
   const configOf = ({ retention }: TopicSpec): Record<string, string> => ({
@@ -111,6 +120,19 @@ export function createTopics(admin: Admin, settings: { replication: number; maxR
       .map(({ partition, low, high }) => ({ partition, low: Number(low), high: Number(high) }))
       .sort((a, b) => a.partition - b.partition)
 
+  /** Another process may have made it a moment ago: it can be read when each of its partitions has a leader that knows. */
+  async function settled(topic: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await bounds(topic)
+        return
+      } catch (error) {
+        if (attempt === settleAttempts) throw error
+        await clock.sleep(settleMs)
+      }
+    }
+  }
+
   const names = async () => (await admin.listTopics()).filter(name => !name.startsWith('__')).sort()
 
   return {
@@ -125,6 +147,7 @@ export function createTopics(admin: Admin, settings: { replication: number; maxR
         specs,
         changes.filter(({ kind }) => kind === 'create' || kind === 'add-partitions'),
       )
+      await Promise.all(specs.map(({ name }) => settled(name)))
     },
     async partitionsOf(topic: string): Promise<number> {
       const known = partitionCounts.get(topic)
