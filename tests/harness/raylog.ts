@@ -15,6 +15,8 @@ export interface RaylogOptions {
   /** `path=value` settings on top of the test's own. */
   set?: readonly string[]
   args?: readonly string[]
+  /** Where its token is, if not in its data folder. */
+  secrets?: string
   /** Extra flags for Node, such as a memory limit. */
   nodeFlags?: readonly string[]
 }
@@ -89,7 +91,7 @@ export async function startRaylog(options: RaylogOptions = {}): Promise<Raylog> 
   }
 
   await launch()
-  const token = readFileSync(join(data, 'token'), 'utf8').trim()
+  const token = readFileSync(join(options.secrets ?? data, 'token'), 'utf8').trim()
   const headers = { authorization: `Bearer ${token}` }
   const raylog: Raylog = {
     url,

@@ -33,6 +33,8 @@ export const workFolder = (name: string): string => mkdtempSync(join(tmpdir(), `
 
 export interface Server extends AsyncDisposable {
   readonly pid: number
+  /** Where it keeps its data and its log. */
+  readonly folder: string
   /** Ends it at once, and is gone when it resolves. */
   kill(): Promise<void>
   /** Starts it again as it was started, after `kill` or `stop`. */
@@ -96,6 +98,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     get pid() {
       return child.pid ?? -1
     },
+    folder: options.folder,
     start,
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),

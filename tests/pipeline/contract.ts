@@ -1,0 +1,245 @@
+/**
+ * What the whole of Raylog does, in either mode, in processes of its own: images in over DICOM, HTTP and a folder; predictions, documents, reports,
+ * webhooks and live messages out. And a canary: a patient whose name must not be found anywhere but sealed.
+ */
+import { createHmac } from 'node:crypto'
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { join } from 'node:path'
+import dcmjs from 'dcmjs-dimse'
+import { io, type Socket } from 'socket.io-client'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chestDicom, chestUids, digitPng, tissuePng } from '../../producers/simulator/phantoms.ts'
+import { census, isIdle } from '../harness/census.ts'
+import { storeAll } from '../harness/cstore.ts'
+import type { Raylog } from '../harness/raylog.ts'
+import { until } from '../harness/until.ts'
+
+const secret = 'a-secret-of-the-test'
+const canary = 'Zebrafinch'
+
+export interface System extends AsyncDisposable {
+  /** Where images come in: over DICOM, by HTTP, into its inbox. */
+  intake: Raylog
+  /** Where people ask. */
+  gateway: Raylog
+  /** All of them, these two included. */
+  processes: readonly Raylog[]
+  /** Everything that is kept where no name may be found in the clear: by name, the bytes. */
+  kept(): Promise<Map<string, Buffer>>
+}
+
+interface Hook {
+  headers: Record<string, string>
+  body: string
+}
+
+const hooks: Hook[] = []
+const live: { event: string; payload: { event: { id: string; instance?: string } } }[] = []
+let receiver: Server
+let system: System
+let socket: Socket
+
+export function pipelineContract(mode: string, start: (settings: readonly string[]) => Promise<System>): void {
+  beforeAll(async () => {
+    receiver = createServer((request, response) => {
+      let body = ''
+      request.setEncoding('utf8').on('data', (text: string) => {
+        body += text
+      })
+      request.on('end', () => {
+        const headers = Object.entries(request.headers).flatMap(([name, value]) =>
+          typeof value === 'string' ? [[name, value]] : [],
+        )
+        hooks.push({ headers: Object.fromEntries(headers), body })
+        response.end()
+      })
+    })
+    await new Promise<void>(done => receiver.listen(0, '127.0.0.1', done))
+    const address = receiver.address()
+    const port = typeof address === 'object' && address ? address.port : 0
+    system = await start([
+      `notify.webhooks=[{url: "http://127.0.0.1:${port}/hook", secret: "${secret}"}]`,
+      'logLevel=debug',
+    ])
+    const { url, token } = system.gateway
+    socket = io(url, { path: '/live', auth: { token }, transports: ['websocket'] })
+    socket.onAny((event: string, payload) => live.push({ event, payload }))
+    await new Promise<void>((done, failed) => {
+      socket.once('connect', done).once('connect_error', failed)
+    })
+    await socket.emitWithAck('join', { rooms: ['all'] })
+  }, 180_000)
+
+  afterAll(async () => {
+    socket?.close()
+    receiver.close()
+    await system?.[Symbol.asyncDispose]()
+  })
+
+  describe(`from image to result, ${mode}`, () => {
+    it('takes a radiograph over DICOM to documents, a report, a signed webhook and the live page', async () => {
+      const dataSet = withElements({ PatientName: `${canary}^Canary`, PatientID: `${canary}-1` })
+      const { sopClass, sopInstance } = chestUids(4_711)
+      await storeAll(system.intake.dicomPort, [
+        { sopClass, sopInstance, transferSyntax: '1.2.840.10008.1.2.1', dataSet },
+      ])
+      const { instance, predictions, reports, routes } = await finished(await idOf(sopInstance))
+      expect(predictions.map(({ model }) => model.name)).toEqual(['pneumonia'])
+      expect(predictions[0]?.timings.inferMs).toBeGreaterThan(0)
+      expect(routes.filter(({ accepted }) => accepted)).toHaveLength(1)
+      expect(instance.patient).toMatch(/^pt_/)
+
+      const pdf = Buffer.from(
+        await (await system.gateway.get(`/api/v1/reports/${reports[0]?.id}/object`)).arrayBuffer(),
+      )
+      expect(pdf.subarray(0, 5).toString()).toBe('%PDF-')
+
+      const hook = await until('the webhook came', () => hooks.find(({ body }) => body.includes(instance.id)))
+      const { 'webhook-id': id, 'webhook-timestamp': at, 'webhook-signature': signature } = hook.headers
+      const key = signature === `v1,${createHmac('sha256', secret).update(`${id}.${at}.${hook.body}`).digest('base64')}`
+      expect(key).toBe(true)
+
+      await until('the live message came', () =>
+        live.find(({ event, payload }) => event === 'prediction' && payload.event.instance === instance.id),
+      )
+    })
+
+    it('answers an ordinary prediction request with the result', async () => {
+      const response = await upload('/api/v1/predictions', { model: 'digits' }, 'seven.png', await digitPng(1, 7))
+      expect(response.status).toBe(200)
+      expect(await response.json()).toMatchObject({ predictions: [{ label: '7', model: { name: 'digits' } }] })
+    })
+
+    it('takes a file dropped into the folder of a model, and moves it when it is kept', async () => {
+      const folder = join(system.intake.inbox, 'breast')
+      mkdirSync(folder, { recursive: true })
+      writeFileSync(join(system.intake.data, 'tissue.png'), await tissuePng(5))
+      renameSync(join(system.intake.data, 'tissue.png'), join(folder, 'tissue.png'))
+      await until('the file was taken', () => !readdirSync(folder).includes('tissue.png'))
+      const { items } = await system.gateway.json<{ items: { id: string }[] }>('/api/v1/instances?source=watch')
+      const { predictions } = await finished(items[0]?.id ?? '')
+      expect(predictions.map(({ model }) => model.name)).toEqual(['breast'])
+    })
+
+    it('says why no model took a CT', async () => {
+      const uids = chestUids(4_712)
+      const ct = '1.2.840.10008.5.1.4.1.1.2'
+      const dataSet = withElements({
+        Modality: 'CT',
+        SOPClassUID: ct,
+        SOPInstanceUID: uids.sopInstance,
+        StudyInstanceUID: uids.study,
+      })
+      await storeAll(system.intake.dicomPort, [
+        { sopClass: ct, sopInstance: uids.sopInstance, transferSyntax: '1.2.840.10008.1.2.1', dataSet },
+      ])
+      const { routes } = await system.gateway.json<Whole>(`/api/v1/instances/${await idOf(uids.sopInstance)}`)
+      expect(routes.map(({ accepted }) => accepted)).toEqual([false, false, false])
+      expect(routes.find(({ model }) => model.name === 'pneumonia')?.reason).toMatch(/modality is CT.*takes.*CR.*DX/)
+    })
+
+    it('parks an image whose pixels are damaged, says so, and goes on with its neighbours', async () => {
+      const { sopClass, sopInstance } = chestUids(4_713)
+      const jpegBaseline = '1.2.840.10008.1.2.4.50'
+      const dataSet = withPixels(
+        withElements({ SOPInstanceUID: sopInstance, BitsAllocated: 8, BitsStored: 8, HighBit: 7 }),
+      )
+      await storeAll(system.intake.dicomPort, [{ sopClass, sopInstance, transferSyntax: jpegBaseline, dataSet }])
+      const after = await upload('/api/v1/predictions', { model: 'digits' }, 'fine.png', await digitPng(100, 4))
+      expect(after.status).toBe(200)
+      const parked = await until('it is parked', async () => (await census(system.gateway)).parked[0])
+      expect(['truncated', 'decode-failed']).toContain(parked.code)
+      expect((await system.gateway.post(`/api/v1/parked/${parked.id}/drop`)).status).toBe(200)
+    })
+
+    it('refuses what is not an image with a problem that says what to do', async () => {
+      const response = await upload('/api/v1/instances', {}, 'notes.txt', Buffer.from('dear diary'))
+      expect(response.status).toBe(422)
+      expect(JSON.stringify(await response.json())).toMatch(/not-an-image/)
+    })
+
+    it('keeps the canary patient out of everything but the sealed documents', async () => {
+      await until('every stage is idle', () => isIdle(system.gateway))
+      const metrics = await Promise.all(system.processes.map(async one => (await one.get('/metrics')).text()))
+      const said = [
+        ...system.processes.map(one => one.logs()),
+        ...metrics,
+        JSON.stringify(hooks),
+        JSON.stringify(live),
+        JSON.stringify(await census(system.gateway)),
+      ]
+      for (const text of said) expect(text).not.toMatch(new RegExp(canary, 'i'))
+      // The images themselves carry the name, and are not among these; their bytes stay what they were.
+      const kept = await system.kept()
+      expect(kept.size).toBeGreaterThan(2)
+      for (const [name, bytes] of kept) expect(bytes.includes(canary), name).toBe(false)
+    })
+
+    it('ends in order when it is told to, with nothing left to do', async () => {
+      expect(await Promise.all(system.processes.map(one => one.stop()))).toEqual(system.processes.map(() => 0))
+      await Promise.all(system.processes.map(one => one.restart()))
+      expect(await isIdle(system.gateway)).toBe(true)
+    })
+  })
+}
+
+/** A data set with a name of our own, as modalities send them. */
+function withElements(elements: Record<string, unknown>): Buffer {
+  const own = read(chestDicom(4_711, { size: 64 }))
+  return new dcmjs.Dataset({ ...own, ...elements }, '1.2.840.10008.1.2.1').getDenaturalizedDataset()
+}
+
+/** The data set with an encapsulated frame (PS3.5 A.4) that is no JPEG, in place of its own pixels. */
+function withPixels(dataSet: Buffer): Buffer {
+  const at = dataSet.indexOf(Buffer.from([0xe0, 0x7f, 0x10, 0x00]))
+  const item = (bytes: Buffer) => {
+    const head = Buffer.from([0xfe, 0xff, 0x00, 0xe0, 0, 0, 0, 0])
+    head.writeUInt32LE(bytes.length, 4)
+    return Buffer.concat([head, bytes])
+  }
+  const undefinedLength = Buffer.from([0xe0, 0x7f, 0x10, 0x00, 0x4f, 0x42, 0, 0, 0xff, 0xff, 0xff, 0xff])
+  const end = Buffer.from([0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0])
+  return Buffer.concat([
+    dataSet.subarray(0, at),
+    undefinedLength,
+    item(Buffer.alloc(0)),
+    item(Buffer.alloc(100, 7)),
+    end,
+  ])
+}
+
+const afterMeta = (file: Buffer) => file.subarray(132 + 12 + file.readUInt32LE(140))
+const read = (file: Buffer): Record<string, unknown> =>
+  new dcmjs.Dataset(afterMeta(file), '1.2.840.10008.1.2.1').getElements()
+
+function upload(path: string, fields: Record<string, string>, name: string, bytes: Buffer): Promise<Response> {
+  const form = new FormData()
+  for (const [field, value] of Object.entries(fields)) form.append(field, value)
+  form.append('file', new Blob([new Uint8Array(bytes)]), name)
+  return system.intake.post(path, form)
+}
+
+/** The documents of an instance once its report is there. */
+async function finished(id: string) {
+  return until(`${id} is reported`, async () => {
+    const found = await system.gateway.json<Whole>(`/api/v1/instances/${id}`)
+    return found.reports.length > 0 && found.deliveries.some(({ state }) => state === 'sent') ? found : undefined
+  })
+}
+
+interface Whole {
+  instance: { id: string; patient: string | null }
+  predictions: { id: string; label: string; model: { name: string; digest: string }; timings: Record<string, number> }[]
+  reports: { id: string; format: string }[]
+  deliveries: { state: string }[]
+  routes: { accepted: boolean; reason: string; model: { name: string } }[]
+}
+
+const idOf = (sopInstance: string) =>
+  until(`${sopInstance} is known`, async () => {
+    const { items } = await system.gateway.json<{ items: { id: string; dicom: { sopInstance: string } | null }[] }>(
+      '/api/v1/instances?limit=1000',
+    )
+    return items.find(({ dicom }) => dicom?.sopInstance === sopInstance)?.id
+  })

@@ -1,0 +1,43 @@
+/** The whole of Raylog in four processes, on Kafka, a schema registry, MongoDB's protocol and S3. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { MongoClient } from 'mongodb'
+import { pipelineContract } from '../../pipeline/contract.ts'
+import { startProcesses, usualGroups } from './processes.ts'
+import { type Services, startServices } from './services.ts'
+
+function filesUnder(folder: string): Map<string, Buffer> {
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile())
+  const paths = entries.map(({ parentPath, name }) => join(parentPath, name))
+  return new Map(paths.map(path => [relative(folder, path), readFileSync(path)]))
+}
+
+/** Each collection as it is in the database. */
+async function documentsOf({ mongo }: Services): Promise<Map<string, Buffer>> {
+  await using client = await new MongoClient(mongo.url).connect()
+  const collections = await client.db('raylog').collections()
+  const found = new Map<string, Buffer>()
+  for (const collection of collections)
+    found.set(`mongo/${collection.collectionName}`, Buffer.from(JSON.stringify(await collection.find().toArray())))
+  if ((found.get('mongo/patients')?.length ?? 0) < 10) throw new Error('there are no patients to look into')
+  return found
+}
+
+pipelineContract('in four processes on Kafka, MongoDB and S3', async set => {
+  await using starting = new AsyncDisposableStack()
+  const services = starting.use(await startServices())
+  const processes = starting.use(await startProcesses(services, usualGroups, set))
+  const running = starting.move()
+  const { intake, gateway } = processes.of
+  return {
+    intake,
+    gateway,
+    processes: processes.all,
+    async kept() {
+      const log = [...filesUnder(services.kafka.nodes[0]?.folder ?? '')].filter(([name]) => name.includes('.v1-'))
+      if (log.length === 0) throw new Error('there is no log to look into')
+      return new Map([...filesUnder(processes.folder), ...log, ...(await documentsOf(services))])
+    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+})
