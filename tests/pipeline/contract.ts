@@ -117,8 +117,11 @@ export function pipelineContract(mode: string, start: (settings: readonly string
       writeFileSync(join(system.intake.data, 'tissue.png'), await tissuePng(5))
       renameSync(join(system.intake.data, 'tissue.png'), join(folder, 'tissue.png'))
       await until('the file was taken', () => !readdirSync(folder).includes('tissue.png'))
-      const { items } = await system.gateway.json<{ items: { id: string }[] }>('/api/v1/instances?source=watch')
-      const { predictions } = await finished(items[0]?.id ?? '')
+      const id = await until('it is known', async () => {
+        const { items } = await system.gateway.json<{ items: { id: string }[] }>('/api/v1/instances?source=watch')
+        return items[0]?.id
+      })
+      const { predictions } = await finished(id)
       expect(predictions.map(({ model }) => model.name)).toEqual(['breast'])
     })
 
