@@ -72,16 +72,37 @@ export interface Intake {
  */
 const headSteps = [1_048_576, 8_388_608, 67_108_864] as const
 
+/**
+ * Memory for the images that are held whole, used again and again: half a megabyte of fresh memory for each of hundreds of
+ * images a second would keep the garbage collector busy for a third of the time (bench/notes-receive.md).
+ */
+class Shelf {
+  readonly #free: Buffer[] = []
+
+  take(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(headSteps[0])
+  }
+
+  /** Only of an image that is done with: a store that gave up may still be reading from it. */
+  give(buffer: Buffer): void {
+    this.#free.push(buffer)
+  }
+}
+
 /** The first bytes of an image, held until they say what it is. */
 class Head {
   readonly #images: Ports['images']
+  readonly #shelf: Shelf
+  /** Holds the bytes as long as they fit. */
+  #buffer: Buffer | undefined
   #chunks: Uint8Array[] = []
   #bytes = 0
   #step = 0
   described: Described | undefined
 
-  constructor(images: Ports['images']) {
+  constructor(images: Ports['images'], shelf: Shelf) {
     this.#images = images
+    this.#shelf = shelf
   }
 
   /** @returns whether more has come than is held whole */
@@ -91,7 +112,7 @@ class Head {
 
   async add(chunk: Uint8Array): Promise<void> {
     if (this.described) return
-    this.#chunks.push(chunk)
+    this.#keep(chunk)
     this.#bytes += chunk.length
     const due = headSteps[this.#step]
     if (due === undefined || this.#bytes <= due) return
@@ -104,6 +125,17 @@ class Head {
     }
   }
 
+  #keep(chunk: Uint8Array): void {
+    const end = this.#bytes + chunk.length
+    if (end > headSteps[0]) {
+      this.#chunks.push(chunk)
+      return
+    }
+    this.#buffer ??= this.#shelf.take()
+    this.#buffer.set(chunk, this.#bytes)
+    this.#chunks = [this.#buffer.subarray(0, end)]
+  }
+
   /** What is held, in one piece. */
   bytes(): Uint8Array {
     const whole = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks)
@@ -114,6 +146,8 @@ class Head {
   /** Lets go of what is held, once it has been described and written. */
   forget(): void {
     this.#chunks = []
+    if (this.#buffer) this.#shelf.give(this.#buffer)
+    this.#buffer = undefined
   }
 
   /** The image has ended. */
@@ -135,6 +169,7 @@ function checkIdentity(facts: ImageFacts, expect: Hints['expect']): void {
 export function createIntake(options: IntakeOptions): Intake {
   const { site, clock, deps, publish, maxBytes, producer } = options
   const gate = createGate(options.limit)
+  const shelf = new Shelf()
 
   /** Reads the image to its end and makes it durable. */
   async function keep(
@@ -142,7 +177,7 @@ export function createIntake(options: IntakeOptions): Intake {
     expect: Hints['expect'],
     signal?: AbortSignal,
   ): Promise<{ described: Described; object: StoredObject }> {
-    const head = new Head(deps.images)
+    const head = new Head(deps.images, shelf)
     let writer: ObjectWriter | undefined
     let size = 0
     try {
@@ -165,6 +200,7 @@ export function createIntake(options: IntakeOptions): Intake {
       checkIdentity(described.facts, expect)
       const { contentType } = described.facts
       const object = await (writer ? writer.commit(contentType) : deps.objects.put(head.bytes(), contentType))
+      head.forget()
       return { described, object }
     } finally {
       await writer?.abort()

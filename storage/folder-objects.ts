@@ -2,6 +2,7 @@
  * Objects in a folder: `<folder>/ab/<sha256>`, where `ab` are the first two hex digits. What is visible there is whole:
  * bytes go to `<folder>/incoming`, are synced, and only then renamed; the directory is synced after that.
  */
+import { existsSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, stat, unlink, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -175,6 +176,8 @@ function folderObjects({ folder, incoming, shards }: Parts): ObjectStore {
 
 /** Whether the object stands there with just these bytes; if so its time is renewed. */
 async function isThere(path: string, bytes: Uint8Array): Promise<boolean> {
+  // The common case, a new object, without the cost of an error.
+  if (!existsSync(path)) return false
   const found = await orUndefined(readFile(path))
   if (!found?.equals(bytes)) return false
   const now = new Date()
