@@ -7,6 +7,7 @@ import type { PlatformConfig } from '../schemas/config.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import type { Instance, ModelVersion } from '../schemas/topics.ts'
 import type { ObjectStore } from '../storage/objects.ts'
+import type { ModelManifest } from './manifest.ts'
 import type { ModelInfo, ModelOutput, Models, PredictOptions } from './port.ts'
 import { type LoadedModel, nameOf, readModels, refOf } from './registry.ts'
 import { routesFor } from './routing.ts'
@@ -43,9 +44,12 @@ export interface Engine extends Models {
 export async function openModels(options: EngineOptions): Promise<Engine> {
   const { models, problems } = await readModels(options.settings)
   const failed: ModelInfo[] = []
+  checkStandby(options.settings.standby, [...models, ...problems])
   for (const { path, reason, remedy, manifest } of problems) {
     options.logger.error({ path, reason, remedy, code: 'model-invalid' }, 'a model folder is not valid')
-    if (manifest) failed.push({ manifest, ref: refOf(manifest), state: 'failed', reason: `${path}: ${reason}` })
+    if (!manifest) continue
+    const info: ModelInfo = { manifest, ref: refOf(manifest), state: 'failed', reason: `${path}: ${reason}` }
+    failed.push(options.settings.standby.includes(nameOf(info.ref)) ? { ...info, standby: true } : info)
   }
   const engine = new ModelEngine(options, models, failed)
   try {
@@ -77,7 +81,11 @@ class ModelEngine implements Engine {
     this.#failed = failed
     const { predicts = true } = options
     const state = predicts ? 'loading' : 'ready'
-    this.#infos = models.map(({ manifest, ref }) => ({ manifest, ref, state, reason: null }))
+    const { standby } = options.settings
+    this.#infos = models.map(({ manifest, ref }) => ({
+      ...{ manifest, ref, state, reason: null },
+      ...(standby.includes(nameOf(ref)) ? { standby: true } : {}),
+    }))
     this.opened = this.#firstOpened.promise
     if (models.length === 0 || !predicts) this.#firstOpened.resolve()
     else this.#scheduler = this.#schedule()
@@ -91,8 +99,8 @@ class ModelEngine implements Engine {
     return [...infos, ...this.#failed]
   }
 
-  routes(instance: Instance) {
-    const infos = [...this.#infos, ...this.#failed]
+  routes(instance: Instance, { standby = false } = {}) {
+    const infos = [...this.#infos, ...this.#failed].filter(info => standby || !info.standby)
     const routes = routesFor(
       infos.map(info => info.manifest),
       instance,
@@ -239,6 +247,15 @@ class ModelEngine implements Engine {
     if (this.#earlyEnds < tried) return
     this.#firstOpened.reject(new RaylogError('worker-died', `no inference worker could be started: ${reason}`))
   }
+}
+
+/** A name that is wrong here would put a candidate into production. @throws RaylogError config-invalid */
+function checkStandby(standby: readonly string[], known: readonly { manifest: ModelManifest | null }[]): void {
+  const names = known.flatMap(({ manifest }) => (manifest ? [nameOf(manifest)] : []))
+  const missing = standby.filter(name => !names.includes(name))
+  if (missing.length === 0) return
+  const message = `models.standby names ${missing.join(', ')}; the folders hold: ${names.sort().join(', ') || 'none'}`
+  throw new RaylogError('config-invalid', message)
 }
 
 /** Of many frames the middle one is looked at, 1-based: the first of a run or volume often shows least. */

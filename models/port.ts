@@ -8,6 +8,8 @@ export interface ModelInfo {
   state: 'loading' | 'ready' | 'failed'
   /** Why it failed. */
   reason: string | null
+  /** Loaded, and not used for what comes in. Absent: it is. */
+  standby?: true
 }
 
 /** Whether a model takes an instance, and why or why not, in words for people. */
@@ -23,13 +25,15 @@ export type ModelOutput = Pick<
 >
 
 export interface PredictOptions {
-  priority: Priority
+  /** `background` takes a worker only while nothing else waits for one, and leaves a free one where there is live work. */
+  priority: Priority | 'background'
   signal: AbortSignal
 }
 
 export interface Models {
   list(): ModelInfo[]
-  routes(instance: Instance): Route[]
+  /** Of models in production; with `standby` of those on standby too. */
+  routes(instance: Instance, options?: { standby?: boolean }): Route[]
   /**
    * Queues the instance's object for the model and resolves with what it says.
    * @throws RaylogError object-missing, decode-failed, no-pixels, unknown-transfer-syntax, infer-failed, worker-died,

@@ -50,6 +50,10 @@ export const platformConfig = z.strictObject({
       folders: z.array(z.string()).default([]).describe('folders that hold model folders, besides the built-in ones'),
       builtIn: z.boolean().default(true).describe('load the models that come with Raylog'),
       only: z.array(z.string()).nullable().default(null).describe('names of the models to load; null loads all'),
+      standby: z
+        .array(z.string())
+        .default([])
+        .describe('name@version of models that are loaded and not used for what comes in: for replays'),
       workers: z.int().min(1).max(256).nullable().default(null).describe('worker threads; null: one a core'),
       threadsPerWorker: z.int().min(1).max(64).default(1).describe('threads of one ONNX Runtime session'),
       providers: z

@@ -1,4 +1,6 @@
 /** What the document store holds: one collection a kind, declared with the indexes that its queries need. */
+import type { ReplayDoc, ReplayRunDoc } from './replay.ts'
+import type { Feedback } from './topics/feedback.ts'
 import type { Instance } from './topics/instances.ts'
 import type { Parked } from './topics/parked.ts'
 import type { Prediction } from './topics/predictions.ts'
@@ -52,6 +54,11 @@ export interface Documents {
   reports: Report
   deliveries: DeliveryDoc
   parked: ParkedDoc
+  feedback: Feedback
+  replays: ReplayDoc
+  replayRuns: ReplayRunDoc
+  /** What models said in a replay. Apart from `predictions`, so that no list of results can show it by mistake. */
+  replayed: Prediction
 }
 
 export type Collection = keyof Documents
@@ -73,4 +80,8 @@ export const collections: {
   reports: { time: 'at', filters: ['site', 'study', 'instance', 'prediction', 'format', 'outcome'] },
   deliveries: { time: 'claimedAt', filters: ['subject', 'study', 'state', 'destination'] },
   parked: { time: 'at', filters: ['stage', 'state', 'code', 'subject'] },
+  feedback: { time: 'at', filters: ['study', 'instance', 'prediction', 'verdict'] },
+  replays: { time: 'createdAt', filters: ['phase', 'model.name'] },
+  replayRuns: { time: 'epoch', filters: ['replay'] },
+  replayed: { time: 'predictedAt', filters: ['site', 'study', 'instance', 'model.name', 'label', 'replay'] },
 }

@@ -25,5 +25,9 @@ export const ids = {
   delivery: (subject: string, channel: string, destination: string) => derive('dl', subject, channel, destination),
   parked: (stage: string, topic: string, partition: number, offset: number) =>
     derive('pk', stage, topic, partition, offset),
+  /** One verdict of a person on a prediction: the newest counts. */
+  feedback: (prediction: string, actor: string) => derive('fb', prediction, actor),
+  /** Asked for twice under one key it is one replay. */
+  replay: (key: string) => derive('rr', key),
   studyRevision: (study: string, revision: number) => derive('sr', study, revision),
 }

@@ -12,7 +12,7 @@ export const persist = defineStage({
   name: 'persist',
   role: 'consumer',
   summary: 'keeps instances, studies, predictions, reports and parked events as documents, and names sealed',
-  reads: [topics.instances, topics.predictions, topics.reports, topics.parked],
+  reads: [topics.instances, topics.predictions, topics.reports, topics.feedback, topics.parked],
   writes: [],
   needs: ['documents', 'objects', 'images', 'secrets'],
   config: z.strictObject({
@@ -57,9 +57,12 @@ export const persist = defineStage({
             return
           }
           case 'imaging.predictions.v1':
-            return documents.upsert('predictions', [read.event])
+            // Apart, so that nothing that lists results shows what was only tried.
+            return documents.upsert(read.event.role === 'replay' ? 'replayed' : 'predictions', [read.event])
           case 'imaging.reports.v1':
             return documents.upsert('reports', [read.event])
+          case 'models.feedback.v1':
+            return documents.upsert('feedback', [read.event])
           case 'parked.v1':
             // Not an upsert: someone may have retried or dropped it before this event is read a second time.
             await documents.insert('parked', parkedDoc(read.event))

@@ -10,7 +10,11 @@ const predictionQuery = z.object({
   study: word,
   model: word.describe('name'),
   label: word,
-  role: z.enum(['production', 'shadow', 'canary', 'replay']).optional(),
+  role: z
+    .enum(['production', 'shadow', 'canary', 'replay'])
+    .optional()
+    .describe('what replays said is listed only where it is asked for'),
+  replay: word.describe('id of a replay'),
   site: word,
   ...paging,
 })
@@ -27,7 +31,8 @@ const reportQuery = z.object({
 
 export function addPredictionRoutes(app: App, { deps: { documents, objects } }: ApiContext): void {
   const tags = ['predictions']
-  const get = async (id: string) => found(await documents.get('predictions', id), 'prediction')
+  const get = async (id: string) =>
+    found((await documents.get('predictions', id)) ?? (await documents.get('replayed', id)), 'prediction')
   app.get(
     '/predictions',
     {
@@ -38,8 +43,12 @@ export function addPredictionRoutes(app: App, { deps: { documents, objects } }: 
         response: { 200: listOf(predictionShape), ...problems },
       },
     },
-    ({ query: { cursor, limit, model, ...fields } }) =>
-      documents.find('predictions', { where: where({ ...fields, 'model.name': model }), ...page({ cursor, limit }) }),
+    ({ query: { cursor, limit, model, role, replay, ...fields } }) => {
+      const named = { ...fields, 'model.name': model }
+      if (role === 'replay' || replay !== undefined)
+        return documents.find('replayed', { where: where({ ...named, replay }), ...page({ cursor, limit }) })
+      return documents.find('predictions', { where: where({ ...named, role }), ...page({ cursor, limit }) })
+    },
   )
   app.get(
     '/predictions/:id',

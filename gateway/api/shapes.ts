@@ -53,6 +53,7 @@ export const modelShape = z.object({
   ref: modelVersionShape,
   state: z.enum(['loading', 'ready', 'failed']),
   reason: z.string().nullable(),
+  standby: z.literal(true).optional().describe('loaded, and not used for what comes in'),
 })
 
 /** What a code of the table means to people; a code of another version of Raylog is told as it is. */

@@ -12,7 +12,7 @@ export interface Follower {
 export interface Hub {
   /** For each partition the offset that comes next; everything before it has been pushed. A live view. */
   readonly next: ReadonlyMap<string, number>
-  /** Events pushed since the start, by topic. */
+  /** Events for everyone, pushed since the start, by topic. */
   readonly heard: ReadonlyMap<string, number>
   /** Clients that are not in rooms yet are offered every item, after the rooms have had it. */
   follow(follower: Follower): void
@@ -39,7 +39,7 @@ export async function openHub({ log, tail, topics, logger, broadcast }: HubOptio
     // Appended before this hub was open, or handed over twice.
     if (offset < (next.get(item.partition) ?? 0)) return
     next.set(item.partition, offset + 1)
-    heard.set(topic, (heard.get(topic) ?? 0) + 1)
+    if (item.rooms.includes('all')) heard.set(topic, (heard.get(topic) ?? 0) + 1)
     try {
       broadcast(item)
       for (const follower of [...followers]) follower.offer(item)

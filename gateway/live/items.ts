@@ -55,7 +55,11 @@ export function liveTopics(models: Ports['models']): LiveTopic[] {
       return { rooms, send: target => target.emit('instance', message) }
     }),
     liveTopic(topics.predictions, (event, at) => ({
-      rooms: ['all', `study:${event.study}`, `site:${event.site}`, `model:${event.model.name}`],
+      // What a replay says is heard by those who asked for it, and never taken for a result.
+      rooms:
+        event.role === 'replay'
+          ? [`replay:${event.replay}`]
+          : ['all', `study:${event.study}`, `site:${event.site}`, `model:${event.model.name}`],
       send: target => target.emit('prediction', { event, at }),
     })),
     liveTopic(topics.reports, (event, at) => ({

@@ -54,7 +54,7 @@ export interface ServerToClient {
 }
 
 export const joinRequest = z.strictObject({
-  rooms: z.array(z.string().regex(/^(?:all|(?:study|model|site):[A-Za-z0-9._-]{1,128})$/)).max(100),
+  rooms: z.array(z.string().regex(/^(?:all|(?:study|model|site|replay):[A-Za-z0-9._-]{1,128})$/)).max(100),
   after: z
     .record(z.string().regex(/^[a-z0-9.]{1,64}:\d{1,5}$/), z.int().min(-1))
     .default({})

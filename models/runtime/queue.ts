@@ -1,6 +1,9 @@
 /**
  * What waits for a worker. Earliest due first, where due is arrival plus an allowance by priority: stat goes ahead of
  * urgent and urgent ahead of routine, but only of what arrived within the allowance, so that nothing waits for ever.
+ *
+ * Background work (replays) stands apart: it is never in a batch with live work, which would have to wait for it, and is
+ * taken by its own methods.
  */
 import type { Priority } from '../../schemas/topics.ts'
 import type { ModelOutput } from '../port.ts'
@@ -9,11 +12,17 @@ import type { Work } from './protocol.ts'
 /** How long work of a priority lets later, more urgent work go first, ms. */
 const allowanceMs: Record<Priority, number> = { stat: 0, urgent: 10_000, routine: 60_000 }
 const priorities: readonly Priority[] = ['stat', 'urgent', 'routine']
+const none = () => ({
+  stat: new Set<Item>(),
+  urgent: new Set<Item>(),
+  routine: new Set<Item>(),
+  background: new Set<Item>(),
+})
 
 export interface Item {
   readonly model: number
   readonly work: Work
-  readonly priority: Priority
+  readonly priority: Priority | 'background'
   /** ms since the epoch, precise. */
   readonly arrivedAt: number
   /** Workers that ended while they had it. */
@@ -25,9 +34,9 @@ export interface Item {
 }
 
 /** The items of one model; a Set keeps their order and removes from anywhere. */
-type Lanes = Record<Priority, Set<Item>>
+type Lanes = Record<Priority | 'background', Set<Item>>
 
-const due = (item: Item) => item.arrivedAt + allowanceMs[item.priority]
+const due = (item: Item) => (item.priority === 'background' ? Infinity : item.arrivedAt + allowanceMs[item.priority])
 
 export interface Waiting {
   model: number
@@ -56,6 +65,7 @@ export class WorkQueue {
     this.#models.get(item.model)?.[item.priority].delete(item)
   }
 
+  /** Live work for a model. */
   count(model: number): number {
     const lanes = this.#models.get(model)
     return lanes ? priorities.reduce((sum, priority) => sum + lanes[priority].size, 0) : 0
@@ -63,11 +73,11 @@ export class WorkQueue {
 
   get size(): number {
     let sum = 0
-    for (const model of this.#models.keys()) sum += this.count(model)
+    for (const [model, lanes] of this.#models) sum += this.count(model) + lanes.background.size
     return sum
   }
 
-  /** Models that have work, the one whose work is due first at the front. */
+  /** Models that have live work, the one whose work is due first at the front. */
   waiting(): Waiting[] {
     const found: (Waiting & { due: number })[] = []
     for (const [model, lanes] of this.#models) {
@@ -84,7 +94,7 @@ export class WorkQueue {
     return found.sort((a, b) => a.due - b.due)
   }
 
-  /** Takes up to `most` items of a model, earliest due first. */
+  /** Takes up to `most` live items of a model, earliest due first. */
   take(model: number, most: number): Item[] {
     const lanes = this.#lanes(model)
     const taken: Item[] = []
@@ -98,8 +108,27 @@ export class WorkQueue {
     return taken
   }
 
+  /** Models that have background work, the one whose work has waited longest at the front. */
+  waitingBackground(): Waiting[] {
+    const found = [...this.#models].flatMap(([model, { background }]) =>
+      first(background).map(({ arrivedAt }) => ({ model, count: background.size, oldestAt: arrivedAt, stat: false })),
+    )
+    return found.sort((a, b) => a.oldestAt - b.oldestAt)
+  }
+
+  takeBackground(model: number, most: number): Item[] {
+    const { background } = this.#lanes(model)
+    const taken: Item[] = []
+    for (const item of background) {
+      if (taken.length >= most) break
+      background.delete(item)
+      taken.push(item)
+    }
+    return taken
+  }
+
   #lanes(model: number): Lanes {
-    const lanes = this.#models.get(model) ?? { stat: new Set(), urgent: new Set(), routine: new Set() }
+    const lanes = this.#models.get(model) ?? none()
     this.#models.set(model, lanes)
     return lanes
   }

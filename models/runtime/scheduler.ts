@@ -1,6 +1,9 @@
 /**
  * Brings what waits to the workers. A batch is whatever waits for a model when a worker is free, up to the model's
  * largest; with a backlog of short batches each worker has a second one at hand, so that it never waits for this process.
+ *
+ * Background work goes to a worker only while nothing live waits. While live work keeps coming, it goes one image at a
+ * time, and one worker is left free of it: a live image then waits for no more than it would without.
  */
 import type { Clock } from '../../monitoring/clock.ts'
 import type { Metrics } from '../../monitoring/metrics.ts'
@@ -14,6 +17,10 @@ import { type Batch, type Ended, Slot } from './slot.ts'
 const PREFETCH_BELOW_MS = 100
 /** An image that was with two workers when they ended is taken to be the cause. */
 const DEATHS_ALLOWED = 2
+/** Background work keeps out of the way until nothing live has come for so long, ms. */
+const QUIET_MS = 2_000
+/** Longest batch of background work, where its images are short: a live image may have to wait for it, ms. */
+const BACKGROUND_BATCH_MS = 25
 /** Share of the newest batch in the running mean of an image's time. */
 const NEWEST = 0.3
 
@@ -43,6 +50,8 @@ export class Scheduler {
   /** ms for an image, by model; undefined until one was run. */
   readonly #imageMs: (number | undefined)[] = []
   #batches = 0
+  /** When live work last came, ms since the epoch. */
+  #liveAt = Number.NEGATIVE_INFINITY
   #delay = new AbortController()
 
   constructor(options: SchedulerOptions) {
@@ -64,6 +73,7 @@ export class Scheduler {
   }
 
   add(item: Item): void {
+    if (item.priority !== 'background') this.#liveAt = item.arrivedAt
     this.#queue.add(item)
     this.#pump()
   }
@@ -79,6 +89,7 @@ export class Scheduler {
     const left = [
       ...this.#suspects.splice(0),
       ...this.#options.models.flatMap((_, at) => this.#queue.take(at, Infinity)),
+      ...this.#options.models.flatMap((_, at) => this.#queue.takeBackground(at, Number.MAX_SAFE_INTEGER)),
     ]
     for (const item of left) item.reject(new RaylogError('stopping', 'the models are being closed'))
   }
@@ -102,7 +113,7 @@ export class Scheduler {
     for (;;) {
       const idle = this.#slots.find(slot => slot.ready && slot.batches.length === 0)
       const slot = idle ?? this.#almostFree()
-      const batch = slot && ((idle && this.#suspect()) ?? this.#batch(idle === undefined))
+      const batch = slot && ((idle && this.#suspect()) ?? this.#batch(idle === undefined) ?? this.#background(idle))
       if (!slot || !batch) return
       slot.send(batch)
     }
@@ -129,7 +140,8 @@ export class Scheduler {
     if (tried > 0 && tried >= ready - 1) return undefined
     const item = this.#suspects.shift()
     if (!item) return undefined
-    return item.settled ? this.#suspect() : this.#make(item.model, [item], true)
+    if (item.settled) return this.#suspect()
+    return this.#make(item.model, [item], { suspect: true, background: item.priority === 'background' })
   }
 
   #batch(ahead: boolean): Batch | undefined {
@@ -137,9 +149,36 @@ export class Scheduler {
       const share = this.#share(waiting)
       if (ahead && waiting.count < share) continue
       if (this.#mayWait(waiting)) continue
-      return this.#make(waiting.model, this.#queue.take(waiting.model, share), false)
+      return this.#make(waiting.model, this.#queue.take(waiting.model, share))
     }
     return undefined
+  }
+
+  /** @param idle a worker that has nothing; undefined where the batch would be its second */
+  #background(idle: Slot | undefined): Batch | undefined {
+    const [waiting] = this.#queue.waitingBackground()
+    // Something live waits, for company or for a worker: nothing may take its place.
+    if (!waiting || this.#queue.waiting().length > 0) return undefined
+    const quiet = preciseNow() - this.#liveAt >= QUIET_MS
+    if (!quiet && (!idle || !this.#mayShare())) return undefined
+    const share = quiet ? Math.min(this.#share(waiting), this.#brief(waiting.model)) : 1
+    if (!idle && waiting.count < share) return undefined
+    return this.#make(waiting.model, this.#queue.takeBackground(waiting.model, share), {
+      suspect: false,
+      background: true,
+    })
+  }
+
+  #brief(model: number): number {
+    const imageMs = this.#imageMs[model]
+    return imageMs === undefined ? 1 : Math.max(1, Math.floor(BACKGROUND_BATCH_MS / imageMs))
+  }
+
+  /** Whether a worker is left for live work when one more has background work. Of one worker they take turns. */
+  #mayShare(): boolean {
+    const ready = this.#slots.filter(slot => slot.ready)
+    const taken = ready.filter(slot => slot.batches.some(batch => batch.background)).length
+    return ready.length === 1 || taken < ready.length - 1
   }
 
   /** Images for one batch: all workers get a part of what there is of the model, and one ahead where batches are short. */
@@ -169,9 +208,9 @@ export class Scheduler {
     return true
   }
 
-  #make(model: number, items: readonly Item[], suspect: boolean): Batch {
+  #make(model: number, items: readonly Item[], as = { suspect: false, background: false }): Batch {
     this.#batches += 1
-    return { id: this.#batches, model, items, suspect }
+    return { id: this.#batches, model, items, ...as }
   }
 
   #done(batch: Batch, message: DoneMessage): void {

@@ -21,6 +21,8 @@ export interface Batch {
   items: readonly Item[]
   /** Its image was in a batch whose worker ended; alone now, to see whether it was the cause. */
   suspect: boolean
+  /** Of background work alone. */
+  background: boolean
 }
 
 export interface Ended {
