@@ -12,7 +12,7 @@ import type { ObjectRange, ObjectStore } from './objects.ts'
 import { type Caller, createCaller, type Request } from './s3/caller.ts'
 import { codeOf, fromS3, isRefusal } from './s3/errors.ts'
 import { openConnections } from './s3/transport.ts'
-import { bufferSource, openFileSource, type Source, sweepUploads, upload } from './s3/upload.ts'
+import { bufferSource, openFileSource, type Source, sweepUploads, type UploadSettings, upload } from './s3/upload.ts'
 
 export interface S3Options {
   /** `https://host[:port]`; a path is not taken. */
@@ -30,6 +30,8 @@ export interface S3Options {
   makeBucket?: boolean
   /** `https://host/bucket/key`, which all but AWS take; otherwise `https://bucket.host/key`. */
   pathStyle?: boolean
+  /** From this size on an object is sent in parts: then a broken connection costs a part. S3 takes 5 GB at once; bytes. */
+  partsFromBytes?: number
   /** A call ends with store-unavailable after this, ms; a transfer after it is silent for so long. */
   deadlineMs?: number
   /** At most. */
@@ -76,7 +78,9 @@ export async function openS3Objects(options: S3Options): Promise<S3Objects> {
     caller.close()
     agent.destroy()
   }
-  return s3Objects({ caller, incoming, prefix, encryption: encryptionOf(options.sse), clock, close })
+  const { partsFromBytes = 256 * 1024 * 1024 } = options
+  const settings = { encryption: encryptionOf(options.sse), partsFromBytes }
+  return s3Objects({ caller, incoming, prefix, settings, clock, close })
 }
 
 function connect(options: S3Options, deadlineMs: number) {
@@ -134,12 +138,12 @@ interface Parts {
   caller: Caller
   incoming: Incoming
   prefix: string
-  encryption: Record<string, string>
+  settings: UploadSettings
   clock: Clock
   close(): Promise<void>
 }
 
-function s3Objects({ caller, incoming, prefix, encryption, clock, close }: Parts): S3Objects {
+function s3Objects({ caller, incoming, prefix, settings, clock, close }: Parts): S3Objects {
   const nameOf = (key: string): string => {
     if (!keyPattern.test(key)) throw missing(key)
     return prefix + key
@@ -162,7 +166,7 @@ function s3Objects({ caller, incoming, prefix, encryption, clock, close }: Parts
       const found = await statObject(stored.key)
       if (found?.bytes === stored.bytes && clock.now() - found.modifiedAt < freshMs) return
     }
-    await upload(caller, nameOf(stored.key), stored, source, encryption)
+    await upload(caller, nameOf(stored.key), stored, source, settings)
   }
 
   async function put(bytes: Uint8Array, contentType: string): Promise<StoredObject> {
@@ -228,7 +232,7 @@ function s3Objects({ caller, incoming, prefix, encryption, clock, close }: Parts
 
   async function check(): Promise<void> {
     const objectName = `${prefix}check`
-    const headers = { 'Content-Length': 0, ...encryption }
+    const headers = { 'Content-Length': 0, ...settings.encryption }
     await caller.send({ method: 'PUT', objectName, headers, statuses: [200] })
     await caller.send({ method: 'DELETE', objectName, statuses: [200, 204] })
   }

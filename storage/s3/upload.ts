@@ -9,8 +9,6 @@ import { sha256 } from '../folder-keys.ts'
 import type { Caller } from './caller.ts'
 import { fromS3 } from './errors.ts'
 
-/** Up to here one PUT (S3 takes 5 GB so): beyond, a broken connection should cost a part and not all of it, bytes. */
-const singleBytes = 64 * 1024 * 1024
 /** S3 takes at most 10,000 parts, and none below 5 MiB but the last. */
 const partBytes = 8 * 1024 * 1024
 const mostParts = 10_000
@@ -44,6 +42,13 @@ export async function openFileSource(path: string, bytes: number): Promise<Sourc
   }
 }
 
+export interface UploadSettings {
+  /** Headers that ask the server to encrypt. */
+  encryption: Record<string, string>
+  /** From this size on an object is sent in parts, bytes. */
+  partsFromBytes: number
+}
+
 const base64 = (digest: string): string => Buffer.from(digest, 'hex').toString('base64')
 
 /** @throws RaylogError */
@@ -52,10 +57,10 @@ export async function upload(
   objectName: string,
   { sha256: digest, contentType }: StoredObject,
   source: Source,
-  encryption: Record<string, string>,
+  { encryption, partsFromBytes }: UploadSettings,
 ): Promise<void> {
   const headers = { 'Content-Type': contentType, ...encryption }
-  if (source.bytes > singleBytes) return uploadParts(caller, objectName, source, headers)
+  if (source.bytes >= partsFromBytes) return uploadParts(caller, objectName, source, headers)
   await caller.send(
     {
       method: 'PUT',
