@@ -11,7 +11,7 @@ import type { Codec } from './ports.ts'
 const magic = 0
 const headerBytes = 5
 
-export const subjectOf = (topic: Topic): string => `${topic.name}-value`
+export const subjectOf = (topic: Pick<Topic, 'name'>): string => `${topic.name}-value`
 
 /** A schema for avsc, which takes plain JSON and wants to own it. */
 const typeOf = (schema: unknown): avro.Type => avro.Type.forSchema(JSON.parse(JSON.stringify(schema)))
