@@ -16,12 +16,12 @@ export interface BannerFacts {
 }
 
 export function banner({ seconds, health, stages, endpoints, token, models, researchUseOnly }: BannerFacts): string {
-  const { page, dicom, watch, simulator } = endpoints
+  const { page, dicom, inbox, simulator } = endpoints
   const rows: [string, string][] = []
   if (stages) rows.push(['Stages', stages.join(', ')])
   if (page) rows.push(['Page', `${page.url}/?token=${token}`])
   if (dicom) rows.push(['DICOM', `${dicom.host}:${dicom.port}, AE title ${dicom.aeTitle}`])
-  if (watch) rows.push(['Watched folder', relative('.', String(watch.folder)) || String(watch.folder)])
+  if (inbox) rows.push(['Watched folder', relative('.', String(inbox.folder)) || String(inbox.folder)])
   rows.push(page ? ['API', `${page.url}/docs`] : ['Health', health])
   if (simulator) rows.push(['Demo', `${simulator.ratePerSecond} made-up images a second`])
   if (models.length > 0) rows.push(['Models', models.map(describe).join(', ')])

@@ -38,7 +38,7 @@ export const simulator = defineStage({
   summary: 'makes up images and receives them',
   reads: [],
   writes: [topics.instances],
-  needs: ['objects', 'images', 'secrets', 'metrics'],
+  needs: ['objects', 'images', 'secrets', 'metrics', 'endpoints'],
   config: simulatorConfig,
   async open({ config, deps, publish, logger, site, clock, signal }) {
     const { ratePerSecond, limit } = config
@@ -91,7 +91,10 @@ export const simulator = defineStage({
     }
 
     const running = ratePerSecond > 0 ? run() : Promise.resolve()
-    if (ratePerSecond > 0) logger.info({ ratePerSecond }, 'sending made-up images')
+    if (ratePerSecond > 0) {
+      deps.endpoints.set('simulator', { ratePerSecond })
+      logger.info({ ratePerSecond }, 'sending made-up images')
+    }
     async function end(): Promise<void> {
       stopping.abort(new RaylogError('stopping', 'Raylog is stopping'))
       await running
