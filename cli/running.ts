@@ -2,55 +2,65 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { platformConfig } from '../schemas/config.ts'
-import { RaylogError } from '../schemas/errors.ts'
-import { readSettings, type SettingSources } from './settings.ts'
+import { type ErrorCode, errorTable, RaylogError } from '../schemas/errors.ts'
+import { CallError } from './call-error.ts'
+import { platformSettings, type SettingSources } from './settings.ts'
 
 /** Written by `start` into the data folder, gone when it stops in order. */
 export const runningFile = 'running.json'
 
 const running = z.object({ url: z.string(), pid: z.int() })
+const isCode = (code: string): code is ErrorCode => code in errorTable
 const problem = z.object({
-  code: z.string().optional(),
+  code: z.string().refine(isCode).catch('bad-request'),
   title: z.string(),
   detail: z.string().optional(),
-  remedy: z.string().optional(),
 })
 
 export interface Api {
   readonly url: string
   readonly token: string
-  /** Asks, and reads the answer by its schema. @throws Error with the problem's own words */
-  call<T>(method: 'GET' | 'POST', path: string, answer: z.ZodType<T>): Promise<T>
+  /** Asks, and reads the answer by its schema. @throws RaylogError with the problem's own code and words */
+  call<T>(method: 'GET' | 'POST', path: string, answer: z.ZodType<T>, body?: unknown): Promise<T>
+  /** The answer as it is, for what is not JSON. */
+  text(path: string): Promise<string>
 }
 
-/** @throws RaylogError store-unavailable when none runs there */
+/** @throws CallError when none runs there */
 export function connect(sources: SettingSources): Api {
-  const { data, http } = platformConfig.strip().parse(readSettings(sources))
+  const { data, http, secrets } = platformSettings(sources)
   const file = join(data, runningFile)
   if (!existsSync(file))
-    throw new RaylogError(
-      'store-unavailable',
-      `no Raylog runs on ${data}; start one with "npm start", or name its folder with --data`,
-    )
+    throw new CallError(`No Raylog runs on ${data}.`, 'Start one with "npm start", or name its folder with --data.')
   const { url } = running.parse(JSON.parse(readFileSync(file, 'utf8')))
-  const token = http.token ?? readFileSync(join(data, 'token'), 'utf8').trim()
+  const token = http.token ?? readFileSync(join(secrets.folder ?? data, 'token'), 'utf8').trim()
+  const headers = { authorization: `Bearer ${token}` }
+  async function ask(path: string, init: RequestInit): Promise<Response> {
+    try {
+      return await fetch(new URL(path, url), init)
+    } catch (cause) {
+      const message = `the Raylog at ${url} does not answer; it may have been killed`
+      throw new RaylogError('store-unavailable', message, { cause })
+    }
+  }
+  function refused(status: number, body: unknown): RaylogError {
+    const { title, detail } = problem.parse(body)
+    return new RaylogError(status === 404 ? 'not-found' : 'bad-request', `${title}: ${detail ?? ''}`)
+  }
   return {
     url,
     token,
-    async call(method, path, answer) {
-      let response: Response
-      try {
-        response = await fetch(new URL(path, url), { method, headers: { authorization: `Bearer ${token}` } })
-      } catch (cause) {
-        throw new RaylogError('store-unavailable', `the Raylog at ${url} does not answer; it may have been killed`, {
-          cause,
-        })
-      }
-      const body: unknown = await response.json()
-      if (response.ok || response.status === 503) return answer.parse(body)
-      const { title, detail } = problem.parse(body)
-      throw new RaylogError(response.status === 404 ? 'not-found' : 'bad-request', `${title}: ${detail ?? ''}`)
+    async call(method, path, answer, body) {
+      const json = { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
+      const response = await ask(path, { method, ...(body === undefined ? { headers } : json) })
+      const said: unknown = await response.json()
+      if (response.ok || response.status === 503) return answer.parse(said)
+      throw refused(response.status, said)
+    },
+    async text(path) {
+      const response = await ask(path, { headers })
+      if (response.ok) return await response.text()
+      throw refused(response.status, await response.json())
     },
   }
 }

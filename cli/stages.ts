@@ -5,9 +5,21 @@ import { report } from '../consumers/report/stage.ts'
 import { gateway } from '../gateway/stage.ts'
 import type { AnyStage } from '../kafka/stage.ts'
 import { infer } from '../processors/infer/stage.ts'
+import { replay } from '../processors/replay/stage.ts'
 import { dimse } from '../producers/dimse/stage.ts'
 import { simulator } from '../producers/simulator/stage.ts'
 import { upload } from '../producers/upload/stage.ts'
 import { watch } from '../producers/watch/stage.ts'
 
-export const allStages: readonly AnyStage[] = [dimse, upload, watch, simulator, infer, persist, report, notify, gateway]
+export const allStages: readonly AnyStage[] = [
+  dimse,
+  upload,
+  watch,
+  simulator,
+  infer,
+  replay,
+  persist,
+  report,
+  notify,
+  gateway,
+]

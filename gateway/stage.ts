@@ -3,10 +3,10 @@ import { resolve } from 'node:path'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { defineStage } from '../kafka/stage.ts'
-import type { ApiContext } from './api/context.ts'
 import { addInstanceRoutes } from './api/instances.ts'
 import { addOverviewRoutes } from './api/overview.ts'
 import { addParkedRoutes } from './api/parked.ts'
+import { addReplayRoutes } from './api/replays.ts'
 import { addPredictionRoutes, addReportRoutes } from './api/results.ts'
 import { addStudyRoutes } from './api/studies.ts'
 import { openLive } from './live/server.ts'
@@ -46,7 +46,7 @@ export const gateway = defineStage({
   ],
   config,
   async open({ config, deps, clock, logger, showNames }) {
-    const context: ApiContext = { deps, clock, logger, showNames }
+    const context = { deps, clock, logger, showNames }
     await deps.http.register(
       async instance => {
         const app = instance.withTypeProvider<ZodTypeProvider>()
@@ -55,6 +55,7 @@ export const gateway = defineStage({
         addPredictionRoutes(app, context)
         addReportRoutes(app, context)
         addParkedRoutes(app, context)
+        addReplayRoutes(app, context)
         addOverviewRoutes(app, context)
       },
       { prefix: '/api/v1' },

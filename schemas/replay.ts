@@ -109,7 +109,8 @@ export const noCounts: Readonly<ReplayCounts> = {
   failed: 0,
 }
 
-export const isEnded = (state: ReplayState): boolean => state === 'done' || state === 'cancelled' || state === 'failed'
+export const isEnded = (state: ReplayState): state is 'cancelled' | 'done' | 'failed' =>
+  state === 'done' || state === 'cancelled' || state === 'failed'
 
 /** Whether an event is of the replay: by the time of its record, and by what it says. */
 export function isWanted(

@@ -1,0 +1,2 @@
+/** The comparison of a replay for the terminal. */
+export const printComparison = (said: unknown): string => JSON.stringify(said)
