@@ -39,13 +39,16 @@ export function connect(sources: SettingSources): Api {
     try {
       return await fetch(new URL(path, url), init)
     } catch (cause) {
-      const message = `the Raylog at ${url} does not answer; it may have been killed`
-      throw new RaylogError('store-unavailable', message, { cause })
+      throw new CallError(
+        `The Raylog at ${url} does not answer: it was killed, or is very busy.`,
+        'Start it again with "npm start"; what it had received is still there.',
+        { cause },
+      )
     }
   }
-  function refused(status: number, body: unknown): RaylogError {
-    const { title, detail } = problem.parse(body)
-    return new RaylogError(status === 404 ? 'not-found' : 'bad-request', `${title}: ${detail ?? ''}`)
+  function refused(body: unknown): RaylogError {
+    const { code, title, detail } = problem.parse(body)
+    return new RaylogError(code, detail ?? title)
   }
   return {
     url,
@@ -54,13 +57,13 @@ export function connect(sources: SettingSources): Api {
       const json = { headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify(body) }
       const response = await ask(path, { method, ...(body === undefined ? { headers } : json) })
       const said: unknown = await response.json()
-      if (response.ok || response.status === 503) return answer.parse(said)
-      throw refused(response.status, said)
+      if (response.ok) return answer.parse(said)
+      throw refused(said)
     },
     async text(path) {
       const response = await ask(path, { headers })
       if (response.ok) return await response.text()
-      throw refused(response.status, await response.json())
+      throw refused(await response.json())
     },
   }
 }

@@ -1,6 +1,7 @@
 /** Settings from raylog.yaml, then RAYLOG_* variables, then flags; the later one wins. Checking them is compile's work. */
 import { existsSync, readFileSync } from 'node:fs'
 import { parse } from 'yaml'
+import { type PlatformConfig, platformConfig } from '../schemas/config.ts'
 import { RaylogError } from '../schemas/errors.ts'
 
 type Settings = { [key: string]: unknown }
@@ -29,6 +30,17 @@ export function readSettings({ file, env, set }: SettingSources): Settings {
     put(settings, pair.slice(0, at).split('.'), scalar(pair.slice(at + 1)))
   }
   return settings
+}
+
+/**
+ * What commands need that start no stages; the stages' own sections are not looked at.
+ * @throws RaylogError config-invalid, a line for each problem
+ */
+export function platformSettings(sources: SettingSources): PlatformConfig {
+  const parsed = platformConfig.strip().safeParse(readSettings(sources))
+  if (parsed.success) return parsed.data
+  const lines = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+  throw new RaylogError('config-invalid', lines.join('\n'))
 }
 
 function fromFile(file: string | null): Settings {

@@ -2,12 +2,11 @@
 
 import type { ModelManifest } from '../../models/manifest.ts'
 import { nameOf, readModels } from '../../models/registry.ts'
-import { platformConfig } from '../../schemas/config.ts'
-import { readSettings, type SettingSources } from '../settings.ts'
+import { platformSettings, type SettingSources } from '../settings.ts'
 import { table } from '../table.ts'
 
 export async function showModels(sources: SettingSources, json: boolean): Promise<void> {
-  const { models } = platformConfig.strip().parse(readSettings(sources))
+  const { models } = platformSettings(sources)
   const found = await readModels(models)
   if (json)
     return console.log(

@@ -56,6 +56,7 @@ export async function actOnParked(
 ): Promise<void> {
   const api = connect(sources)
   const chosen = ids.includes('all') ? (await all(api)).map(item => item.id) : ids
+  if (chosen.length === 0) console.log('Nothing is parked.')
   for (const id of chosen) {
     await api.call('POST', `/api/v1/parked/${encodeURIComponent(id)}/${action}`, z.unknown())
     console.log(`${id} ${action === 'retry' ? 'is tried again' : 'dropped'}`)
