@@ -3,6 +3,7 @@
 import { Command, Option } from 'commander'
 import { toRaylogError } from '../schemas/errors.ts'
 import { CallError } from './call-error.ts'
+import type { StartFlags } from './commands/replay.ts'
 import type { SettingSources } from './settings.ts'
 
 const program = new Command('raylog')
@@ -84,13 +85,50 @@ for (const [action, description] of [
     })
 }
 
-program
-  .command('topics')
-  .description("the log's topics: partitions, offsets, lag of each stage")
+const topics = program.command('topics').description('the topics of the log')
+topics
+  .command('show', { isDefault: true })
+  .description('partitions, offsets, lag of each stage')
   .option('--schema <topic>', 'print the Avro schema of one topic')
   .action(async (flags: { schema?: string }) => {
     const { showTopics } = await import('./commands/topics.ts')
     await showTopics(sources(), flags)
+  })
+topics
+  .command('plan')
+  .description('what "topics apply" would change, and changes nothing')
+  .action(async () => {
+    const { planTopics } = await import('./commands/topics.ts')
+    await planTopics(sources(), { apply: false })
+  })
+topics
+  .command('apply')
+  .description('make the topics as the settings say: never fewer partitions, never deleted')
+  .action(async () => {
+    const { planTopics } = await import('./commands/topics.ts')
+    await planTopics(sources(), { apply: true })
+  })
+
+program
+  .command('export')
+  .description('write the log to a file: a backup, or the way to another log. An embedded one must be stopped')
+  .argument('<file>', 'file to make, such as log.raylog')
+  .option('--topics <names>', 'only these, separated by commas')
+  .option('--from <time>', 'only records from this time on, such as 2026-05-01T08:00:00Z')
+  .option('--to <time>', 'only records before this time')
+  .action(async (file: string, flags: { topics?: string; from?: string; to?: string }) => {
+    const { exportTo } = await import('./commands/export.ts')
+    await exportTo(sources(), file, flags)
+  })
+
+program
+  .command('import')
+  .description('take an export into an empty log; interrupted, run it again')
+  .argument('<file>')
+  .option('--reread <stages>', 'these read everything again instead of going on where they stood')
+  .action(async (file: string, flags: { reread?: string }) => {
+    const { importFrom } = await import('./commands/import.ts')
+    await importFrom(sources(), file, flags)
   })
 
 program
@@ -100,6 +138,55 @@ program
   .action(async (flags: { json?: boolean }) => {
     const { showModels } = await import('./commands/models.ts')
     await showModels(sources(), flags.json === true)
+  })
+
+const replay = program.command('replay').description('run past images through another version of a model')
+const list = (value: string) => value.split(',')
+replay
+  .command('start', { isDefault: true })
+  .requiredOption('--model <name@version>', 'a loaded model; put candidates on models.standby')
+  .requiredOption('--from <time>', 'first arrival, ISO 8601 with a zone, such as 2026-03-01T00:00:00Z')
+  .requiredOption('--to <time>', 'arrivals before this')
+  .option('--site <names>', 'separated by commas', list)
+  .option('--study <ids>', 'separated by commas', list)
+  .option('--modality <names>', 'separated by commas', list)
+  .option('--rate <number>', 'most images a second; default: as many as live work leaves', Number)
+  .option('--dry-run', 'say what it would do, and change nothing')
+  .option('--detach', 'do not wait for its end')
+  .action(async (flags: StartFlags) => {
+    const { startReplay } = await import('./commands/replay.ts')
+    await startReplay(sources(), flags)
+  })
+replay
+  .command('list')
+  .description('replays, the newest first')
+  .action(async () => {
+    const { listReplays } = await import('./commands/replay.ts')
+    await listReplays(sources())
+  })
+for (const [action, description] of [
+  ['pause', 'let it rest; what is done is kept'],
+  ['resume', 'go on where it was'],
+  ['cancel', 'end it; what it said so far is kept'],
+] as const) {
+  replay
+    .command(action)
+    .description(description)
+    .argument('<id>', 'id of a replay (rr_…)')
+    .action(async (id: string) => {
+      const { changeReplay } = await import('./commands/replay.ts')
+      await changeReplay(sources(), action, id)
+    })
+}
+replay
+  .command('compare')
+  .description('what it said, beside what production said at the time')
+  .argument('<id>', 'id of a replay (rr_…)')
+  .option('--json', 'as JSON')
+  .option('--csv', 'image by image, as CSV')
+  .action(async (id: string, flags: { json?: boolean; csv?: boolean }) => {
+    const { compareReplay } = await import('./commands/replay.ts')
+    await compareReplay(sources(), id, flags)
   })
 
 program
