@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Plan } from '../kafka/compile.ts'
-import { type KafkaSettings, openKafkaLog } from '../kafka/kafkajs/log.ts'
+import { type KafkaLog, type KafkaSettings, openKafkaLog } from '../kafka/kafkajs/log.ts'
 import type { PlatformConfig } from '../schemas/config.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import type { KafkaSection, S3Section } from '../schemas/stores.ts'
@@ -10,17 +10,27 @@ import { openMongoDocuments } from '../storage/mongo-documents.ts'
 import { openS3Objects, type S3Options } from '../storage/s3-objects.ts'
 import type { Stores, Surroundings } from './ports.ts'
 
-/** @throws RaylogError config-invalid for a file that cannot be read; log-unavailable, store-unavailable when opened */
-export function distributedStores({ config }: Plan, { logger, clock }: Surroundings): Stores {
+/** The log by itself, with what can be done to its topics. @throws RaylogError config-invalid, log-unavailable */
+export async function kafkaLog({ config }: Plan, { logger, clock }: Surroundings): Promise<KafkaLog> {
+  return openKafkaLog({ settings: toKafka(sectionsOf(config).kafka), clock, logger })
+}
+
+/**
+ * Secrets are read when a store is opened: a process needs those of its own stores alone.
+ * @throws RaylogError config-invalid for a file that cannot be read; log-unavailable, store-unavailable
+ */
+export function distributedStores(plan: Plan, surroundings: Surroundings): Stores {
+  const { config } = plan
+  const { logger, clock } = surroundings
   mkdirSync(config.data, { recursive: true, mode: 0o700 })
-  const { kafka, mongo, s3 } = sectionsOf(config)
-  const kafkaSettings = toKafka(kafka)
-  const mongoUrl = secretOf('mongo.url', mongo.url, mongo.urlFile)
-  const s3Options = toS3(s3, join(config.data, 'tmp', 's3'))
+  const { mongo, s3 } = sectionsOf(config)
   return {
-    log: () => openKafkaLog({ settings: kafkaSettings, clock, logger }),
-    documents: () => openMongoDocuments({ url: mongoUrl, database: mongo.database, logger, clock }),
-    objects: () => openS3Objects({ ...s3Options, clock }),
+    log: () => kafkaLog(plan, surroundings),
+    documents: async () => {
+      const url = secretOf('mongo.url', mongo.url, mongo.urlFile)
+      return openMongoDocuments({ url, database: mongo.database, logger, clock })
+    },
+    objects: async () => openS3Objects({ ...toS3(s3, join(config.data, 'tmp', 's3')), clock }),
   }
 }
 
@@ -32,7 +42,7 @@ function sectionsOf({ kafka, mongo, s3 }: PlatformConfig) {
 }
 
 /** Settings of the Kafka log, with the secrets and certificates that they name read from their files. */
-export function toKafka(kafka: KafkaSection): KafkaSettings {
+function toKafka(kafka: KafkaSection): KafkaSettings {
   const { ssl, sasl, registry, ...plain } = kafka
   return {
     ...plain,

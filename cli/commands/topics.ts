@@ -1,9 +1,12 @@
 /** raylog topics: what is on the log, and how far each stage has come. */
 import { z } from 'zod'
+import type { TopicChange } from '../../kafka/kafkajs/topics.ts'
+import { platformConfig } from '../../schemas/config.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { allTopics } from '../../schemas/topics.ts'
+import { openLogAlone } from '../log.ts'
 import { connect } from '../running.ts'
-import type { SettingSources } from '../settings.ts'
+import { readSettings, type SettingSources } from '../settings.ts'
 import { table } from '../table.ts'
 
 const topicList = z.object({
@@ -15,17 +18,66 @@ const lagList = z.object({ items: z.array(z.object({ stage: z.string(), topic: z
 
 export async function showTopics(sources: SettingSources, { schema }: { schema?: string }): Promise<void> {
   if (schema !== undefined) return printSchema(schema)
+  const { mode } = platformConfig.strip().parse(readSettings(sources))
+  const { topics, lags } = mode === 'embedded' ? await askRunning(sources) : await askBrokers(sources)
+  const rows = topics.map(({ name, partitions, bounds }) => {
+    const kept = bounds.reduce((sum, { low, high }) => sum + high - low, 0)
+    const behind = lags.filter(({ topic }) => topic === name).map(({ stage, lag }) => `${stage} ${lag}`)
+    return [name, String(partitions), String(kept), behind.join(', ')]
+  })
+  console.log(table(rows, ['TOPIC', 'PARTITIONS', 'EVENTS', 'LAG BY STAGE']))
+}
+
+interface State {
+  topics: z.infer<typeof topicList>['items']
+  lags: z.infer<typeof lagList>['items']
+}
+
+/** An embedded log is the running process's alone. */
+async function askRunning(sources: SettingSources): Promise<State> {
   const api = connect(sources)
   const [topics, lags] = await Promise.all([
     api.call('GET', '/api/v1/log/topics', topicList),
     api.call('GET', '/api/v1/monitoring/lag', lagList),
   ])
-  const rows = topics.items.map(({ name, partitions, bounds }) => {
-    const kept = bounds.reduce((sum, { low, high }) => sum + high - low, 0)
-    const behind = lags.items.filter(({ topic }) => topic === name).map(({ stage, lag }) => `${stage} ${lag}`)
-    return [name, String(partitions), String(kept), behind.join(', ')]
-  })
-  console.log(table(rows, ['TOPIC', 'PARTITIONS', 'EVENTS', 'LAG BY STAGE']))
+  return { topics: topics.items, lags: lags.items }
+}
+
+async function askBrokers(sources: SettingSources): Promise<State> {
+  await using opened = await openLogAlone(sources, { make: false })
+  const { log } = opened
+  const lags = await Promise.all(
+    (await log.groups()).map(async stage => {
+      const byTopic = Map.groupBy(await log.lag(stage), ({ topic }) => topic)
+      return [...byTopic].map(([topic, of]) => ({ stage, topic, lag: of.reduce((sum, { lag }) => sum + lag, 0) }))
+    }),
+  )
+  return { topics: await log.topics(), lags: lags.flat() }
+}
+
+/** What the settings ask for and the log does not have; done as well where `apply` is true. */
+export async function planTopics(sources: SettingSources, { apply }: { apply: boolean }): Promise<void> {
+  await using opened = await openLogAlone(sources, { make: apply })
+  const { log, plan } = opened
+  const changes = apply ? await log.applyTopics(plan.topics) : await log.planTopics(plan.topics)
+  if (changes.length === 0) return console.log('The topics are as the settings say.')
+  console.log(table(changes.map(change => [change.topic, ...wordsOf(change, apply)])))
+  if (!apply && changes.some(({ kind }) => kind !== 'refused'))
+    console.log('\nNothing was changed. "raylog topics apply" does it.')
+  if (changes.some(({ kind }) => kind === 'refused')) process.exitCode = 1
+}
+
+function wordsOf(change: TopicChange, done: boolean): [string, string] {
+  switch (change.kind) {
+    case 'create':
+      return [done ? 'made' : 'to be made', `${change.partitions} partitions`]
+    case 'add-partitions':
+      return [done ? 'widened' : 'to be widened', `${change.from} to ${change.to} partitions`]
+    case 'configure':
+      return [done ? 'set' : 'to be set', `${change.name}: ${change.from || 'unset'} to ${change.to}`]
+    case 'refused':
+      return ['REFUSED', change.reason]
+  }
 }
 
 function printSchema(name: string): void {

@@ -1,0 +1,35 @@
+/** The log by itself, in either mode, for commands that need nothing else. */
+import { compile, type Plan } from '../kafka/compile.ts'
+import type { TopicChange } from '../kafka/kafkajs/topics.ts'
+import type { EventLog, TopicSpec } from '../kafka/log.ts'
+import { systemClock } from '../monitoring/clock.ts'
+import { createLogger } from './logger.ts'
+import { readSettings, type SettingSources } from './settings.ts'
+import { allStages } from './stages.ts'
+
+/** A log, and what its topics can be made into. */
+export interface LogAlone extends EventLog {
+  /** What `applyTopics` would do. Changes nothing. */
+  planTopics(specs: readonly TopicSpec[]): Promise<TopicChange[]>
+  /** Does it, but for what is refused. @returns the plan */
+  applyTopics(specs: readonly TopicSpec[]): Promise<TopicChange[]>
+}
+
+export interface OpenedLog extends AsyncDisposable {
+  log: LogAlone
+  plan: Plan
+}
+
+/**
+ * @param make an embedded log that is not there yet is made
+ * @throws RaylogError config-invalid; data-in-use while a Raylog runs on an embedded log; log-unavailable
+ */
+export async function openLogAlone(sources: SettingSources, { make }: { make: boolean }): Promise<OpenedLog> {
+  const plan = compile(allStages, readSettings(sources))
+  const surroundings = { logger: createLogger(plan.config.logLevel), clock: systemClock }
+  const log =
+    plan.config.mode === 'embedded'
+      ? await (await import('./embedded.ts')).embeddedLog(plan, surroundings, make)
+      : await (await import('./distributed.ts')).kafkaLog(plan, surroundings)
+  return { log, plan, [Symbol.asyncDispose]: () => log.close() }
+}
