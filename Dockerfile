@@ -1,0 +1,31 @@
+# syntax=docker/dockerfile:1
+# One image for every part of Raylog: which stages a container runs is in its command.
+
+FROM node:24-slim AS build
+ENV NODE_ENV=production
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+# Scripts stay off: the Node that npm would fetch for people is already here, and nothing else needs them.
+RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+COPY . .
+RUN node --input-type=module -e "await (await import('./web/build.ts')).buildPageIfChanged()"
+
+FROM node:24-slim
+ENV NODE_ENV=production \
+    RAYLOG_DATA=/data \
+    RAYLOG_HTTP__HOST=0.0.0.0 \
+    RAYLOG_HTTP__EXPOSE_BEYOND_THIS_MACHINE=true \
+    RAYLOG_DIMSE__HOST=0.0.0.0
+WORKDIR /app
+COPY --from=build /app /app
+# Volumes take owner and mode from here: everything is kept by the user that runs it, and read by nobody else.
+RUN install -d -o node -g node -m 0700 /data /secrets
+USER node
+VOLUME /data
+EXPOSE 8080 11112
+# Long enough for a first start that loads models on a slow machine.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:8080/healthz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["node", "/app/cli/main.ts"]
+CMD ["start"]
