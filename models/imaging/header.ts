@@ -4,7 +4,7 @@ import { RaylogError } from '../../schemas/errors.ts'
 import type { PatientIdentity } from '../../schemas/patient.ts'
 import { type Parsed, parseDataSet, uidText } from './dicom/dataset.ts'
 import { fragmentsOf } from './dicom/fragments.ts'
-import { frameBytes, readPixelModule } from './dicom/pixels.ts'
+import { frameBytes, framesOf, readPixelModule } from './dicom/pixels.ts'
 import { sniff } from './dicom/sniff.ts'
 import { syntaxOf } from './dicom/syntaxes.ts'
 import { textOf } from './dicom/text.ts'
@@ -71,7 +71,7 @@ async function readDicom(head: Uint8Array, complete: boolean): Promise<Described
     view: word('x00185101'),
     rows: hasImage ? size(data.uint16('x00280010')) : null,
     columns: hasImage ? size(data.uint16('x00280011')) : null,
-    frames: hasImage ? Math.max(1, data.intString('x00280008') || 1) : 0,
+    frames: hasImage ? framesOf(data) : 0,
     photometric: hasImage ? word('x00280004') : null,
     equipment: { manufacturer: word('x00080070'), model: word('x00081090'), station: word('x00081010') },
     acquiredAt: acquiredAt(data),

@@ -21,6 +21,8 @@ export async function decodePlain(bytes: Uint8Array, frame: number): Promise<Dec
     // Colour profiles are not applied: models were trained on the samples as they stand in the file.
     const image = sharp(bytes, { limitInputPixels: maxPixels, page: frame - 1, failOn: 'warning', ignoreIcc: true })
     const meta = await image.metadata()
+    // sharp asks no picture of one page whether it has the page.
+    if (frame > (meta.pages ?? 1)) throw new RaylogError('decode-failed', `there is no page ${frame}`)
     return await read(image.autoOrient(), meta)
   } catch (thrown) {
     throw plainError(thrown, frame)

@@ -5,6 +5,7 @@
 import dicomParser, { type DataSet, type Element } from 'dicom-parser'
 import { RaylogError } from '../../../schemas/errors.ts'
 import { inflateAtMost } from './inflate.ts'
+import { longVrs, skipUndefined } from './skip.ts'
 import { guessSyntax, isVr, prefixAt } from './sniff.ts'
 import { deflated, explicitBig, implicitLittle } from './syntaxes.ts'
 
@@ -122,9 +123,6 @@ interface Head {
 }
 
 const undefinedLength = 0xffffffff
-/** VRs with 4 bytes of length; dicom-parser 1.8 does not know OV, SV and UV. */
-const longVrs = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV'])
-
 function peek(stream: InstanceType<typeof dicomParser.ByteStream>, explicit: boolean): Head {
   const { byteArrayParser: parser, byteArray: bytes, position: at } = stream
   const group = parser.readUint16(bytes, at)
@@ -152,6 +150,9 @@ function pixelElement(stream: InstanceType<typeof dicomParser.ByteStream>, head:
   }
 }
 
+const isBig = (stream: InstanceType<typeof dicomParser.ByteStream>) =>
+  stream.byteArrayParser === dicomParser.bigEndianByteArrayParser
+
 /** @returns undefined when the bytes end inside it */
 function readElement(
   stream: InstanceType<typeof dicomParser.ByteStream>,
@@ -164,6 +165,12 @@ function readElement(
   if (head.length !== undefinedLength && (!wanted || dataOffset + head.length > stream.byteArray.length)) {
     stream.seek(head.size + head.length)
     return { tag: head.tag, length: head.length, dataOffset, ...(head.vr !== undefined && { vr: head.vr }) }
+  }
+  if (!wanted) {
+    const end = skipUndefined(stream.byteArray, dataOffset, head.vr, isBig(stream))
+    if (end === undefined) return undefined
+    stream.seek(end - stream.position)
+    return { tag: head.tag, length: end - dataOffset, dataOffset, ...(head.vr !== undefined && { vr: head.vr }) }
   }
   const warnings: string[] = []
   stream.warnings = warnings

@@ -47,8 +47,18 @@ export function readPixelModule({ data, pixels }: Parsed): PixelModule {
     float,
     planar: samples === 3 && data.uint16('x00280006') === 1,
     photometric: (data.string('x00280004') ?? (samples === 1 ? 'MONOCHROME2' : 'RGB')).trim().toUpperCase(),
-    frames: Math.max(1, data.intString('x00280008') || 1),
+    frames: framesOf(data),
   }
+}
+
+/** An IS holds what a signed 32-bit integer does (PS3.5 6.2), and so does an event. */
+const mostFrames = 2 ** 31 - 1
+
+/** Number of Frames; 1 where it says nothing, or nothing that makes sense. @throws RaylogError malformed-dicom */
+export function framesOf(data: Parsed['data']): number {
+  const frames = Math.max(1, data.intString('x00280008') || 1)
+  if (frames > mostFrames) throw new RaylogError('malformed-dicom', 'Number of Frames is larger than an IS can be')
+  return frames
 }
 
 function allocated(bits: number | undefined): 1 | 8 | 16 | 32 {
