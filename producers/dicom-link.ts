@@ -47,7 +47,10 @@ export function createLink(socket: Socket, maxPdu: number): Link {
   let interrupted = false
   const closed = Promise.withResolvers<void>()
 
-  const cost = (what: Incoming) => (what.kind === 'fragment' ? what.bytes.length : 0) + itemCost
+  function cost(what: Incoming): number {
+    const held = what.kind === 'fragment' ? what.bytes : what.kind === 'pdu' ? what.body : undefined
+    return (held?.length ?? 0) + itemCost
+  }
 
   function put(what: Incoming): void {
     if (waiter) {

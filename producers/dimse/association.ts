@@ -62,6 +62,8 @@ interface Association {
 
 /** Command sets have some 200 bytes. */
 const maxCommandBytes = 65_536
+/** In how many pieces they may come: empty ones cost nothing to send. */
+const maxCommandPieces = 4_096
 
 /** Talks until the association has ended one way or the other, then sees to it that the connection goes. Never throws. */
 export async function serveAssociation(link: Link, options: AssociationOptions): Promise<void> {
@@ -119,7 +121,8 @@ type End = Exclude<Incoming, { kind: 'fragment' }>
 /** The association ends: answered where the peer asked for it, aborted where it broke the rules or is silent. */
 function endOf(link: Link, what: End): void {
   if (what.kind === 'broken') throw what.error
-  if (what.kind === 'late') throw new ProtocolError(abortReason.notSpecified, 'nothing came for too long')
+  if (what.kind === 'late')
+    throw new ProtocolError(abortReason.notSpecified, 'nothing, or too little, came for too long')
   if (what.kind !== 'pdu') return
   if (what.type === pdu.releaseRq) link.finish(writeReleaseResponse())
   else if (what.type === pdu.abort) link.finish()
@@ -140,7 +143,7 @@ async function readWholeCommand(
         throw new ProtocolError(abortReason.unexpectedPdu, 'a data set without a command before it')
       parts.push(what.bytes)
       size += what.bytes.length
-      if (size > maxCommandBytes)
+      if (size > maxCommandBytes || parts.length > maxCommandPieces)
         throw new ProtocolError(abortReason.invalidParameter, 'a command set that is too long')
       if (what.done && isLast(what.flags)) return { command: readCommand(Buffer.concat(parts)) }
     } else if (what.kind !== 'interrupted') return { ended: what }

@@ -92,7 +92,7 @@ export function addInstancesRoute(app: FastifyInstance, context: UploadContext):
     },
     async (request, reply) => {
       const all: Item[] = []
-      for await (const { name, chunks, fields } of filesOf(request, config.maxFiles)) {
+      for await (const { name, chunks, fields } of filesOf(request, config)) {
         const hints = toHints(fields, deps.models, '/api/v1/instances')
         for await (const outcome of receiveStream(intake, name, chunks, hints, rules)) all.push(toItem(outcome))
         // A file that was refused early is read past, so that the next one can be.

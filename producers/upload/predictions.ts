@@ -70,7 +70,7 @@ function createWait({ deps }: UploadContext) {
 
 async function receiveOnly(
   context: UploadContext,
-  files: AsyncGenerator<UploadedFile>,
+  files: AsyncGenerator<UploadedFile, void, undefined>,
   begin: (event: Instance) => void,
 ) {
   const { intake, deps, rules } = context
@@ -118,7 +118,7 @@ export function addPredictionsRoute(app: FastifyInstance, context: UploadContext
     },
     async request => {
       const wait = createWait(context)
-      const files = filesOf(request, 1)
+      const files = filesOf(request, { ...config, maxFiles: 1 })
       try {
         const event = await receiveOnly(context, files, wait.begin)
         const { late, clear } = deadline(event.id, request.query.timeoutMs ?? config.waitForResultMs)

@@ -19,6 +19,11 @@ export const uploadConfig = z.strictObject({
   maxFiles: z.int().min(1).max(100_000).default(10_000).describe('files of one form'),
   concurrency: z.int().min(1).max(1_024).default(16).describe('images received at once'),
   waitMs: z.int().min(0).max(60_000).default(5_000).describe('an image waits so long for a place, then 503, ms'),
+  stallMs: z
+    .int()
+    .min(10)
+    .default(60_000)
+    .describe('an upload of which nothing more comes, or next to nothing, is given up, ms'),
   waitForResultMs: z
     .int()
     .min(1)
