@@ -3,10 +3,13 @@ import { resolve } from 'node:path'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { defineStage } from '../kafka/stage.ts'
+import { topics } from '../schemas/topics.ts'
+import { addFeedbackRoute } from './api/feedback.ts'
 import { addInstanceRoutes } from './api/instances.ts'
 import { addOverviewRoutes } from './api/overview.ts'
 import { addParkedRoutes } from './api/parked.ts'
 import { addReplayRoutes } from './api/replays.ts'
+import { addComparisonRoutes } from './api/replays-compared.ts'
 import { addPredictionRoutes, addReportRoutes } from './api/results.ts'
 import { addStudyRoutes } from './api/studies.ts'
 import { openLive } from './live/server.ts'
@@ -29,7 +32,7 @@ export const gateway = defineStage({
   role: 'gateway',
   summary: 'REST API, live events and the page',
   reads: [],
-  writes: [],
+  writes: [topics.feedback],
   needs: [
     'http',
     'log',
@@ -45,7 +48,7 @@ export const gateway = defineStage({
     'endpoints',
   ],
   config,
-  async open({ config, deps, clock, logger, showNames }) {
+  async open({ config, deps, publish, clock, logger, showNames }) {
     const context = { deps, clock, logger, showNames }
     await deps.http.register(
       async instance => {
@@ -56,6 +59,8 @@ export const gateway = defineStage({
         addReportRoutes(app, context)
         addParkedRoutes(app, context)
         addReplayRoutes(app, context)
+        addComparisonRoutes(app, context)
+        addFeedbackRoute(app, context, publish)
         addOverviewRoutes(app, context)
       },
       { prefix: '/api/v1' },

@@ -102,7 +102,7 @@ async function follow(api: Api, id: string): Promise<void> {
     last = line
     if (ends.includes(now.state)) {
       if (now.error) throw new RaylogError('bad-request', `the replay failed: ${now.error.message}`)
-      if (now.state === 'done') await compareReplay(api, id, {})
+      if (now.state === 'done') await compareReplay(api, id, { settled: true })
       return
     }
     await wait(everyMs)
@@ -149,13 +149,20 @@ export async function changeReplay(
 export async function compareReplay(
   from: SettingSources | Api,
   id: string,
-  flags: { json?: boolean; csv?: boolean },
+  flags: { json?: boolean; csv?: boolean; settled?: boolean },
 ): Promise<void> {
   const api = 'call' in from ? from : connect(from)
-  if (flags.csv) return console.log((await api.text(`${about(id, 'comparison')}?format=csv`)).trimEnd())
-  const text = await api.text(about(id, 'comparison'))
+  if (flags.csv) return console.log((await api.text(about(id, 'comparison.csv'))).trimEnd())
+  let text = await api.text(about(id, 'comparison'))
+  // The last predictions are on the log, and in the documents a moment later.
+  for (let tries = 0; flags.settled && tries < 20 && !isComplete(text); tries++) {
+    await wait(everyMs / 2)
+    text = await api.text(about(id, 'comparison'))
+  }
   console.log(flags.json ? text : printComparison(JSON.parse(text)))
 }
+
+const isComplete = (text: string): boolean => z.object({ complete: z.boolean() }).parse(JSON.parse(text)).complete
 
 function duration(ms: number): string {
   const seconds = Math.round(ms / 1_000)
