@@ -1,6 +1,8 @@
 /** Streams of bytes, as the ways in hand them to the intake. */
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
-import { RaylogError } from '../schemas/errors.ts'
+import { RaylogError, toRaylogError } from '../schemas/errors.ts'
 
 /**
  * The stream's chunks; a stream that breaks off is the sender's fault, not ours.
@@ -20,6 +22,31 @@ export async function* chunksOf(
   } finally {
     if (rest === 'drain') stream.resume()
   }
+}
+
+/**
+ * How a file of someone else's is opened: a link leads elsewhere, and the opening of a pipe waits for a writer, for ever.
+ * Both may have taken a file's place since it was looked at.
+ */
+export const readPlainly = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** What was thrown may hold the path, and that somebody's name: an error that may be told says less. */
+export function unopened(thrown: unknown): RaylogError {
+  const { code } = toRaylogError(thrown)
+  return new RaylogError(code === 'internal' ? 'truncated' : code, 'the file cannot be opened')
+}
+
+/** A regular file's bytes. @throws RaylogError not-an-image for anything else; truncated, store-unavailable */
+export async function* chunksOfFile(path: string | Buffer): AsyncGenerator<Buffer, void, undefined> {
+  const file = await open(path, readPlainly).catch(thrown => {
+    throw unopened(thrown)
+  })
+  if (!(await file.stat()).isFile()) {
+    await file.close()
+    throw new RaylogError('not-an-image', 'not a regular file')
+  }
+  // Closes the file when it ends or is left.
+  yield* chunksOf(file.createReadStream({ highWaterMark: 262_144 }))
 }
 
 export interface Peeked {

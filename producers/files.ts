@@ -1,11 +1,10 @@
 /** A file that came in: an image, or a ZIP of images. What became of each is told one by one. */
 import { randomUUID } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type RaylogError, toRaylogError } from '../schemas/errors.ts'
-import { chunksOf, inParallel, peek } from './bytes.ts'
+import { chunksOfFile, inParallel, peek } from './bytes.ts'
 import type { Hints, Intake, Received } from './intake.ts'
 import { isZip, label, openZip, spool } from './zip.ts'
 
@@ -47,7 +46,7 @@ async function receiveOne(
   }
 }
 
-async function* receiveZip(intake: Intake, name: string, path: string, hints: Hints, rules: FileRules) {
+async function* receiveZip(intake: Intake, name: string, path: string | Buffer, hints: Hints, rules: FileRules) {
   const { zip: settings, maxBytes, signal } = rules
   try {
     const zip = await openZip(path, { ...settings, maxEntryBytes: maxBytes })
@@ -95,20 +94,24 @@ export async function* receiveStream(
 /** The same for a file on this machine. */
 export async function* receiveLocal(
   intake: Intake,
-  path: string,
+  path: string | Buffer,
   name: string,
   hints: Hints,
   rules: FileRules,
 ): AsyncGenerator<Outcome, void, undefined> {
+  const chunks = chunksOfFile(path)
   try {
-    const { head, bytes } = await peek(chunksOf(createReadStream(path, { highWaterMark: 262_144 })), 4)
+    const { head, bytes } = await peek(chunks, 4)
     if (!isZip(head)) {
       yield await receiveOne(intake, name, bytes, hints, rules.signal)
       return
     }
-    await bytes[Symbol.asyncIterator]().return?.()
+    await chunks.return()
     yield* receiveZip(intake, name, path, hints, rules)
   } catch (thrown) {
     yield { file: name, error: toRaylogError(thrown) }
+  } finally {
+    // Also where nobody read it: there was no place for it, or it is an archive.
+    await chunks.return()
   }
 }

@@ -2,10 +2,15 @@
  * Images in a ZIP archive (yauzl). The names in it are labels and never paths, so tricks with them do nothing. Everything
  * that can be known from its directory is checked before the first entry is unpacked.
  */
+import { close, open } from 'node:fs'
 import { open as openFile } from 'node:fs/promises'
-import { type Entry, openPromise, type ZipFile } from 'yauzl'
+import { promisify } from 'node:util'
+import { type Entry, fromFdPromise, type ZipFile } from 'yauzl'
 import { RaylogError } from '../schemas/errors.ts'
-import { chunksOf, peek } from './bytes.ts'
+import { chunksOf, peek, readPlainly, unopened } from './bytes.ts'
+
+const openFd = promisify(open)
+const closeFd = promisify(close)
 
 export interface ZipLimits {
   maxEntries: number
@@ -72,10 +77,14 @@ export interface Zip {
 }
 
 /** The caller closes it, when it has read the entries. @throws RaylogError zip-refused, for the whole of it */
-export async function openZip(path: string, limits: ZipLimits): Promise<Zip> {
+export async function openZip(path: string | Buffer, limits: ZipLimits): Promise<Zip> {
+  const fd = await openFd(path, readPlainly).catch(thrown => {
+    throw unopened(thrown)
+  })
   // Names are not decoded by yauzl: it would refuse the whole archive for one that looks like a path trick.
   // It closes by itself after the last name otherwise, before the entries are read.
-  const zip = await openPromise(path, { decodeStrings: false, autoClose: false }).catch(thrown => {
+  const zip = await fromFdPromise(fd, { decodeStrings: false, autoClose: false }).catch(async thrown => {
+    await closeFd(fd)
     throw refused('it cannot be read', thrown)
   })
   try {

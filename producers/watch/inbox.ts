@@ -83,15 +83,15 @@ export function createInbox(options: InboxOptions) {
 
   async function take(file: FoundFile): Promise<Taken> {
     await access(file.path, constants.R_OK)
-    const known = unmoved.get(file.path)
+    const known = unmoved.get(file.name)
     const stillKnown = known?.size === file.size && known.mtimeMs === file.mtimeMs
     const verdict = stillKnown ? known : await receive(file)
     if (verdict === 'later') return 'later'
     const { size, mtimeMs } = await stat(file.path)
     if (size !== file.size || mtimeMs !== file.mtimeMs) return 'changed'
-    unmoved.set(file.path, { ...verdict, size, mtimeMs })
+    unmoved.set(file.name, { ...verdict, size, mtimeMs })
     const taken = await putAway(file, verdict)
-    unmoved.delete(file.path)
+    unmoved.delete(file.name)
     return taken
   }
 

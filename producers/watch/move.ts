@@ -4,12 +4,24 @@ import { dirname, join, parse } from 'node:path'
 
 const errno = (thrown: unknown) => (thrown instanceof Error && 'code' in thrown ? thrown.code : undefined)
 
+/** Names of files have 255 bytes on most systems; ours may become `NAME-123.EXT.error.json`. */
+const maxNameBytes = 230
+
+function shortened(path: string) {
+  const { dir, name, ext } = parse(path)
+  if (Buffer.byteLength(name + ext) <= maxNameBytes) return { dir, name, ext }
+  const end = Buffer.byteLength(ext) <= 16 ? ext : ''
+  let kept = name
+  while (Buffer.byteLength(kept + end) > maxNameBytes) kept = kept.slice(0, -1)
+  return { dir, name: kept.toWellFormed(), ext: end }
+}
+
 /** Makes an empty file of a name that is free: `x.png`, `x-2.png`, `x-3.png` … */
 async function reserve(wanted: string): Promise<string> {
   await mkdir(dirname(wanted), { recursive: true })
-  const { dir, name, ext } = parse(wanted)
+  const { dir, name, ext } = shortened(wanted)
   for (let number = 1; ; number++) {
-    const path = number === 1 ? wanted : join(dir, `${name}-${number}${ext}`)
+    const path = number === 1 ? join(dir, `${name}${ext}`) : join(dir, `${name}-${number}${ext}`)
     try {
       await (await open(path, 'wx')).close()
       return path
@@ -20,7 +32,7 @@ async function reserve(wanted: string): Promise<string> {
 }
 
 /** @returns where it is now */
-export async function moveAway(from: string, wanted: string): Promise<string> {
+export async function moveAway(from: string | Buffer, wanted: string): Promise<string> {
   const to = await reserve(wanted)
   try {
     await rename(from, to)

@@ -61,15 +61,17 @@ export const watch = defineStage({
     const stuck = new Map<string, number>()
     let failure: RaylogError | undefined
     let retryAt = 0
+    /** Sub-folders that could not be read at the last look. */
+    let closed = 0
 
     async function take(file: FoundFile, leave: () => void): Promise<void> {
       try {
         const taken = await inbox.take(file)
         if (taken === 'later') retryAt = clock.now() + config.retryMs
-        if (taken === 'stuck') stuck.set(file.path, clock.now() + config.retryMs)
-        else stuck.delete(file.path)
+        if (taken === 'stuck') stuck.set(file.name, clock.now() + config.retryMs)
+        else stuck.delete(file.name)
       } finally {
-        busy.delete(file.path)
+        busy.delete(file.name)
         leave()
       }
     }
@@ -77,12 +79,17 @@ export const watch = defineStage({
     /** Begins with all that is complete, so many at once; returns when the last has begun, or one must wait. */
     async function round(stability: ReturnType<typeof createStability>): Promise<void> {
       if (clock.now() < retryAt) return
-      const files = await filesBelow(inboxFolder, stop)
+      let unreadable = 0
+      const files = await filesBelow(inboxFolder, stop, () => unreadable++)
+      // Said when it changes, not at each look. Names of folders may be names of people.
+      if (unreadable !== closed && unreadable > 0)
+        logger.warn({ folders: unreadable }, 'folders within the inbox cannot be read: their files wait')
+      closed = unreadable
       for (const file of stability.complete(files, clock.now())) {
-        if (busy.has(file.path) || clock.now() < (stuck.get(file.path) ?? 0)) continue
+        if (busy.has(file.name) || clock.now() < (stuck.get(file.name) ?? 0)) continue
         const leave = await gate.enter(2 ** 31 - 1, stop)
         if (clock.now() < retryAt) return leave()
-        busy.add(file.path)
+        busy.add(file.name)
         void take(file, leave)
       }
     }
