@@ -228,6 +228,59 @@ describe('the runner', () => {
     expect(await parkedEvents()).toEqual([])
   })
 
+  it('spends no retries on an outage: what fails after it still has all of them', async () => {
+    await append(feedback(1))
+    let attempts = 0
+    await start(
+      stageOf(() => {
+        attempts++
+        if (attempts <= 10) throw new RaylogError('store-unavailable', 'away')
+        if (attempts <= 12) throw new RaylogError('worker-died', 'not yet')
+      }),
+      { retries: 2 },
+    )
+    await lagIsZero()
+    expect(attempts).toBe(13)
+    expect(await parkedEvents()).toEqual([])
+  })
+
+  it('waits for the log also where the parked event cannot even be encoded without it', async () => {
+    await append(feedback(1))
+    let away = 3
+    const { schemaId } = log
+    log.schemaId = (subject, schema) =>
+      subject.startsWith(topics.parked.name) && away-- > 0
+        ? Promise.reject(new RaylogError('log-unavailable', 'away'))
+        : schemaId(subject, schema)
+    await start(
+      stageOf(() => {
+        throw new RaylogError('decode-failed', 'rubbish')
+      }),
+    )
+    await lagIsZero()
+    expect((await parkedEvents()).map(({ code }) => code)).toEqual(['decode-failed'])
+  })
+
+  it('does not park a parked event again, which would go round for ever', async () => {
+    await append(feedback(1))
+    const reader: AnyStage = {
+      ...stageOf(() => undefined),
+      reads: [topics.feedback, topics.parked],
+      open: async () => ({
+        handle() {
+          throw new RaylogError('too-large', 'for the store')
+        },
+      }),
+    }
+    await start(reader)
+    await vi.waitFor(async () => {
+      const lags = await log.lag('probe')
+      expect(lags.filter(({ committed }) => committed > 0).map(({ topic }) => topic)).toHaveLength(2)
+    })
+    await lagIsZero()
+    expect(await parkedEvents()).toHaveLength(1)
+  })
+
   it('stops when a stage says that it cannot go on', async () => {
     await append(feedback(1))
     const { stopped } = await start(
@@ -334,6 +387,33 @@ describe('the runner', () => {
     await lagIsZero()
     const [record] = await log.read({ topic: topics.audit.name, partition: 0, offset: 0 }, 1)
     expect(record?.headers).toEqual({ traceparent: '00-1-2-01' })
+  })
+
+  it('does not start when a stage cannot go on before the last is fed', async () => {
+    await append(feedback(1))
+    const handled: string[] = []
+    const closed: string[] = []
+    const stage = (name: string, handle: () => void): AnyStage => ({
+      ...stageOf(() => undefined),
+      name,
+      open: async () => ({ handle, close: () => void closed.push(name) }),
+    })
+    const tried = Promise.withResolvers<void>()
+    const first = stage('first', () => {
+      tried.resolve()
+      throw new RaylogError('config-invalid', 'nothing will help')
+    })
+    const second = stage('second', () => void handled.push('second'))
+    const { subscribe } = log
+    log.subscribe = async (options, subscriber) => {
+      const subscription = await subscribe(options, subscriber)
+      // The first has failed by the time that the second is asked for.
+      if (options.group === 'first') await tried.promise.then(() => new Promise(resolve => setImmediate(resolve)))
+      return subscription
+    }
+    await expect(run(compile([first, second], {}), ports(), platform)).rejects.toThrow('nothing will help')
+    expect(closed.sort()).toEqual(['first', 'second'])
+    expect(handled).toEqual([])
   })
 
   it('closes the stages that are open when one of them does not open', async () => {

@@ -33,12 +33,14 @@ interface Live {
   feed?: Feed
 }
 
-/** Opens every stage of the plan, then starts to feed them. @throws what a stage threw in `open`, after closing the others */
+/** Opens every stage of the plan, then starts to feed them. @throws what keeps a stage from opening or going on, after closing the others */
 export async function run(plan: Plan, ports: Ports, platform: Platform, options: RunOptions = {}): Promise<Running> {
   const live: Live[] = []
   const stopped = Promise.withResolvers<void>()
   stopped.promise.catch(() => undefined)
   let stopping: Promise<void> | undefined
+  let opening = true
+  let failure: Error | undefined
 
   function stop(error?: Error): Promise<void> {
     stopping ??= stopAll(live, plan.config.runner.drainMs).then(
@@ -55,11 +57,15 @@ export async function run(plan: Plan, ports: Ports, platform: Platform, options:
       const context = attemptContext(plan, ports, platform, options, one)
       const failed = (error: Error) => {
         one.logger.fatal({ err: error }, 'the stage cannot go on; stopping')
-        void stop(error)
+        // A stop now would close stages that are about to be fed.
+        if (opening) failure ??= error
+        else void stop(error)
       }
       if (one.stage.reads.length > 0)
         one.feed = await openFeed(context, { concurrency: concurrencyOf(plan, one), failed })
+      if (failure) throw failure
     }
+    opening = false
   } catch (error) {
     await stopAll(live, plan.config.runner.drainMs)
     throw error

@@ -37,6 +37,8 @@ export async function process(context: AttemptContext, record: LogRecord, signal
   const only = record.headers[onlyHeader]
   if (!topic || (only !== undefined && only !== stage.name)) return
   metrics.eventsIn.inc({ stage: stage.name, topic: record.topic })
+  /** Attempts that count against the retries: an outage that was waited out uses up none. */
+  let failures = 0
   for (let attempt = 1; ; attempt++) {
     try {
       const emitted = await handle(context, topic, record, attempt, signal)
@@ -48,9 +50,8 @@ export async function process(context: AttemptContext, record: LogRecord, signal
       const error = toRaylogError(thrown)
       const { verdict } = error.entry
       if (verdict === 'stop') throw error
-      if (verdict === 'park' || (verdict === 'retry' && attempt > settings.retries)) {
-        return await park(context, record, error, attempt, signal)
-      }
+      if (verdict === 'retry') failures++
+      if (verdict === 'park' || failures > settings.retries) return await park(context, record, error, attempt, signal)
       metrics.eventsRetried.inc({ stage: stage.name, code: error.code })
       if (attempt === 1 || attempt % 20 === 0)
         logger.warn({ code: error.code, reason: error.message, attempt, at: where(record) }, 'trying again')
@@ -107,6 +108,7 @@ function backoffMs(
 
 const where = ({ topic, partition, offset }: LogRecord) => `${topic}/${partition}/${offset}`
 
+/** Waits for the log as long as it takes: an event that cannot be parked yet is neither done nor lost. */
 async function park(
   context: AttemptContext,
   record: LogRecord,
@@ -114,25 +116,11 @@ async function park(
   attempts: number,
   signal: AbortSignal,
 ) {
-  const { stage, codec, clock, logger, metrics, settings } = context
-  const parked = await toRecord(codec, topics.parked, {
-    id: ids.parked(stage.name, record.topic, record.partition, record.offset),
-    stage: stage.name,
-    topic: record.topic,
-    partition: record.partition,
-    offset: record.offset,
-    key: record.key,
-    value: record.value,
-    headers: record.headers,
-    subject: await subjectOf(context, record),
-    code: error.code,
-    message: error.message,
-    attempts,
-    at: clock.now(),
-  })
-  for (let attempt = 1; ; attempt++) {
+  const { stage, clock, log, logger, metrics, settings } = context
+  // What is on parked.v1 stays there: parked once more it would be a record of a record, and come back here again.
+  for (let attempt = 1; record.topic !== topics.parked.name; attempt++) {
     try {
-      await context.log.append([parked])
+      await log.append([await parkedRecord(context, record, error, attempts)])
       break
     } catch (thrown) {
       signal.throwIfAborted()
@@ -142,6 +130,26 @@ async function park(
   }
   metrics.eventsParked.inc({ stage: stage.name, code: error.code })
   logger.error({ code: error.code, reason: error.message, attempts, at: where(record) }, 'parked')
+}
+
+async function parkedRecord(
+  context: AttemptContext,
+  record: LogRecord,
+  error: RaylogError,
+  attempts: number,
+): Promise<NewRecord> {
+  const { topic, partition, offset, key, value, headers } = record
+  const { stage, codec, clock } = context
+  return toRecord(codec, topics.parked, {
+    id: ids.parked(stage.name, topic, partition, offset),
+    stage: stage.name,
+    ...{ topic, partition, offset, key, value, headers },
+    subject: await subjectOf(context, record),
+    code: error.code,
+    message: error.message,
+    attempts,
+    at: clock.now(),
+  })
 }
 
 /** The event's own id, for people who look for it; null where the record does not decode. */

@@ -47,6 +47,7 @@ export async function openFeed(
   const highWater = Math.max(256, options.concurrency * 4)
   let subscription: Subscription | undefined
   let abandoned = 0
+  let closing = false
   let committing: Promise<void> = Promise.resolve()
   let commitTimer: NodeJS.Timeout | undefined
 
@@ -71,6 +72,8 @@ export async function openFeed(
     const work = process(context, record, mine.abort.signal).then(
       () => {
         done()
+        // Aborted: it finished all the same, but its partition may be another's by now.
+        if (mine.abort.signal.aborted) return
         scheduleCommit()
         relax(mine)
       },
@@ -146,7 +149,8 @@ export async function openFeed(
     {
       records(records) {
         const first = records[0]
-        if (!first) return
+        // What came while the feed drained was not begun. A record after it, if it were, would be committed past it.
+        if (!first || closing) return
         const mine = hold({ topic: first.topic, partition: first.partition })
         for (const record of records) {
           const done = mine.watermark.begin(record.offset)
@@ -169,6 +173,7 @@ export async function openFeed(
     pending: () => [...held.values()].reduce((sum, mine) => sum + mine.watermark.pending, 0),
     stuck: () => abandoned,
     async close() {
+      closing = true
       await letGo([...held.values()])
       clearTimeout(commitTimer)
       await committing

@@ -1,0 +1,112 @@
+import pino from 'pino'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { systemClock } from '../../monitoring/clock.ts'
+import { createMetrics } from '../../monitoring/metrics.ts'
+import { platformConfig } from '../../schemas/config.ts'
+import { topics } from '../../schemas/topics.ts'
+import type { EventLog, LogRecord, Position, Subscriber } from '../log.ts'
+import type { Codec } from '../ports.ts'
+import { defineStage } from '../stage.ts'
+import type { AttemptContext } from './attempt.ts'
+import { openFeed } from './feed.ts'
+
+const partition = { topic: topics.feedback.name, partition: 0 }
+const record = (offset: number): LogRecord => ({
+  ...partition,
+  offset,
+  key: `key ${offset}`,
+  value: Buffer.from([offset]),
+  headers: {},
+  timestamp: 0,
+})
+
+/**
+ * A log that does what its test says, and may do: deliver until the subscription is closed.
+ * @param atClose what it does when it is told to close, before it lets go of the partition
+ */
+function scripted(atClose: (subscriber: Subscriber) => Promise<void> | void) {
+  const committed: Position[] = []
+  const heard = Promise.withResolvers<Subscriber>()
+  const log: Pick<EventLog, 'subscribe'> = {
+    async subscribe(_options, subscriber) {
+      heard.resolve(subscriber)
+      return {
+        pause: () => undefined,
+        resume: () => undefined,
+        commit: async next => void committed.push(...next),
+        assignment: () => [partition],
+        async close() {
+          await atClose(subscriber)
+          await subscriber.revoked?.([partition])
+        },
+      }
+    },
+  }
+  return { log, committed, subscriber: heard.promise }
+}
+
+function contextOf(log: Pick<EventLog, 'subscribe'>, handle: (offset: number) => Promise<void> | void) {
+  const stage = defineStage({
+    name: 'probe',
+    role: 'consumer',
+    summary: 'for tests',
+    reads: [topics.feedback],
+    writes: [],
+    needs: [],
+    config: z.strictObject({}),
+    open: async () => ({}),
+  })
+  const codec: Pick<Codec, 'decode'> = { decode: async () => ({}) as never }
+  return {
+    stage,
+    opened: { handle: (_read, { at }) => handle(at.offset) },
+    log: log as EventLog,
+    codec: codec as Codec,
+    clock: systemClock,
+    logger: pino({ level: 'silent' }),
+    metrics: createMetrics(),
+    settings: platformConfig.shape.runner.parse({ drainMs: 5_000 }),
+    random: Math.random,
+  } satisfies AttemptContext
+}
+
+describe('a feed that is closed', () => {
+  it('commits nothing past a record that came while it drained', async () => {
+    const release = Promise.withResolvers<void>()
+    const { log, committed, subscriber } = scripted(late => late.records([record(2)]))
+    const handled: number[] = []
+    const feed = await openFeed(
+      contextOf(log, async offset => {
+        if (offset === 0) await release.promise
+        handled.push(offset)
+      }),
+      { concurrency: 4, failed: error => expect.unreachable(error.message) },
+    )
+    const { records } = await subscriber
+    await records([record(0)])
+    const closing = feed.close()
+    await records([record(1)])
+    release.resolve()
+    await closing
+    expect(committed).toEqual([{ ...partition, offset: 1 }])
+    expect(handled).toEqual([0])
+  })
+
+  it('commits nothing of what finishes after its time, and holds no timer for it', async () => {
+    const release = Promise.withResolvers<void>()
+    const { log, committed, subscriber } = scripted(() => undefined)
+    const context = contextOf(log, () => release.promise)
+    const settings = { ...context.settings, drainMs: 1 }
+    const feed = await openFeed({ ...context, settings }, { concurrency: 1, failed: () => undefined })
+    await (await subscriber).records([record(0)])
+    await feed.close()
+    expect(feed.stuck()).toBe(1)
+    const timers = () => process.getActiveResourcesInfo().filter(name => name === 'Timeout').length
+    const before = timers()
+    release.resolve()
+    await new Promise(resolve => setImmediate(resolve))
+    expect(timers()).toBe(before)
+    expect(committed).toEqual([])
+  })
+})
