@@ -1,76 +1,26 @@
 /**
- * kafkajs 2.2.4 has faults that its last release keeps. Each is guarded here, once, by wrapping a method of the installed
- * version; the version is pinned, and `guards.test.ts` fails when a method is no longer what the guard expects.
+ * The one fault of kafkajs 2.2.4's connections that is mended in place; the others are avoided by not using the parts
+ * that have them (docs/adr/0007-kafka-client.md lists them all).
  *
- * 1. `RequestQueue.scheduleCheckPendingRequests` arms a timer from `throttledUntil`, which starts at -1: Node prints
- *    TimeoutNegativeWarning, and an idle queue polls each millisecond. It need not be armed while nothing waits.
- * 2. `ConsumerGroup.joinAndSync` lets go of all partitions without a word to who reads them. A consumer that wants to
- *    finish and commit first hangs a `beforeJoin` on its assigner; it is awaited, with heartbeats meanwhile.
+ * `RequestQueue.scheduleCheckPendingRequests` arms a timer from `throttledUntil`, which starts at -1: Node prints
+ * TimeoutNegativeWarning, and an idle queue polls each millisecond. It need not be armed while nothing waits.
  */
-import { createRequire } from 'node:module'
-import type { PartitionAssigner } from 'kafkajs'
+import { type Kafkajs, loadKafkajs, pinned, type RequestQueue } from './protocol.ts'
 
-const require = createRequire(import.meta.url)
+const guarded = new WeakSet<object>()
 
-interface RequestQueue {
-  pending: unknown[]
-  throttledUntil: number
-  scheduleCheckPendingRequests(): void
-}
-
-interface ConsumerGroup {
-  assigners: readonly object[]
-  memberId: string | null
-  coordinator: object | null
-  heartbeat(options: { interval: number }): Promise<void>
-  joinAndSync(): Promise<void>
-}
-
-const beforeJoinOf = new WeakMap<object, () => Promise<void>>()
-
-/** Has `hook` awaited before the consumer with this assigner joins its group again. */
-export function beforeEachJoin(assigner: PartitionAssigner, hook: () => Promise<void>): PartitionAssigner {
-  return config => {
-    const made = assigner(config)
-    beforeJoinOf.set(made, hook)
-    return made
-  }
-}
-
-const heartbeatMs = 500
-let guarded = false
-
-/** Wraps the methods, once in a process. */
-export function guardKafkajs(): void {
-  if (guarded) return
-  guarded = true
-  const queue: { prototype: RequestQueue } = require('kafkajs/src/network/requestQueue')
-  const schedule = queue.prototype.scheduleCheckPendingRequests
-  queue.prototype.scheduleCheckPendingRequests = function (this: RequestQueue) {
-    if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
-  }
-
-  const group: { prototype: ConsumerGroup } = require('kafkajs/src/consumer/consumerGroup')
-  const join = group.prototype.joinAndSync
-  group.prototype.joinAndSync = async function (this: ConsumerGroup) {
-    for (const assigner of this.assigners) {
-      const hook = beforeJoinOf.get(assigner)
-      if (hook) await withHeartbeats(this, hook)
+/** kafkajs with its queue mended, once in a process. */
+export function guardedKafkajs(): Kafkajs {
+  const kafkajs = loadKafkajs()
+  if (kafkajs.version !== pinned)
+    throw new Error(`kafkajs is ${kafkajs.version}; the adapter was written for the internals of ${pinned}`)
+  const { prototype } = kafkajs.RequestQueue
+  if (!guarded.has(prototype)) {
+    guarded.add(prototype)
+    const schedule = prototype.scheduleCheckPendingRequests
+    prototype.scheduleCheckPendingRequests = function (this: RequestQueue) {
+      if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
     }
-    return join.call(this)
   }
-}
-
-/** The coordinator waits for the rebalance timeout, but only for members whose hearts beat. */
-async function withHeartbeats(group: ConsumerGroup, hook: () => Promise<void>): Promise<void> {
-  if (!group.memberId || !group.coordinator) return hook()
-  const timer = setInterval(() => {
-    // "Rebalance in progress" is the answer that is expected here, and counts as a heartbeat.
-    group.heartbeat({ interval: 0 }).catch(() => undefined)
-  }, heartbeatMs)
-  try {
-    await hook()
-  } finally {
-    clearInterval(timer)
-  }
+  return kafkajs
 }

@@ -1,185 +1,161 @@
-/** EventLog on Apache Kafka, through kafkajs. The only folder that knows kafkajs. */
-import { Kafka, type KafkaConfig, logLevel } from 'kafkajs'
+/** EventLog on Apache Kafka. kafkajs gives the wire protocol; this folder is the only one that knows it. */
+import type { KafkaConfig } from 'kafkajs'
 import type { Logger } from 'pino'
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
-import type { EventLog, Lag, Position, SubscribeOptions, Subscriber } from '../log.ts'
-import { createAppender } from './appender.ts'
-import { type Fetcher, openFetcher } from './fetcher.ts'
-import { type GroupSettings, openGroup } from './group.ts'
-import { guardKafkajs } from './guards.ts'
+import type { EventLog, LogRecord, Position, SubscribeOptions, Subscriber, Subscription, TopicSpec } from '../log.ts'
+import { createAppend } from './appender.ts'
+import { patiently, toLogError, typeOf } from './faults.ts'
+import { fetchFrom } from './fetch.ts'
+import { openGroup } from './group.ts'
+import { guardedKafkajs } from './guards.ts'
+import { createLog } from './link.ts'
+import type { GroupSettings } from './member.ts'
+import { createOffsetStore } from './offset-store.ts'
+import { createOffsets } from './offsets.ts'
+import { createProducer } from './producer.ts'
 import { openSchemas, type SchemaSettings } from './schemas.ts'
 import { openTail } from './tail.ts'
-import { createTopics } from './topics.ts'
+import { createTopics, type TopicChange } from './topics.ts'
+import { openWire } from './wire.ts'
 
 export interface KafkaSettings extends GroupSettings {
+  /** host:port of some of them. */
   brokers: string[]
   clientId: string
   ssl: NonNullable<KafkaConfig['ssl']>
   sasl: KafkaConfig['sasl'] | null
+  /** Copies of each topic that is made. */
   replication: number
   maxRecordBytes: number
   registry: SchemaSettings
+  /** A record that is not confirmed within this time is given up, and its append fails, ms. Default 30 s. */
+  deliveryMs?: number
+}
+
+export interface KafkaLog extends EventLog {
+  /** What `applyTopics` would do. Changes nothing. */
+  planTopics(topics: readonly TopicSpec[]): Promise<TopicChange[]>
+  /** Makes, widens and configures; what is refused in the plan stays as it is. */
+  applyTopics(topics: readonly TopicSpec[]): Promise<TopicChange[]>
+  /** Ends as a crash would: nobody is told. */
+  abandon(): void
 }
 
 const defaultMaxRecords = 500
+const defaultDeliveryMs = 30_000
+const patienceMs = 20_000
+const maxReadRecords = 100_000
 
-/** @throws RaylogError log-unavailable when no broker answers */
+/** @throws RaylogError log-unavailable when no broker answers, config-invalid when they refuse the login */
 export async function openKafkaLog(options: {
   settings: KafkaSettings
   clock: Clock
   logger: Logger
-}): Promise<EventLog> {
-  guardKafkajs()
+}): Promise<KafkaLog> {
+  const kafkajs = guardedKafkajs()
   const { settings, clock, logger } = options
-  const kafka = new Kafka({
-    brokers: settings.brokers,
-    clientId: settings.clientId,
-    ssl: settings.ssl,
-    ...(settings.sasl ? { sasl: settings.sasl } : {}),
-    retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries: 8 },
-    logLevel: logLevel.WARN,
-    logCreator:
-      () =>
-      ({ namespace, log }) =>
-        logger.debug({ kafkajs: namespace, detail: log }, log.message),
-  })
-  const admin = kafka.admin()
-  const producer = kafka.producer({
-    idempotent: true,
-    maxInFlightRequests: 1,
-    allowAutoTopicCreation: false,
-    // The appender has chosen.
-    createPartitioner:
-      () =>
-      ({ message }) =>
-        message.partition ?? 0,
-  })
-  await unavailableIfFailed(() => Promise.all([admin.connect(), producer.connect()]))
-  const topics = createTopics(admin, settings, clock)
+  const { brokers, clientId, ssl, sasl, deliveryMs = defaultDeliveryMs } = settings
+  const wire = openWire({ kafkajs, brokers, clientId, ssl, sasl, clock, log: createLog(kafkajs, logger) })
+  try {
+    await patiently(wire.refresh, { clock, deadlineMs: patienceMs })
+  } catch (error) {
+    wire.close()
+    throw toLogError(error)
+  }
+  const offsets = createOffsets({ wire, kafkajs, clock })
+  const store = createOffsetStore({ wire, kafkajs, offsets, clock })
+  const topics = createTopics({ wire, kafkajs, offsets, clock, settings })
   const schemas = openSchemas(settings.registry)
-  const appender = createAppender({
-    producer,
-    partitionsOf: topics.partitionsOf,
-    clock,
-    maxRecordBytes: settings.maxRecordBytes,
-  })
-  const open = new Set<{ close(): Promise<void> }>()
-  let reader: Promise<Fetcher> | undefined
+  const producer = createProducer({ wire, kafkajs, clock, logger, deliveryMs })
+  const { partitionsOf } = wire
+  const append = createAppend({ producer, partitionsOf, clock, maxRecordBytes: settings.maxRecordBytes })
+  const open = new Set<Subscription>()
+  let closing: Promise<void> | undefined
+  let subscriptions = 0
 
-  async function startOf({ topics: names, from, positions }: SubscribeOptions): Promise<Position[]> {
-    const bounds = await Promise.all(names.map(topic => topics.bounds(topic)))
-    return names.flatMap((topic, index) =>
-      (bounds[index] ?? []).map(({ partition, low, high }) => {
-        const asked = positions?.find(position => position.topic === topic && position.partition === partition)
-        const offset = asked ? Math.max(asked.offset, low) : from === 'earliest' ? low : high
-        return { topic, partition, offset }
-      }),
-    )
+  /** While it is open, with errors of the table. */
+  function told<Result>(act: () => Promise<Result>): Promise<Result> {
+    if (closing) return Promise.reject(new RaylogError('stopping', 'the log is closed'))
+    return act().catch(error => {
+      throw toLogError(error)
+    })
   }
 
-  async function subscribe(asked: SubscribeOptions, subscriber: Subscriber) {
-    const maxRecords = asked.maxRecords ?? defaultMaxRecords
-    const { group } = asked
-    const subscription = group
-      ? await openGroup(
-          { kafka, group, topics: asked.topics, from: asked.from, maxRecords, settings, clock, logger },
-          subscriber,
-        )
-      : openTail(
-          {
-            fetcher: await openFetcher(kafka, asked.topics),
-            start: await startOf(asked),
-            lowOf: lowOf,
-            maxRecords,
-            clock,
-            logger,
-          },
-          subscriber,
-        )
+  async function subscribe(asked: SubscribeOptions, subscriber: Subscriber): Promise<Subscription> {
+    const common = {
+      ...{ wire, kafkajs, offsets, clock, logger },
+      purpose: `subscription ${++subscriptions}`,
+      maxRecords: asked.maxRecords ?? defaultMaxRecords,
+    }
+    const subscription = asked.group
+      ? await openGroup(asked.group, asked, subscriber, { ...common, store, settings })
+      : await openTail(asked, subscriber, common)
     open.add(subscription)
     return {
       ...subscription,
-      close: () => {
+      close() {
         open.delete(subscription)
         return subscription.close()
       },
     }
   }
 
-  const lowOf = async (topic: string): Promise<Position[]> =>
-    (await topics.bounds(topic)).map(({ partition, low }) => ({ topic, partition, offset: low }))
+  async function read(from: Position, max: number): Promise<LogRecord[]> {
+    const count = await wire.partitionsOf(from.topic)
+    if (!(from.partition >= 0 && from.partition < count))
+      throw new RaylogError('not-found', `there is no partition ${from.topic}/${from.partition}`)
+    const wanted = Math.min(Math.max(Math.trunc(max), 0), maxReadRecords)
+    const records: LogRecord[] = []
+    let at = { ...from, offset: Math.max(0, from.offset) }
+    while (records.length < wanted) {
+      const fetched = await patiently(() => readOnce(at), { clock, deadlineMs: patienceMs, between: wire.refresh })
+      records.push(...fetched.records)
+      if (fetched.next === at.offset) break
+      at = { ...at, offset: fetched.next }
+    }
+    return records.slice(0, wanted)
+  }
+
+  async function readOnce(at: Position): Promise<{ records: LogRecord[]; next: number }> {
+    const [fetched] = await fetchFrom(wire.leaderOf(at), [at], { wire, kafkajs, purpose: 'read', maxWaitMs: 0 })
+    if (!fetched) return { records: [], next: at.offset }
+    if (!fetched.error) return fetched
+    if (typeOf(fetched.error) !== 'OFFSET_OUT_OF_RANGE') throw fetched.error
+    const bound = (await offsets.bounds(at.topic)).find(({ partition }) => partition === at.partition)
+    return { records: [], next: Math.max(at.offset, bound?.low ?? 0) }
+  }
+
+  async function close(): Promise<void> {
+    if (!wire.isClosed()) {
+      await Promise.all([...open].map(subscription => subscription.close()))
+      await producer.close()
+    }
+    wire.close()
+  }
 
   return {
-    ensureTopics: specs => unavailableIfFailed(() => topics.ensure(specs)),
-    topics: () => unavailableIfFailed(() => topics.list()),
-    append: records => appender.append(records),
-    subscribe: (asked, subscriber) => unavailableIfFailed(() => subscribe(asked, subscriber)),
-    read: (from, max) =>
-      unavailableIfFailed(async () => {
-        const bound = (await topics.bounds(from.topic)).find(({ partition }) => partition === from.partition)
-        if (!bound || from.offset >= bound.high) return []
-        reader ??= openFetcher(kafka, await topics.names())
-        const fetcher = await reader
-        const start = { ...from, offset: Math.max(from.offset, bound.low) }
-        const [leader] = await fetcher.leaders([start])
-        if (!leader) return []
-        const { records } = await fetcher.fetch(leader[0], [start], { maxWaitMs: 1_000, maxBytes: 4_000_000 })
-        return records.slice(0, max)
-      }),
-    offsetsAt: (topic, time) =>
-      unavailableIfFailed(async () =>
-        (await admin.fetchTopicOffsetsByTimestamp(topic, time)).map(({ partition, offset }) => ({
-          topic,
-          partition,
-          offset: Number(offset),
-        })),
-      ),
-    lag: group => unavailableIfFailed(() => lagOf(group)),
-    groups: () =>
-      unavailableIfFailed(async () => (await admin.listGroups()).groups.map(({ groupId }) => groupId).sort()),
-    async seek(group, next) {
-      for (const topic of new Set(next.map(position => position.topic))) {
-        const partitions = next
-          .filter(position => position.topic === topic)
-          .map(({ partition, offset }) => ({ partition, offset: String(offset) }))
-        await admin.setOffsets({ groupId: group, topic, partitions })
-      }
+    ensureTopics: specs => told(() => topics.ensure(specs)),
+    planTopics: specs => told(() => topics.plan(specs)),
+    applyTopics: specs => told(() => topics.apply(specs)),
+    topics: () => told(() => topics.list()),
+    append: records => told(() => append(records)),
+    subscribe: (asked, subscriber) => told(() => subscribe(asked, subscriber)),
+    read: (from, max) => told(() => read(from, max)),
+    offsetsAt: (topic, time) => told(() => offsets.atTime(topic, time)),
+    lag: group => told(() => store.lag(group)),
+    groups: () => told(() => store.groups()),
+    seek: (group, next) => told(() => store.seek(group, next)),
+    schemaId: (subject, schema) => told(() => schemas.idOf(subject, schema)),
+    schemaText: id => told(() => schemas.textOf(id)),
+    check: () => told(() => wire.refresh()),
+    close() {
+      closing ??= close()
+      return closing
     },
-    schemaId: (subject, schema) => schemas.idOf(subject, schema),
-    schemaText: id => schemas.textOf(id),
-    check: () => unavailableIfFailed(async () => void (await admin.describeCluster())),
-    async close() {
-      await Promise.all([...open].map(subscription => subscription.close()))
-      await appender.close()
-      await (await reader)?.close()
-      await Promise.all([producer.disconnect(), admin.disconnect()])
+    abandon() {
+      closing ??= Promise.resolve()
+      wire.close()
     },
-  }
-
-  /** Offsets that the group has not committed count from the oldest kept record. */
-  async function lagOf(group: string): Promise<Lag[]> {
-    const committed = await admin.fetchOffsets({ groupId: group })
-    const lags = await Promise.all(
-      committed.map(async ({ topic, partitions }) => {
-        const bounds = await topics.bounds(topic)
-        return bounds.map(({ partition, low, high }) => {
-          const offset = Number(partitions.find(one => one.partition === partition)?.offset ?? -1)
-          const from = Math.max(low, offset)
-          return { topic, partition, committed: from, high, lag: Math.max(0, high - from) }
-        })
-      }),
-    )
-    return lags.flat()
-  }
-}
-
-/** What kafkajs throws after its own retries means: wait for the brokers. */
-async function unavailableIfFailed<T>(act: () => Promise<T>): Promise<T> {
-  try {
-    return await act()
-  } catch (cause) {
-    if (cause instanceof RaylogError) throw cause
-    throw new RaylogError('log-unavailable', cause instanceof Error ? cause.message : String(cause), { cause })
   }
 }

@@ -1,10 +1,9 @@
 /** Between Kafka's messages and the log's records. */
-import type { IHeaders, KafkaMessage, Message } from 'kafkajs'
+import type { IHeaders } from 'kafkajs'
 import type { LogRecord, NewRecord } from '../log.ts'
+import type { ProduceMessage, RawRecord } from './protocol.ts'
 
-type Raw = Pick<KafkaMessage, 'key' | 'value' | 'timestamp' | 'offset' | 'headers'>
-
-export function toLogRecord(topic: string, partition: number, message: Raw): LogRecord {
+export function toLogRecord(topic: string, partition: number, message: RawRecord): LogRecord {
   return {
     topic,
     partition,
@@ -26,15 +25,14 @@ function toHeaders(headers: IHeaders | undefined): Record<string, string> {
   return plain
 }
 
-export function toMessage(record: NewRecord, partition: number, now: number): Message {
-  return {
-    key: record.key,
-    value: Buffer.from(record.value.buffer, record.value.byteOffset, record.value.byteLength),
-    partition,
-    timestamp: String(record.timestamp ?? now),
-    ...(record.headers ? { headers: record.headers } : {}),
-  }
-}
+/** The value is copied. */
+export const toMessage = (record: NewRecord, now: number): ProduceMessage => ({
+  key: record.key,
+  value: Buffer.from(record.value),
+  // kafkajs finds a batch's newest timestamp by comparing them as texts: all have the same length.
+  timestamp: String(record.timestamp ?? now).padStart(16, '0'),
+  headers: { ...record.headers },
+})
 
 /** What a record costs on the wire, near enough to fill a request with. Bytes. */
-export const sizeOf = (record: NewRecord): number => record.value.byteLength + record.key.length + 200
+export const sizeOf = (record: NewRecord): number => record.value.byteLength + record.key.length * 3 + 100

@@ -1,98 +1,80 @@
-/** A subscription without a group: every partition, from given positions on, by plain fetches. Nothing is committed. */
-import type { Logger } from 'pino'
-import type { Clock } from '../../monitoring/clock.ts'
-import type { Position, Subscriber, Subscription, TopicPartition } from '../log.ts'
-import type { Fetched, Fetcher } from './fetcher.ts'
+/** A subscription without a group: every partition of its topics, and nothing is committed. */
+import { RaylogError } from '../../schemas/errors.ts'
+import type { Position, SubscribeOptions, Subscriber, Subscription } from '../log.ts'
+import { isPassing } from './faults.ts'
+import type { Offsets } from './offsets.ts'
+import { bare, createReader, nameOf, type ReaderOptions } from './reader.ts'
 
-export interface TailOptions {
-  fetcher: Fetcher
-  start: readonly Position[]
-  /** The oldest kept record of each partition of a topic. */
-  lowOf: (topic: string) => Promise<Position[]>
-  maxRecords: number
-  clock: Clock
-  logger: Logger
-}
+/** How often topics are asked whether they have grown, ms. */
+const growthMs = 10_000
+/** Time for the subscriber to finish when it is closed, ms. */
+const revokeMs = 60_000
 
-const limits = { maxWaitMs: 250, maxBytes: 1_000_000 }
-const backoffMs = 200
-const nameOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
+/** @throws RaylogError not-found */
+export async function openTail(
+  options: SubscribeOptions,
+  subscriber: Subscriber,
+  common: Omit<ReaderOptions, 'subscriber' | 'maxRecords' | 'died'> & { maxRecords: number },
+): Promise<Subscription> {
+  const { wire, offsets, clock, logger } = common
+  const ended = new AbortController()
+  const owned = new Map<string, Position>()
+  const reader = createReader({
+    ...common,
+    subscriber,
+    died(error) {
+      ended.abort()
+      subscriber.failed?.(error)
+    },
+  })
 
-export function openTail(options: TailOptions, subscriber: Subscriber): Subscription {
-  const { fetcher, clock, logger } = options
-  const next = new Map(options.start.map(position => [nameOf(position), position]))
-  const paused = new Set<string>()
-  const stop = new AbortController()
-  let turn: Promise<void> = Promise.resolve()
+  for (const position of await startOf(options, offsets)) owned.set(nameOf(position), position)
+  const first = [...owned.values()]
+  // Never before the caller of subscribe() has its subscription in hand.
+  setImmediate(() => void reader.assign(first))
 
-  async function deliver({ records, next: after }: Fetched): Promise<void> {
-    for (const position of after) {
-      const mine = records.filter(record => nameOf(record) === nameOf(position))
-      for (let at = 0; at < mine.length; at += options.maxRecords) {
-        if (stop.signal.aborted || paused.has(nameOf(position))) return
-        const chunk = mine.slice(at, at + options.maxRecords)
-        await subscriber.records(chunk)
-        const last = chunk.at(-1)
-        if (last) next.set(nameOf(position), { ...position, offset: last.offset + 1 })
-      }
-      if (!paused.has(nameOf(position))) next.set(nameOf(position), position)
-    }
-  }
-
-  /** Retention may have passed a position: go on with the oldest record that is kept. */
-  async function catchUp(error: unknown): Promise<void> {
-    if (!(error instanceof Error) || !('type' in error) || error.type !== 'OFFSET_OUT_OF_RANGE') return
-    for (const topic of new Set([...next.values()].map(position => position.topic))) {
-      for (const low of await options.lowOf(topic)) {
-        const position = next.get(nameOf(low))
-        if (position && position.offset < low.offset) next.set(nameOf(low), low)
-      }
-    }
-  }
-
-  async function loop(): Promise<void> {
-    while (!stop.signal.aborted) {
+  /** Partitions that are added later are read from their beginning. */
+  async function grow(): Promise<void> {
+    while (!ended.signal.aborted) {
       try {
-        const active = [...next.values()].filter(position => !paused.has(nameOf(position)))
-        if (active.length === 0) await clock.sleep(limits.maxWaitMs, stop.signal)
-        const leaders = await fetcher.leaders(active)
-        await Promise.all(
-          [...leaders].map(async ([leader, positions]) => {
-            const fetched = await fetcher.fetch(leader, positions, limits)
-            turn = turn.then(() => deliver(fetched))
-            await turn
-          }),
-        )
-      } catch (error) {
-        if (stop.signal.aborted) return
-        logger.debug({ err: error }, 'a fetch failed; trying again')
-        turn = Promise.resolve()
-        try {
-          await catchUp(error)
-          await clock.sleep(backoffMs, stop.signal)
-          await fetcher.refresh()
-        } catch (again) {
-          logger.debug({ err: again }, 'the brokers do not answer; trying again')
+        await clock.sleep(growthMs, ended.signal)
+        const counts = await Promise.all(options.topics.map(topic => wire.partitionsOf(topic)))
+        const known = (topic: string) => [...owned.values()].filter(one => one.topic === topic).length
+        const grown = options.topics.filter((topic, index) => (counts[index] ?? 0) > known(topic))
+        for (const topic of grown) {
+          const fresh = (await offsets.lows(topic)).filter(position => !owned.has(nameOf(position)))
+          for (const position of fresh) owned.set(nameOf(position), position)
+          await reader.assign(fresh)
         }
+      } catch (error) {
+        if (!ended.signal.aborted && !wire.isClosed() && isPassing(error))
+          logger.debug({ err: error }, 'topics are not asked; later again')
+        else if (!(error instanceof RaylogError) || error.code === 'stopping') return
       }
     }
   }
-
-  const running = loop()
+  void grow()
 
   return {
-    pause: partitions => {
-      for (const partition of partitions) paused.add(nameOf(partition))
-    },
-    resume: partitions => {
-      for (const partition of partitions) paused.delete(nameOf(partition))
-    },
-    commit: () => Promise.resolve(),
-    assignment: () => [...next.values()].map(({ topic, partition }) => ({ topic, partition })),
+    pause: reader.pause,
+    resume: reader.resume,
+    commit: () =>
+      Promise.reject(new RaylogError('bad-request', 'a subscription without a group has nothing to commit')),
+    assignment: () => [...owned.values()].map(bare),
     async close() {
-      stop.abort(new Error('closed'))
-      await fetcher.close()
-      await running
+      ended.abort()
+      if (!reader.isInsideCall()) await reader.revoke([...owned.values()].map(bare), revokeMs)
+      reader.end()
     },
   }
+}
+
+async function startOf({ topics, from, positions }: SubscribeOptions, offsets: Offsets): Promise<Position[]> {
+  const bounds = await Promise.all(topics.map(topic => offsets.bounds(topic)))
+  return topics.flatMap((topic, index) =>
+    (bounds[index] ?? []).map(({ partition, low, high }) => {
+      const asked = positions?.find(position => position.topic === topic && position.partition === partition)
+      return { topic, partition, offset: asked?.offset ?? (from === 'earliest' ? low : high) }
+    }),
+  )
 }

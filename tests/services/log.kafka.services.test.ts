@@ -21,7 +21,7 @@ const settings: KafkaSettings = {
   replication: 1,
   maxRecordBytes: 8_000_000,
   registry: { url: registry.url, auth: null },
-  sessionTimeoutMs: 6_000,
+  sessionTimeoutMs: 3_000,
   heartbeatMs: 500,
   rebalanceTimeoutMs: 20_000,
 }
@@ -34,7 +34,8 @@ logContract(
     return {
       log,
       async reopen() {
-        // Nobody is told: what was open stays open until its session ends, as after a crash.
+        // As after a crash: the brokers hear of it when its sessions end.
+        log.abandon()
         log = await open()
         return log
       },
