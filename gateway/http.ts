@@ -43,6 +43,8 @@ export async function createHttp(options: HttpOptions): Promise<FastifyInstance>
     logController: new fastify.LogController({ disableRequestLogging: true }),
     // Our own answer while stopping says what code it is and when to come back.
     return503OnClosing: false,
+    // URLs that cannot be decoded never come to a route, nor to its hooks.
+    frameworkErrors: (thrown, request, reply) => void handleError(thrown, request, reply),
     forceCloseConnections: 'idle',
     bodyLimit: 1024 * 1024,
     routerOptions: { maxParamLength: 256 },

@@ -10,7 +10,7 @@ import type { Logger } from 'pino'
 import type { Socket } from 'socket.io'
 import type { EventLog } from '../../kafka/log.ts'
 import type { Codec } from '../../kafka/ports.ts'
-import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
+import { errorTable, RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import type { Follower, Hub } from './hub.ts'
 import type { LiveItem, LiveTopic } from './items.ts'
 import { partitionName } from './items.ts'
@@ -41,6 +41,8 @@ export interface Session {
 }
 
 const graceMs = 5_000
+/** A client waits for one join before the next; one that does not is not served a replay for each. */
+const maxJoinsWaiting = 4
 
 export function createSession(options: SessionOptions): Session {
   const { socket, hub, log, codec, topics, logger, maxQueued, maxReplay, limit } = options
@@ -50,6 +52,7 @@ export function createSession(options: SessionOptions): Session {
   let next = new Map<string, number>()
   let buffer: LiveItem[] = []
   let joins: Promise<unknown> = Promise.resolve()
+  let joinsWaiting = 0
   let grace: NodeJS.Timeout | undefined
   const queue = watchQueue(socket, maxQueued, () => leave('slow'))
 
@@ -167,8 +170,12 @@ export function createSession(options: SessionOptions): Session {
   return {
     leave,
     join(request) {
+      if (joinsWaiting >= maxJoinsWaiting)
+        return Promise.resolve({ ok: false, code: 'busy', detail: errorTable.busy.title })
+      joinsWaiting++
       const mine = joins
         .then(() => joinNow(request))
+        .finally(() => joinsWaiting--)
         .catch((thrown: unknown): JoinAnswer => {
           const error = toRaylogError(thrown)
           if (mode !== 'gone') stopAs('idle')
