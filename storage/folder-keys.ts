@@ -1,5 +1,7 @@
 /** Keys, digests, ranges and errors of the folder object store. */
 import { hash, webcrypto } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { dirname, sep } from 'node:path'
 import { RaylogError, toRaylogError } from '../schemas/errors.ts'
 import type { ObjectRange } from './objects.ts'
 
@@ -23,6 +25,16 @@ export function storeError(thrown: unknown): RaylogError {
   const error = toRaylogError(thrown)
   if (error.code !== 'internal' || typeof errno(thrown) !== 'string') return error
   return new RaylogError('store-unavailable', error.message, { cause: thrown })
+}
+
+/**
+ * What it means that the file of an object cannot be read. Its folder was made when the store was opened: where that is not
+ * there either, a share or disk is away, and every object would seem to be gone.
+ */
+export function unreadable(path: string, thrown: unknown): RaylogError {
+  if (errno(thrown) !== 'ENOENT') return storeError(thrown)
+  if (existsSync(dirname(path))) return missing(path.split(sep).slice(-2).join('/'))
+  return new RaylogError('store-unavailable', 'the folder of the objects is away', { cause: thrown })
 }
 
 const unshared = (bytes: Uint8Array): bytes is Uint8Array<ArrayBuffer> => bytes.buffer instanceof ArrayBuffer

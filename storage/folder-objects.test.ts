@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openFolderObjects } from './folder-objects.ts'
 import { shared } from './folder-shards.ts'
@@ -30,6 +30,15 @@ describe('the folder object store', () => {
     const { key } = await store.put(Buffer.from('pixels'), 'text/plain')
     expect(await readFile(pathOf(key), 'utf8')).toBe('pixels')
     expect((await stat(pathOf(key))).mode & 0o077).toBe(0)
+  })
+
+  it('takes a folder that is gone, as of a share that is not mounted, for an outage and not for a missing object', async () => {
+    const { key } = await store.put(Buffer.from('pixels'), 'text/plain')
+    await rename(dirname(pathOf(key)), join(folder, 'away'))
+    for (const asked of [store.get(key), store.range(key, { start: 0, end: 1 }), store.stream(key), store.stat(key)])
+      await expect(asked).rejects.toMatchObject({ code: 'store-unavailable' })
+    await rename(join(folder, 'away'), dirname(pathOf(key)))
+    expect((await store.get(key)).toString()).toBe('pixels')
   })
 
   it('tells of an object that the disk has damaged, and heals it when the image is sent again', async () => {

@@ -9,7 +9,7 @@ import { Readable } from 'node:stream'
 import { RaylogError } from '../schemas/errors.ts'
 import type { StoredObject } from '../schemas/topics.ts'
 import { type IncomingFile, openIncoming } from './folder-incoming.ts'
-import { clip, errno, keyOf, keyPattern, missing, sha256, shardNames, storeError } from './folder-keys.ts'
+import { clip, errno, keyOf, keyPattern, missing, sha256, shardNames, storeError, unreadable } from './folder-keys.ts'
 import { openShards } from './folder-shards.ts'
 import { createWriter, orDiscard } from './object-writer.ts'
 import type { ObjectRange, ObjectStore } from './objects.ts'
@@ -83,7 +83,7 @@ function folderObjects({ folder, incoming, shards }: Parts): ObjectStore {
   }
 
   async function range(key: string, wanted: ObjectRange): Promise<Buffer> {
-    const file = await openObject(pathOf(key), key)
+    const file = await openObject(pathOf(key))
     try {
       const { start, length } = clip(wanted, (await file.stat()).size)
       const buffer = Buffer.allocUnsafe(length)
@@ -100,7 +100,7 @@ function folderObjects({ folder, incoming, shards }: Parts): ObjectStore {
   }
 
   async function stream(key: string, wanted?: ObjectRange): Promise<Readable> {
-    const file = await openObject(pathOf(key), key)
+    const file = await openObject(pathOf(key))
     try {
       if (!wanted) return file.createReadStream({ start: 0, highWaterMark: 256 * 1024 })
       const { start, length } = clip(wanted, (await file.stat()).size)
@@ -114,8 +114,9 @@ function folderObjects({ folder, incoming, shards }: Parts): ObjectStore {
   }
 
   async function get(key: string): Promise<Buffer> {
-    const bytes = await readFile(pathOf(key)).catch(thrown => {
-      throw errno(thrown) === 'ENOENT' ? missing(key) : thrown
+    const path = pathOf(key)
+    const bytes = await readFile(path).catch(thrown => {
+      throw unreadable(path, thrown)
     })
     if (keyOf(await sha256(bytes)) !== key)
       throw new RaylogError('object-damaged', `object ${key} does not have its digest`)
@@ -124,13 +125,13 @@ function folderObjects({ folder, incoming, shards }: Parts): ObjectStore {
 
   async function statObject(key: string) {
     if (!keyPattern.test(key)) return undefined
-    const found = await orUndefined(stat(pathOf(key)))
+    const found = await orMissing(pathOf(key), path => stat(path))
     return found?.isFile() ? { bytes: found.size, modifiedAt: Math.trunc(found.mtimeMs) } : undefined
   }
 
   async function remove(key: string): Promise<boolean> {
     if (!keyPattern.test(key)) return false
-    const gone = await orUndefined(unlink(pathOf(key)).then(() => true))
+    const gone = await orMissing(pathOf(key), path => unlink(path).then(() => true))
     // Durable too: a patient who was erased must not be back after a power cut.
     if (gone) await shards.sync(key.slice(0, 2))
     return gone ?? false
@@ -184,10 +185,23 @@ async function isThere(path: string, bytes: Uint8Array): Promise<boolean> {
   return (await orUndefined(utimes(path, now, now).then(() => true))) ?? false
 }
 
-async function openObject(path: string, key: string) {
-  const file = await orUndefined(open(path, 'r'))
-  if (!file) throw missing(key)
-  return file
+async function openObject(path: string) {
+  try {
+    return await open(path, 'r')
+  } catch (thrown) {
+    throw unreadable(path, thrown)
+  }
+}
+
+/** Undefined where there is no such object. @throws RaylogError where that cannot be told */
+async function orMissing<T>(path: string, work: (path: string) => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work(path)
+  } catch (thrown) {
+    const error = unreadable(path, thrown)
+    if (error.code === 'object-missing') return undefined
+    throw error
+  }
 }
 
 async function orUndefined<T>(work: Promise<T>): Promise<T | undefined> {

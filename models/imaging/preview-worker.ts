@@ -1,6 +1,7 @@
 /** Thread of the preview pool: reads an object, decodes a frame, makes a PNG of it. */
 import { readFile } from 'node:fs/promises'
 import { type ErrorCode, RaylogError, toRaylogError } from '../../schemas/errors.ts'
+import { errno, unreadable } from '../../storage/folder-keys.ts'
 import { once } from './codecs/raster.ts'
 import { decodeFrame } from './decode.ts'
 import { toDisplay } from './display.ts'
@@ -44,10 +45,8 @@ async function readObject(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
-    if (code === 'ENOENT') throw new RaylogError('object-missing', 'the stored object is gone', { cause: thrown })
-    if (code === 'ERR_FS_FILE_TOO_LARGE')
+    if (errno(thrown) === 'ERR_FS_FILE_TOO_LARGE')
       throw new RaylogError('too-large', 'the object does not fit into memory', { cause: thrown })
-    throw thrown
+    throw unreadable(path, thrown)
   }
 }

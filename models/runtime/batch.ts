@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
+import { unreadable } from '../../storage/folder-keys.ts'
 import { decodeFrame } from '../imaging/decode.ts'
 import { readOutput } from './outputs.ts'
 import { type DoneMessage, preciseNow, type Work, type WorkResult, type WorkTimings } from './protocol.ts'
@@ -54,10 +55,7 @@ function readObject(path: string): Uint8Array {
   try {
     return readFileSync(path)
   } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') {
-      throw new RaylogError('object-missing', 'there is no such file in the object store', { cause: thrown })
-    }
-    throw thrown
+    throw unreadable(path, thrown)
   }
 }
 
