@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -50,6 +51,41 @@ describe('sending files', () => {
     expect(stage.published.map(event => event.dicom?.sopInstance).sort()).toEqual(
       [chestUids(1).sopInstance, chestUids(2).sopInstance].sort(),
     )
+  })
+
+  it('says which file cannot be read, and sends the others', async () => {
+    const { stage, dicom } = await receiver()
+    await writeFile(join(folder, 'b.dcm'), chestDicom(1))
+    const outcomes: SendOutcome[] = []
+    await writeFile(join(folder, 'a.dcm'), chestDicom(2))
+    const sent = await sendFolder(
+      [join(folder, 'a.dcm'), join(folder, 'b.dcm')],
+      { dicom },
+      {
+        concurrency: 1,
+        retries: 0,
+        // The first file to be sent takes the other one away.
+        async onFile(outcome) {
+          outcomes.push(outcome)
+          if (outcomes.length === 1) rmSync(join(folder, 'b.dcm'))
+        },
+      },
+    )
+    expect(sent).toEqual({ sent: 1, failed: 1 })
+    expect(outcomes.map(({ ok }) => ok)).toEqual([true, false])
+    expect(stage.published).toHaveLength(1)
+  })
+
+  it('leaves no listeners behind on a connection that is slow', async () => {
+    const { dicom } = await receiver()
+    await writeFile(join(folder, 'large.dcm'), Buffer.concat([chestDicom(1), Buffer.alloc(24 * 1024 * 1024)]))
+    const warnings: string[] = []
+    const warned = (warning: Error) => void warnings.push(warning.name)
+    process.on('warning', warned)
+    await sendFolder([folder], { dicom }, { retries: 0 })
+    await new Promise(resolve => setImmediate(resolve))
+    process.off('warning', warned)
+    expect(warnings).toEqual([])
   })
 
   it('sends again what the receiver had no room for, and gives up after so many attempts', async () => {

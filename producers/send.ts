@@ -127,7 +127,9 @@ const reasonOf = (error: Error): string => (error.cause instanceof Error ? error
 
 async function sendOne(path: string, target: SendTarget, options: SendOptions): Promise<SendOutcome> {
   const { dicom, http } = target
-  if (dicom && (await isPart10(path))) return insist(path, options, () => storeFile(path, dicom))
+  const asDicom = await isPart10(path).catch((thrown: Error) => thrown)
+  if (asDicom instanceof Error) return { path, ok: false, text: asDicom.message, attempts: 0 }
+  if (dicom && asDicom) return insist(path, options, () => storeFile(path, dicom))
   if (http) return insist(path, options, () => upload(path, http, options))
   return { path, ok: false, text: 'not a DICOM file: send it to a URL', attempts: 0 }
 }

@@ -85,14 +85,24 @@ async function associate(link: Link, target: DicomTarget, meta: FileMeta): Promi
   return accepted ? accept.maxLength : undefined
 }
 
+/** Resolves when more may be written, or the connection is gone. Leaves no listener behind: it is called for each PDU. */
+async function drained(socket: Socket): Promise<void> {
+  const over = new AbortController()
+  const { signal } = over
+  try {
+    await Promise.race([once(socket, 'drain', { signal }), once(socket, 'close', { signal })])
+  } finally {
+    over.abort()
+  }
+}
+
 /** Fills every P-DATA-TF but the last, and waits while the peer is slow. */
 async function sendDataSet(socket: Socket, path: string, start: number, maxLength: number): Promise<void> {
   const room = Math.min(maxLength === 0 ? maxPduBytes : maxLength, maxPduBytes) - 6
   const stream: AsyncIterable<Buffer> = createReadStream(path, { start, highWaterMark: Math.max(room, 1_024) })
   let held: Buffer = Buffer.alloc(0)
   const write = async (bytes: Buffer, last: boolean) => {
-    if (!socket.write(writeData(contextId, 'data', last, bytes)) && !socket.destroyed)
-      await Promise.race([once(socket, 'drain'), once(socket, 'close')])
+    if (!socket.write(writeData(contextId, 'data', last, bytes)) && !socket.destroyed) await drained(socket)
   }
   for await (const chunk of stream) {
     held = held.length > 0 ? Buffer.concat([held, chunk]) : chunk

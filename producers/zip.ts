@@ -60,13 +60,18 @@ async function entriesOf(zip: ZipFile, limits: ZipLimits): Promise<Entry[]> {
 }
 
 async function* unpack(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer> {
+  let chunks: ReturnType<typeof chunksOf> | undefined
   try {
-    const peeked = await peek(chunksOf(await zip.openReadStreamPromise(entry)), 4)
+    chunks = chunksOf(await zip.openReadStreamPromise(entry))
+    const peeked = await peek(chunks, 4)
     if (isZip(peeked.head)) throw refused('an archive within an archive')
     yield* peeked.bytes
   } catch (thrown) {
     if (thrown instanceof RaylogError && thrown.code !== 'truncated') throw thrown
     throw refused('an entry cannot be unpacked', thrown)
+  } finally {
+    // The archive's file stays open as long as one of its entries does, also one that is refused by its first bytes.
+    await chunks?.return()
   }
 }
 
