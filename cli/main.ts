@@ -2,7 +2,7 @@
 /** raylog: the command line. Each command is a file in commands/. */
 import { Command, Option } from 'commander'
 import { toRaylogError } from '../schemas/errors.ts'
-import { CallError } from './call-error.ts'
+import { asCallError } from './call-error.ts'
 import type { StartFlags } from './commands/replay.ts'
 import type { SettingSources } from './settings.ts'
 
@@ -209,8 +209,9 @@ program
 try {
   await program.parseAsync()
 } catch (thrown) {
-  if (thrown instanceof CallError) {
-    console.error(`${thrown.message}\n${thrown.remedy}`)
+  const callError = asCallError(thrown)
+  if (callError) {
+    console.error(`${callError.message}\n${callError.remedy}`)
     process.exit(1)
   }
   const error = toRaylogError(thrown)

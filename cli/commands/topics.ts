@@ -1,12 +1,11 @@
 /** raylog topics: what is on the log, and how far each stage has come. */
 import { z } from 'zod'
 import type { TopicChange } from '../../kafka/kafkajs/topics.ts'
-import { platformConfig } from '../../schemas/config.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { allTopics } from '../../schemas/topics.ts'
 import { openLogAlone } from '../log.ts'
 import { connect } from '../running.ts'
-import { readSettings, type SettingSources } from '../settings.ts'
+import { platformSettings, type SettingSources } from '../settings.ts'
 import { table } from '../table.ts'
 
 const topicList = z.object({
@@ -18,7 +17,7 @@ const lagList = z.object({ items: z.array(z.object({ stage: z.string(), topic: z
 
 export async function showTopics(sources: SettingSources, { schema }: { schema?: string }): Promise<void> {
   if (schema !== undefined) return printSchema(schema)
-  const { mode } = platformConfig.strip().parse(readSettings(sources))
+  const { mode } = platformSettings(sources)
   const { topics, lags } = mode === 'embedded' ? await askRunning(sources) : await askBrokers(sources)
   const rows = topics.map(({ name, partitions, bounds }) => {
     const kept = bounds.reduce((sum, { low, high }) => sum + high - low, 0)

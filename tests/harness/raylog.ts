@@ -28,6 +28,8 @@ export interface Raylog extends AsyncDisposable {
   readonly dicomPort: number
   readonly inbox: string
   readonly pid: number
+  /** What it said on stdout when it was last ready. */
+  banner(): string
   /** Everything that it wrote to stderr, over all its lives. */
   logs(): string
   get(path: string): Promise<Response>
@@ -69,10 +71,11 @@ export async function startRaylog(options: RaylogOptions = {}): Promise<Raylog> 
   let child: ChildProcess
   let exited: Promise<number | null>
   let stderr = ''
+  let stdout = ''
   const url = `http://127.0.0.1:${port}`
 
   async function launch(): Promise<void> {
-    let stdout = ''
+    stdout = ''
     const started = spawn(node, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
     child = started
     started.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
@@ -102,6 +105,7 @@ export async function startRaylog(options: RaylogOptions = {}): Promise<Raylog> 
     get pid() {
       return child.pid ?? -1
     },
+    banner: () => stdout,
     logs: () => stderr,
     get: path => fetch(url + path, { headers }),
     async json<T>(path: string) {
