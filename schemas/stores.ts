@@ -38,6 +38,12 @@ export const kafkaSection = z.strictObject({
     .default(1)
     .describe('copies of each topic that is made; 3 where there are 3 brokers'),
   maxRecordBytes: z.int().min(10_000).max(64_000_000).default(8_000_000).describe('largest record, bytes'),
+  deliveryMs: z
+    .int()
+    .min(1_000)
+    .max(600_000)
+    .default(30_000)
+    .describe('a record that is not confirmed within this time is given up, and its sender refused, ms'),
   sessionTimeoutMs: z
     .int()
     .min(1_000)

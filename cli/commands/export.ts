@@ -4,7 +4,7 @@ import { open, rename, rm, stat } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { type Exported, exportLog } from '../../kafka/archive/export.ts'
-import { RaylogError } from '../../schemas/errors.ts'
+import { CallError } from '../call-error.ts'
 import { openLogAlone } from '../log.ts'
 import { progress } from '../progress.ts'
 import type { SettingSources } from '../settings.ts'
@@ -18,7 +18,7 @@ export interface ExportFlags {
 /** The file is there whole or not at all. */
 export async function exportTo(sources: SettingSources, file: string, flags: ExportFlags): Promise<void> {
   const [from, to] = [timeOf('--from', flags.from), timeOf('--to', flags.to)]
-  if (existsSync(file)) throw new RaylogError('bad-request', `${file} is there already; give another name`)
+  if (existsSync(file)) throw new CallError(`${file} is there already.`, 'Give another name, or move it away.')
   await using opened = await openLogAlone(sources, { make: false })
   const tell = progress('exported')
   const stream = exportLog(opened.log, {
@@ -52,7 +52,7 @@ function timeOf(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const time = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
   if (!Number.isSafeInteger(time))
-    throw new RaylogError('bad-request', `${flag} ${text}: write it as 2026-05-01T08:00:00Z`)
+    throw new CallError(`${flag} ${text} is no time.`, 'Write it as 2026-05-01T08:00:00Z.')
   return time
 }
 

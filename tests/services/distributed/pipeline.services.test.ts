@@ -2,8 +2,10 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { MongoClient } from 'mongodb'
+import { describe, expect, it } from 'vitest'
+import type { Raylog } from '../../harness/raylog.ts'
 import { pipelineContract } from '../../pipeline/contract.ts'
-import { startProcesses, usualGroups } from './processes.ts'
+import { type Processes, startProcesses, usualGroups } from './processes.ts'
 import { type Services, startServices } from './services.ts'
 
 function filesUnder(folder: string): Map<string, Buffer> {
@@ -23,10 +25,12 @@ async function documentsOf({ mongo }: Services): Promise<Map<string, Buffer>> {
   return found
 }
 
+let processes: Processes<keyof typeof usualGroups>
+
 pipelineContract('in four processes on Kafka, MongoDB and S3', async set => {
   await using starting = new AsyncDisposableStack()
   const services = starting.use(await startServices())
-  const processes = starting.use(await startProcesses(services, usualGroups, set))
+  processes = starting.use(await startProcesses(services, usualGroups, set))
   const running = starting.move()
   const { intake, gateway } = processes.of
   return {
@@ -40,4 +44,30 @@ pipelineContract('in four processes on Kafka, MongoDB and S3', async set => {
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
+})
+
+const childrenOf = ({ pid }: Raylog) =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
+
+describe('each of the four processes', () => {
+  it('says that it lives, what it depends on and what it measures, and nothing else', async () => {
+    const parts: Record<string, string[]> = {}
+    for (const [name, one] of Object.entries(processes.of)) {
+      expect((await fetch(`${one.url}/healthz`)).status).toBe(200)
+      expect((await fetch(`${one.url}/metrics`)).status).toBe(401)
+      expect(await (await one.get('/metrics')).text()).toContain('raylog_')
+      const health = await one.json<{ parts: { part: string }[] }>('/api/v1/monitoring/health')
+      parts[name] = health.parts.map(({ part }) => part).sort()
+      expect((await one.get('/api/v1/instances')).status).toBe(name === 'gateway' ? 200 : 404)
+    }
+    expect(parts.infer).toEqual(['log', 'models', 'objects'])
+    expect(parts.results).toEqual(expect.arrayContaining(['documents', 'log', 'objects']))
+    expect(parts.intake).not.toContain('documents')
+  })
+
+  it.skipIf(process.platform !== 'linux')('starts workers for models only where models run (Linux)', () => {
+    expect(childrenOf(processes.of.infer)).toHaveLength(1)
+    expect(childrenOf(processes.of.gateway)).toEqual([])
+    expect(childrenOf(processes.of.intake)).toEqual([])
+  })
 })
