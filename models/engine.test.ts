@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import pino from 'pino'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { RaylogError } from '../schemas/errors.ts'
+import { routingRule } from '../schemas/routing.ts'
 import type { Instance, Priority } from '../schemas/topics.ts'
 import type { ModelOutput } from './port.ts'
 import {
@@ -111,6 +112,20 @@ describe('answers', () => {
     expect((await ask(opened, 'mean', opened.objects.put(await png(102)))).score).toBeCloseTo(0.4, 6)
     const gone = { key: 'gone', sha256: 'a'.repeat(64), bytes: 1, contentType: 'image/png' }
     await expect(ask(opened, 'mean', gone)).rejects.toMatchObject({ code: 'object-missing' })
+  })
+
+  it('wait for a store whose folder is away, as of a share that is not mounted', async () => {
+    const opened = await open(['mean'])
+    const away = { key: 'away/object', sha256: 'a'.repeat(64), bytes: 1, contentType: 'image/png' }
+    await expect(ask(opened, 'mean', away)).rejects.toMatchObject({ code: 'store-unavailable' })
+  })
+
+  it('are promised by no route that a rule of the settings refuses', async () => {
+    const rules = [routingRule.parse({ model: 'mean', allow: false })]
+    const opened = await open(['mean', 'classes'], { rules })
+    const instance = instanceOf(opened.objects.put(await png(1)))
+    const accepted = opened.engine.routes(instance).filter(route => route.accepted)
+    expect(accepted.map(({ model }) => model.name)).toEqual(['classes'])
   })
 })
 

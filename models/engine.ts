@@ -104,6 +104,7 @@ class ModelEngine implements Engine {
     const routes = routesFor(
       infos.map(info => info.manifest),
       instance,
+      this.#options.settings.rules,
     )
     return routes.map((route, at) => {
       const info = infos[at]

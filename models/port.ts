@@ -32,7 +32,7 @@ export interface PredictOptions {
 
 export interface Models {
   list(): ModelInfo[]
-  /** Of models in production; with `standby` of those on standby too. */
+  /** Of models in production, by their manifests and the operator's rules; with `standby` of those on standby too. */
   routes(instance: Instance, options?: { standby?: boolean }): Route[]
   /**
    * Queues the instance's object for the model and resolves with what it says.

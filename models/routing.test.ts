@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { routingRule } from '../schemas/routing.ts'
 import type { Instance } from '../schemas/topics.ts'
 import { modelManifest } from './manifest.ts'
 import { routesFor } from './routing.ts'
@@ -67,4 +68,22 @@ it('does not take what it cannot read, though the sender asks for it', () => {
     accepted: false,
     reason: 'content type is image/png; chest@1 takes application/dicom',
   })
+})
+
+it('narrows the routes by the first rule that fits', () => {
+  const rules = [
+    { model: 'chest', sites: ['main'], sources: ['dimse'], allow: true },
+    { model: 'chest@1', allow: false },
+    { model: '*', modalities: ['CT'], allow: false },
+  ].map(rule => routingRule.parse(rule))
+  const named = (changes: Partial<Instance>) =>
+    routesFor([chest, any], instanceOf(object, { ...film, ...changes }), rules).flatMap(({ model, accepted }) =>
+      accepted ? [model.name] : [],
+    )
+  expect(named({})).toEqual(['any'])
+  expect(named({ source: { kind: 'dimse', peer: 'CT1' } })).toEqual(['chest', 'any'])
+  expect(named({ modality: 'CT' })).toEqual([])
+  // A sender that asks for a model by name is bound by the rules too, and told which one it was.
+  const asked = routesFor([chest], instanceOf(object, { ...film, requested: ['chest'] }), rules)
+  expect(asked).toMatchObject([{ accepted: false, reason: 'rule 2 of models.rules refuses it' }])
 })

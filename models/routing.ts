@@ -1,4 +1,5 @@
-/** Which models take an instance, and why or why not, in words for people. Pure: the same answer for infer and `explain`. */
+/** Which models take an instance, and why or why not, in words for people. Pure: the same answer for infer, `explain` and whoever waits. */
+import type { RoutingRule } from '../schemas/routing.ts'
 import type { Instance } from '../schemas/topics.ts'
 import type { ModelManifest } from './manifest.ts'
 import type { Route } from './port.ts'
@@ -8,14 +9,37 @@ const clean = (text: string) => text.trim().toUpperCase()
 
 /**
  * One route for each manifest. Where the sender asked for models by name (`name` or `name@version`), just those are
- * accepted, whatever the attributes say; what cannot be decoded or has no pixels is refused all the same.
+ * accepted, whatever the attributes say; what cannot be decoded or has no pixels is refused all the same, and so is what a
+ * rule refuses. For each model the first rule that fits decides; none fits: the route stays.
  */
-export function routesFor(manifests: readonly ModelManifest[], instance: Instance): Route[] {
+export function routesFor(
+  manifests: readonly ModelManifest[],
+  instance: Instance,
+  rules: readonly RoutingRule[] = [],
+): Route[] {
   return manifests.map(manifest => {
     const refusals = refusalsOf(manifest, instance)
+    if (refusals.length === 0) refusals.push(...refusalsByRule(manifest, instance, rules))
     const accepted = refusals.length === 0
     return { model: refOf(manifest), accepted, reason: accepted ? welcome(manifest, instance) : refusals.join('; ') }
   })
+}
+
+function refusalsByRule(manifest: ModelManifest, instance: Instance, rules: readonly RoutingRule[]): string[] {
+  const at = rules.findIndex(rule => fits(rule, manifest, instance))
+  return rules[at]?.allow === false ? [`rule ${at + 1} of models.rules refuses it`] : []
+}
+
+function fits(rule: RoutingRule, manifest: ModelManifest, { site, source, modality }: Instance): boolean {
+  const among = (list: readonly string[], value: string | null) =>
+    list.length === 0 || (value !== null && list.includes(value))
+  return (
+    ['*', manifest.name, nameOf(manifest)].includes(rule.model) &&
+    among(rule.sites, site) &&
+    among(rule.sources, source.kind) &&
+    among(rule.peers, source.peer) &&
+    among(rule.modalities, modality)
+  )
 }
 
 function refusalsOf(manifest: ModelManifest, instance: Instance): string[] {

@@ -1,5 +1,6 @@
 /** Settings of the platform. Each stage adds its own section, under its name (kafka/compile.ts). */
 import { z } from 'zod'
+import { routingRule } from './routing.ts'
 import { kafkaSection, mongoSection, s3Section } from './stores.ts'
 
 const port = z.int().min(0).max(65_535)
@@ -54,7 +55,11 @@ export const platformConfig = z.strictObject({
         .array(z.string())
         .default([])
         .describe('name@version of models that are loaded and not used for what comes in: for replays'),
-      workers: z.int().min(1).max(256).nullable().default(null).describe('worker threads; null: one a core'),
+      rules: z
+        .array(routingRule)
+        .default([])
+        .describe('which images a model gets: the first rule that fits decides; they only narrow'),
+      workers: z.int().min(1).max(256).nullable().default(null).describe('worker processes; null: one a core'),
       threadsPerWorker: z.int().min(1).max(64).default(1).describe('threads of one ONNX Runtime session'),
       providers: z
         .array(z.enum(['cpu', 'cuda', 'webgpu']))

@@ -134,27 +134,6 @@ it('does not leave a sender that asked for a model by name without an answer', a
   })
 })
 
-it('narrows the routes by the first rule that fits', async () => {
-  const stage = await opened(
-    { chest: 'answers', any: 'answers' },
-    {
-      rules: [
-        { model: 'chest', sites: ['main'], sources: ['dimse'], allow: true },
-        { model: 'chest@1', allow: false },
-        { model: '*', modalities: ['CT'], allow: false },
-      ],
-    },
-  )
-  const names = async (changes: Partial<Instance>) => {
-    stage.asked.splice(0)
-    await stage.handle(instanceOf(object, changes))
-    return stage.asked.map(one => one.model)
-  }
-  expect(await names({})).toEqual(['any'])
-  expect(await names({ source: { kind: 'dimse', peer: 'CT1' } })).toEqual(['chest', 'any'])
-  expect(await names({ modality: 'CT' })).toEqual([])
-})
-
 it('takes its part of the health report away when it closes', async () => {
   const stage = await opened({ chest: 'answers' })
   expect((await stage.health.report()).parts.map(part => part.part)).toEqual(['models'])

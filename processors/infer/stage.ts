@@ -5,11 +5,9 @@ import type { Models, Route } from '../../models/port.ts'
 import { RaylogError, toRaylogError, type Verdict } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
 import { type Instance, type Prediction, topics } from '../../schemas/topics.ts'
-import { applyRules, ruleSchema } from './rules.ts'
 
 const config = z.strictObject({
   concurrency: z.int().min(1).max(4096).default(64).describe('instances in flight; more lets larger batches form'),
-  rules: z.array(ruleSchema).default([]).describe('in order, the first that fits decides; they only narrow'),
 })
 
 /** Which error of several decides what becomes of the event: the one that leaves most open. */
@@ -25,11 +23,11 @@ export const infer = defineStage({
   config,
   order: 'none',
   concurrency: settings => settings.concurrency,
-  async open({ config: settings, deps, publish, clock }) {
+  async open({ deps, publish, clock }) {
     const unregister = deps.health.register('models', () => checkModels(deps.models))
     return {
       async handle({ event: instance }, { signal, emit }) {
-        const routes = applyRules(deps.models.routes(instance), settings.rules, instance)
+        const routes = deps.models.routes(instance)
         const outcomes = await Promise.allSettled(
           routes
             .filter(route => route.accepted)
