@@ -3,7 +3,8 @@ import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import type { NewRecord, Position } from '../log.ts'
 import { partitionOf } from '../murmur2.ts'
-import type { Outgoing, Producer } from './producer.ts'
+import type { Outgoing } from './lane.ts'
+import type { Producer } from './producer.ts'
 import { sizeOf, toMessage } from './records.ts'
 
 export interface AppenderOptions {

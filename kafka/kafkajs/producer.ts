@@ -11,14 +11,10 @@ import type { Logger } from 'pino'
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { backoff, isPassing, patiently, toLogError, typeOf } from './faults.ts'
+import { type Batch, emptyLane, fill, type Identity, type Lane, type Outgoing } from './lane.ts'
 import { LinkError } from './link.ts'
-import type { Kafkajs, ProduceMessage } from './protocol.ts'
+import type { Kafkajs } from './protocol.ts'
 import type { Wire } from './wire.ts'
-
-export interface Outgoing {
-  message: ProduceMessage
-  bytes: number
-}
 
 export interface Producer {
   /** @returns the offset of each record, when all are on every in-sync replica */
@@ -27,41 +23,7 @@ export interface Producer {
   close(): Promise<void>
 }
 
-interface Identity {
-  producerId: string
-  producerEpoch: number
-}
-
-interface Waiting {
-  records: readonly Outgoing[]
-  bytes: number
-  deadline: number
-  resolve(offsets: number[]): void
-  reject(error: Error): void
-}
-
-interface Batch {
-  parts: Waiting[]
-  messages: ProduceMessage[]
-  bytes: number
-  deadline: number
-  sequence: number
-}
-
-interface Lane {
-  topic: string
-  partition: number
-  waiting: Waiting[]
-  batch: Batch | undefined
-  sent: boolean
-  /** Waits until it is known again who leads the partition. */
-  held: boolean
-  identity: Identity | undefined
-  sequence: number
-}
-
-/** Brokers take batches of 1 MB from topics that nobody configured, and requests of 100 MB. */
-const maxBatchBytes = 900_000
+/** Brokers take requests of 100 MB. */
 const maxRequestBytes = 8_000_000
 /** The broker waits so long for the replicas, and the client a little longer for the broker. */
 const replicaTimeoutMs = 4_000
@@ -86,40 +48,9 @@ export function createProducer(options: {
 
   function laneOf(topic: string, partition: number): Lane {
     const name = `${topic}/${partition}`
-    const found = lanes.get(name)
-    if (found) return found
-    const lane: Lane = {
-      topic,
-      partition,
-      waiting: [],
-      batch: undefined,
-      sent: false,
-      held: false,
-      identity: undefined,
-      sequence: 0,
-    }
+    const lane = lanes.get(name) ?? emptyLane(topic, partition)
     lanes.set(name, lane)
     return lane
-  }
-
-  /** The lane's next batch, made of what waits. */
-  function fill(lane: Lane): void {
-    if (lane.batch || lane.waiting.length === 0) return
-    let count = 0
-    let bytes = 0
-    for (const waiting of lane.waiting) {
-      if (count > 0 && bytes + waiting.bytes > maxBatchBytes) break
-      bytes += waiting.bytes
-      count++
-    }
-    const parts = lane.waiting.splice(0, count)
-    lane.batch = {
-      parts,
-      messages: parts.flatMap(({ records }) => records.map(({ message }) => message)),
-      bytes,
-      deadline: Math.min(...parts.map(({ deadline }) => deadline)),
-      sequence: -1,
-    }
   }
 
   /** Sends what can be sent: one request at a time to each broker, with a batch of every partition that it leads. */
@@ -145,7 +76,8 @@ export function createProducer(options: {
       let bytes = 0
       for (const lane of ready) {
         const { batch } = lane
-        if (!batch || (taken.length > 0 && bytes + batch.bytes > maxRequestBytes)) continue
+        if (!batch || lane.sent || lane.held) continue
+        if (taken.length > 0 && bytes + batch.bytes > maxRequestBytes) continue
         // Batches of one request share their producer id; those of an older one go by themselves.
         if (!lane.identity || (batch.sequence < 0 && lane.identity !== current)) lane.identity = takeUp(lane, current)
         if (lane.identity !== (taken[0]?.identity ?? lane.identity)) continue
