@@ -15,6 +15,7 @@ import { LiveView } from './views/live.tsx'
 const TryView = lazy(() => import('./views/try.tsx').then(({ TryView }) => ({ default: TryView })))
 const ParkedView = lazy(() => import('./views/parked.tsx').then(({ ParkedView }) => ({ default: ParkedView })))
 const ModelsView = lazy(() => import('./views/models.tsx').then(({ ModelsView }) => ({ default: ModelsView })))
+const ReplayView = lazy(() => import('./replay/view.tsx').then(({ ReplayView }) => ({ default: ReplayView })))
 
 export function App({ uploads }: { uploads: Uploads }) {
   const { route } = usePlace()
@@ -39,6 +40,7 @@ export function App({ uploads }: { uploads: Uploads }) {
             {route.view === 'try' && <TryView uploads={uploads} />}
             {route.view === 'parked' && <ParkedView />}
             {route.view === 'models' && <ModelsView selected={route.model} />}
+            {route.view === 'replay' && <ReplayView selected={route.replay} />}
             {route.view === 'unknown' && <NotFound />}
           </Suspense>
         </Boundary>

@@ -6,6 +6,7 @@ export type Route =
   | { view: 'try' }
   | { view: 'parked' }
   | { view: 'models'; model: string | null }
+  | { view: 'replay'; replay: string | null }
   | { view: 'unknown' }
 
 export interface Place {
@@ -20,6 +21,7 @@ export function parsePath(path: string): Route {
   if (first === '' && id === null) return { view: 'live', instance: null }
   if (first === 'instances') return { view: 'live', instance: id }
   if (first === 'models') return { view: 'models', model: id }
+  if (first === 'replay') return { view: 'replay', replay: id }
   if (first === 'try' && id === null) return { view: 'try' }
   if (first === 'parked' && id === null) return { view: 'parked' }
   return { view: 'unknown' }

@@ -5,6 +5,7 @@ const views = [
   { view: 'live', href: '/', name: 'Live' },
   { view: 'try', href: '/try', name: 'Try it' },
   { view: 'parked', href: '/parked', name: 'Parked' },
+  { view: 'replay', href: '/replay', name: 'Replay' },
   { view: 'models', href: '/models', name: 'Models' },
 ] as const
 

@@ -1,0 +1,259 @@
+/** What to replay: chosen, planned, started. All that is chosen stands in the address. */
+import { useState } from 'react'
+import { get, type Problem, toProblem } from '../api/client.ts'
+import { itemsOf, toModel } from '../api/shape.ts'
+import { duration, integer, rate as rateWords } from '../format.ts'
+import { useLoaded } from '../hooks.ts'
+import { hrefWith, navigate, usePlace } from '../router.ts'
+import { ProblemNotice, Skeleton } from '../ui/basics.tsx'
+import { type Asked, getArrivals, type Plan, planOf, start } from './api.ts'
+import { Timeline } from './timeline.tsx'
+import { fromIso, fromLocal, toLocal, words } from './words.ts'
+
+const buckets = 72
+const hour = 3_600_000
+const presets = [
+  { name: 'Last hour', ms: hour },
+  { name: 'Last day', ms: 24 * hour },
+  { name: 'Last 7 days', ms: 7 * 24 * hour },
+  { name: 'All', ms: Number.POSITIVE_INFINITY },
+] as const
+
+function change(query: URLSearchParams, changes: Record<string, string>): void {
+  const next = new URLSearchParams(query)
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === '') next.delete(name)
+    else next.set(name, value)
+  }
+  navigate(hrefWith('/replay', next), { replace: true })
+}
+
+export function ReplayForm({ onStarted }: { onStarted(): void }) {
+  const { query } = usePlace()
+  const text = (name: string) => query.get(name) ?? ''
+  const models = useLoaded('models', signal => get('/models', itemsOf(toModel), signal))
+  const filter = { site: words(text('site'))[0] ?? '', modality: words(text('modality'))[0] ?? '' }
+  const arrivals = useLoaded(`arrivals ${filter.site} ${filter.modality}`, signal =>
+    getArrivals(filter, buckets, signal),
+  )
+  const names = (models.value ?? [])
+    .toSorted((a, b) => Number(b.standby ?? false) - Number(a.standby ?? false))
+    .map(({ ref, standby }) => ({ name: `${ref.name}@${ref.version}`, standby: standby === true }))
+  const from = fromIso(query.get('from')) ?? arrivals.value?.from ?? 0
+  const to = fromIso(query.get('to')) ?? (arrivals.value ? arrivals.value.to + 1 : 1)
+  const model = text('model') || (names[0]?.name ?? '')
+  const ratePerSecond = Number(text('rate')) > 0 ? Number(text('rate')) : null
+  const asked: Asked = {
+    model,
+    from,
+    to,
+    sites: words(text('site')),
+    modalities: words(text('modality')),
+    ratePerSecond,
+  }
+  const choose = (range: { from: number; to: number }) =>
+    change(query, { from: new Date(range.from).toISOString(), to: new Date(range.to).toISOString() })
+
+  return (
+    <section className="replay-form" aria-label="New replay">
+      {arrivals.problem && <ProblemNotice problem={arrivals.problem} retry={arrivals.reload} />}
+      {arrivals.value ? (
+        <Timeline arrivals={arrivals.value} from={from} to={to} onChange={choose} />
+      ) : (
+        <Skeleton height={112} />
+      )}
+      <div className="fields">
+        <Field name="From">
+          <input
+            type="datetime-local"
+            step="1"
+            className="field"
+            value={toLocal(from)}
+            onChange={event => choose({ from: valid(fromLocal(event.target.value), from), to })}
+          />
+        </Field>
+        <Field name="To, not included">
+          <input
+            type="datetime-local"
+            step="1"
+            className="field"
+            value={toLocal(to)}
+            onChange={event => choose({ from, to: valid(fromLocal(event.target.value), to) })}
+          />
+        </Field>
+        <div className="presets">
+          {presets.map(({ name, ms }) => (
+            <button
+              key={name}
+              type="button"
+              className="button"
+              disabled={!arrivals.value}
+              onClick={() => {
+                const end = (arrivals.value?.to ?? 0) + 1
+                choose({ from: Math.max(arrivals.value?.from ?? 0, end - ms), to: end })
+              }}
+            >
+              {name}
+            </button>
+          ))}
+        </div>
+      </div>
+      <div className="fields">
+        <Field name="Model version">
+          <select className="field" value={model} onChange={event => change(query, { model: event.target.value })}>
+            {!names.some(({ name }) => name === model) && model !== '' && <option value={model}>{model}</option>}
+            {names.map(({ name, standby }) => (
+              <option key={name} value={name}>
+                {standby ? `${name} (on standby)` : name}
+              </option>
+            ))}
+          </select>
+        </Field>
+        <TextField name="Site" value={text('site')} hint="any" onChange={site => change(query, { site })} />
+        <TextField
+          name="Modality"
+          value={text('modality')}
+          hint="any"
+          onChange={modality => change(query, { modality })}
+        />
+        <TextField
+          name="Images a second"
+          value={text('rate')}
+          hint="what live work leaves"
+          numeric
+          onChange={rate => change(query, { rate })}
+        />
+      </div>
+      <PlanAndStart asked={asked} onStarted={onStarted} />
+    </section>
+  )
+}
+
+const valid = (at: number, otherwise: number) => (Number.isNaN(at) ? otherwise : at)
+
+function Field({ name, children }: { name: string; children: React.ReactNode }) {
+  return (
+    // biome-ignore lint/a11y/noLabelWithoutControl: the control is the child
+    <label className="labelled">
+      <span className="small muted">{name}</span>
+      {children}
+    </label>
+  )
+}
+
+interface TextProps {
+  name: string
+  value: string
+  hint: string
+  numeric?: boolean
+  onChange(value: string): void
+}
+
+function TextField({ name, value, hint, numeric = false, onChange }: TextProps) {
+  return (
+    <Field name={name}>
+      <input
+        className="field"
+        value={value}
+        placeholder={hint}
+        inputMode={numeric ? 'decimal' : 'text'}
+        size={numeric ? 18 : 12}
+        onChange={event => onChange(event.target.value)}
+      />
+    </Field>
+  )
+}
+
+/** A plan is of what was chosen when it was made; another choice puts it away. */
+function PlanAndStart({ asked, onStarted }: { asked: Asked; onStarted(): void }) {
+  const key = JSON.stringify(asked)
+  const [busy, setBusy] = useState(false)
+  const [made, setMade] = useState<{ key: string; plan: Plan } | null>(null)
+  const [problem, setProblem] = useState<Problem | null>(null)
+  const plan = made?.key === key ? made.plan : null
+
+  async function act(work: () => Promise<void>) {
+    setBusy(true)
+    setProblem(null)
+    try {
+      await work()
+    } catch (error) {
+      setProblem(toProblem(error))
+    }
+    setBusy(false)
+  }
+  const look = () => act(async () => setMade({ key, plan: await planOf(asked) }))
+  const go = () =>
+    act(async () => {
+      await start(asked)
+      setMade(null)
+      onStarted()
+    })
+  return (
+    <>
+      <div className="replay-actions">
+        <button type="button" className="button" disabled={busy || asked.model === ''} onClick={() => void look()}>
+          Plan
+        </button>
+        <button
+          type="button"
+          className="button primary"
+          disabled={busy || asked.model === '' || plan?.accepted === 0}
+          onClick={() => void go()}
+        >
+          Start
+        </button>
+        <span className="small muted">
+          Nothing is reported or notified, and no result changes. Live images always go first.
+        </span>
+      </div>
+      {problem && <ProblemNotice problem={problem} />}
+      {plan && <PlanWords plan={plan} asked={asked} />}
+    </>
+  )
+}
+
+function PlanWords({ plan, asked }: { plan: Plan; asked: Asked }) {
+  const about = plan.complete ? '' : 'about '
+  const { checked, gone } = plan.objects
+  const versions = Object.keys(plan.productionVersions)
+  const refused = Object.entries(plan.refused)
+  return (
+    <output className="plan">
+      <dl>
+        <dt>In the range</dt>
+        <dd>{integer.format(plan.events)} images</dd>
+        <dt>Within the filters</dt>
+        <dd>
+          {about}
+          {integer.format(plan.matched)}
+        </dd>
+        <dt>{asked.model} takes</dt>
+        <dd>
+          {about}
+          {integer.format(plan.accepted)}
+          {refused.map(([why, count]) => (
+            <div key={why} className="small muted">
+              not {integer.format(count)}: {why}
+            </div>
+          ))}
+        </dd>
+        <dt>Erased since</dt>
+        <dd>
+          {integer.format(gone)} of {integer.format(checked)} looked for
+        </dd>
+        <dt>Takes about</dt>
+        <dd>
+          {plan.durationMs === null ? 'not known yet' : duration(plan.durationMs)}
+          {plan.perSecond !== null && <span className="muted"> at {rateWords(plan.perSecond)}/s</span>}
+        </dd>
+        <dt>Compared with</dt>
+        <dd>
+          {versions.length === 0
+            ? 'nothing: production said nothing then'
+            : versions.map(version => `${asked.model.replace(/@.*/, '')}@${version}`).join(', ')}
+        </dd>
+      </dl>
+    </output>
+  )
+}
