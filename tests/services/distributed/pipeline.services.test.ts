@@ -30,7 +30,7 @@ let processes: Processes<keyof typeof usualGroups>
 pipelineContract('in four processes on Kafka, MongoDB and S3', async set => {
   await using starting = new AsyncDisposableStack()
   const services = starting.use(await startServices())
-  processes = starting.use(await startProcesses(services, usualGroups, set))
+  processes = starting.use(await startProcesses(services, usualGroups, { set }))
   const running = starting.move()
   const { intake, gateway } = processes.of
   return {

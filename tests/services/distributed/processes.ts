@@ -26,10 +26,13 @@ export interface Processes<G extends string> extends AsyncDisposable {
 export async function startProcesses<const G extends string>(
   services: Services,
   groups: Readonly<Record<G, readonly string[]>>,
-  set: readonly string[] = [],
+  {
+    set = [],
+    secrets: given,
+  }: { set?: readonly string[] /** Their folder; a new one otherwise. */; secrets?: string } = {},
 ): Promise<Processes<G>> {
   const folder = mkdtempSync(join(tmpdir(), 'raylog-distributed-'))
-  const secrets = join(folder, 'secrets')
+  const secrets = given ?? join(folder, 'secrets')
   const all: Raylog[] = []
 
   async function add(name: string, stages: readonly string[]): Promise<Raylog> {
