@@ -56,7 +56,11 @@ export function ComparisonView({ replay }: { replay: Replay }) {
 function Headline({ of }: { of: Compared }) {
   const { flips, positive, agreement } = of
   const figures = [
-    { name: 'Agreement', value: agreement ? percent(agreement.value) : '–', more: shareWords(agreement) },
+    {
+      name: 'Agreement',
+      value: agreement ? percent(agreement.value) : '–',
+      more: agreement ? `${percent(agreement.low)} to ${percent(agreement.high)}` : '',
+    },
     ...(positive === null
       ? [{ name: 'Flips', value: integer.format(flips.other), more: 'another label' }]
       : [

@@ -3,7 +3,7 @@ import { integer } from '../format.ts'
 import { useSize } from '../hooks.ts'
 
 const height = 120
-const room = 18
+const room = 22
 
 const binsOf = ({ from, to, counts }: Histogram) => {
   const width = (to - from) / counts.length
@@ -22,7 +22,7 @@ export function Bars({ of, what }: { of: Histogram; what: string }) {
         {binsOf(of).map(({ count, from, to }, at) => (
           <rect
             key={from}
-            className="bar"
+            className="column"
             x={at * bin + 0.5}
             y={height - room - tall(count)}
             width={Math.max(1, bin - 1)}

@@ -92,7 +92,7 @@ export function Timeline({ arrivals, from, to, onChange }: Props) {
             return (
               <rect
                 key={start}
-                className={inside ? 'bar inside' : 'bar'}
+                className={inside ? 'column inside' : 'column'}
                 x={at * bar + 0.5}
                 y={height - tall}
                 width={Math.max(1, bar - 1)}
