@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { type ErrorCode, errorTable, RaylogError } from '../schemas/errors.ts'
+import { isErrorCode, RaylogError } from '../schemas/errors.ts'
 import { CallError } from './call-error.ts'
 import { platformSettings, type SettingSources } from './settings.ts'
 
@@ -10,9 +10,8 @@ import { platformSettings, type SettingSources } from './settings.ts'
 export const runningFile = 'running.json'
 
 const running = z.object({ url: z.string(), pid: z.int() })
-const isCode = (code: string): code is ErrorCode => code in errorTable
 const problem = z.object({
-  code: z.string().refine(isCode).catch('bad-request'),
+  code: z.string().refine(isErrorCode).catch('bad-request'),
   title: z.string(),
   detail: z.string().optional(),
 })

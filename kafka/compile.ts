@@ -19,7 +19,7 @@ export interface Plan {
 }
 
 /** Settings of the platform and of every stage, under its name. */
-export function configSchema(stages: readonly AnyStage[]) {
+function configSchema(stages: readonly AnyStage[]) {
   return z.strictObject({
     ...platformConfig.shape,
     ...Object.fromEntries(stages.map(stage => [stage.name, stage.config.prefault({}).describe(stage.summary)])),

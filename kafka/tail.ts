@@ -21,6 +21,10 @@ export async function openTail(
           for (const listener of listeners.get(record.topic) ?? []) await listener(record)
         }
       },
+      // Nothing is lost by it, but the page stands still and whoever waits for a result waits in vain.
+      failed(error) {
+        logger.error({ err: error }, 'the tail of the log ended; start again to have it back')
+      },
     },
   )
   return {

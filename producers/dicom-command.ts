@@ -78,7 +78,7 @@ function padded(text: string, pad: string): Buffer {
 }
 
 /** The comment as an LO: printable ASCII, no backslash, 64 characters at most (PS3.5 6.2). */
-export const errorComment = (text: string) => text.replace(/[^ -~]|\\/g, ' ').slice(0, 64)
+const errorComment = (text: string) => text.replace(/[^ -~]|\\/g, ' ').slice(0, 64)
 
 /**
  * The response to a request: the same command field with the response bit, message id and UIDs (PS3.7 9.3.1.2, 9.3.5.2).

@@ -23,6 +23,4 @@ export type { StudyAssessed } from './topics/studies.ts'
 
 export const topics = { instances, predictions, studies, reports, lifecycle, feedback, drift, audit, parked } as const
 
-export type AnyTopic = (typeof topics)[keyof typeof topics]
-
 export const allTopics: readonly Topic[] = Object.values(topics)

@@ -4,7 +4,7 @@ import { z } from 'zod'
 
 const words = z.array(z.string()).default([])
 
-export const webhookConfig = z.strictObject({
+const webhookConfig = z.strictObject({
   name: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/)
@@ -75,5 +75,3 @@ export const notifyConfig = z.strictObject({
     .default(30_000)
     .describe('deliveries fail at once for so long; then one tries whether it answers, ms'),
 })
-
-export type NotifyConfig = z.infer<typeof notifyConfig>

@@ -153,7 +153,7 @@ function networkCode(thrown: unknown): string {
 }
 
 /** Seconds, or an HTTP date (RFC 9110 10.2.3), as ms from now; null for neither. */
-export function retryAfter(text: string | null, now: number): number | null {
+function retryAfter(text: string | null, now: number): number | null {
   if (text === null) return null
   if (/^\d+$/.test(text.trim())) return Number(text) * 1000
   const at = Date.parse(text)

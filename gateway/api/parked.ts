@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { NewRecord } from '../../kafka/log.ts'
 import type { ParkedDoc } from '../../schemas/documents.ts'
+import { onlyHeader } from '../../schemas/topics/parked.ts'
 import { problems } from '../http/problem.ts'
 import { type ApiContext, type App, found, page, where } from './context.ts'
 import { idParams, listOf, paging, parkedShape, parkedView, word } from './shapes.ts'
@@ -21,8 +22,6 @@ const changed = z.object({
 const bulkBody = z.strictObject({ stage: word, code: word })
 const bulkAnswer = z.object({ retried: z.int(), remaining: z.int() })
 
-/** The runner lets only this stage handle a record that carries it; other stages have handled the record already. */
-const onlyHeader = 'raylog-only'
 const mostAtOnce = 1000
 const tags = ['parked']
 
@@ -101,6 +100,7 @@ export function addParkedRoutes(app: App, { deps: { documents, log } }: ApiConte
   )
 }
 
+/** For the stage that gave up on it alone: the others have handled it. */
 function recordAsItWas({ topic, key, value, headers, stage }: ParkedDoc): NewRecord {
   return { topic, key, value: Buffer.from(value, 'base64'), headers: { ...headers, [onlyHeader]: stage } }
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { modelManifest } from '../../models/manifest.ts'
 import type { DeliveryDoc, ParkedDoc, StudyDoc } from '../../schemas/documents.ts'
-import { type ErrorCode, errorTable } from '../../schemas/errors.ts'
+import { errorTable, isErrorCode } from '../../schemas/errors.ts'
 import { topics } from '../../schemas/topics.ts'
 import { recordOf } from './avro-zod.ts'
 
@@ -11,7 +11,7 @@ const at = z.int().describe('ms since the epoch')
 export const instanceShape = recordOf(topics.instances.schema)
 export const predictionShape = recordOf(topics.predictions.schema)
 export const reportShape = recordOf(topics.reports.schema)
-export const modelVersionShape = predictionShape.shape.model
+const modelVersionShape = predictionShape.shape.model
 
 export const routeShape = z.object({ model: modelVersionShape, accepted: z.boolean(), reason: z.string() })
 
@@ -60,8 +60,6 @@ export const modelShape = z.object({
 export function explainCode(code: string): { title: string; remedy: string } {
   return isErrorCode(code) ? errorTable[code] : { title: code, remedy: 'See the message.' }
 }
-
-const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorTable, code)
 
 /** A parked entry for people: without the record itself, which may be large. */
 export function parkedView({ value: _value, ...doc }: ParkedDoc): ParkedView {

@@ -18,7 +18,7 @@ export const nameOf = ({ topic, partition }: TopicPartition): string => `${topic
 const most = { records: 2_000, bytes: 1024 * 1024 }
 
 /** The newest records of a partition, without a gap up to its end. */
-export class Recent {
+class Recent {
   #records: LogRecord[] = []
   #bytes = 0
 

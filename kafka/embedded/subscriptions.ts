@@ -26,8 +26,6 @@ export interface SubscriptionsOptions {
 
 const bare = ({ topic, partition }: TopicPartition): TopicPartition => ({ topic, partition })
 
-export type Subscriptions = ReturnType<typeof createSubscriptions>
-
 export function createSubscriptions({ state, clock, revokeMs, fetch, commit }: SubscriptionsOptions) {
   const groups = new Map<string, Group>()
   const deliveries = new Map<Delivery, readonly string[]>()

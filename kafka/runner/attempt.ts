@@ -5,6 +5,7 @@ import type { Metrics } from '../../monitoring/metrics.ts'
 import type { PlatformConfig } from '../../schemas/config.ts'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
+import { onlyHeader } from '../../schemas/topics/parked.ts'
 import { type EventOf, type Topic, topics } from '../../schemas/topics.ts'
 import type { EventLog, LogRecord, NewRecord } from '../log.ts'
 import type { Codec } from '../ports.ts'
@@ -22,8 +23,6 @@ export interface AttemptContext {
   random: () => number
 }
 
-/** A record with this header is handled only by the stage that it names: a parked event that is tried again. */
-export const onlyHeader = 'raylog-only'
 /** Headers that go on from an event to those made of it. */
 const carried = ['traceparent', 'tracestate']
 

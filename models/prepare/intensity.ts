@@ -36,7 +36,7 @@ function fromModality(frame: DecodedFrame, range: { low: number; high: number })
 }
 
 /** ITU-R 601-2 luma in 16 bit fixed point, as Pillow's convert('L') has it (libImaging/Convert.c, L24). */
-export function toGrey(rgb: Uint8Array): Uint8Array {
+function toGrey(rgb: Uint8Array): Uint8Array {
   const grey = new Uint8Array(rgb.length / 3)
   for (let at = 0, from = 0; at < grey.length; at += 1, from += 3) {
     const luma = (rgb[from] ?? 0) * 19595 + (rgb[from + 1] ?? 0) * 38470 + (rgb[from + 2] ?? 0) * 7471

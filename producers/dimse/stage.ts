@@ -8,7 +8,7 @@ import { filePrefix } from '../part10.ts'
 import type { StoreRequest } from './association.ts'
 import { startServer } from './server.ts'
 
-export const dimseConfig = z.strictObject({
+const dimseConfig = z.strictObject({
   host: z.string().default('127.0.0.1').describe('address to listen on; 0.0.0.0 lets other machines send'),
   port: z.int().min(0).max(65_535).default(11_112).describe('the next free one is taken if it is in use; 0: any'),
   aeTitle: z

@@ -34,7 +34,7 @@ const notStorage = new Set([
 const uidForm = /^[0-2](\.(0|[1-9]\d*))+$/
 
 /** Whether it is a UID at all: digits and dots, 64 characters at most (PS3.5 9.1). Zeros that lead a part are let pass. */
-export const isUid = (uid: string) => uid.length <= 64 && /^[0-9]+(\.[0-9]+)+$/.test(uid)
+const isUid = (uid: string) => uid.length <= 64 && /^[0-9]+(\.[0-9]+)+$/.test(uid)
 
 /**
  * Whether instances of the SOP class can be stored. Classes that are newer than this code are known by their root.

@@ -2,7 +2,7 @@
 import { between, seeded } from './random.ts'
 
 /** Stored values have 12 bits; dense is bright (MONOCHROME2). */
-export const maxStored = 4095
+const maxStored = 4095
 
 /** 0 outside, 1 inside an ellipse, with a soft rim. */
 function ellipse(x: number, y: number, cx: number, cy: number, rx: number, ry: number, soft: number): number {

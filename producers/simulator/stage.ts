@@ -9,7 +9,7 @@ import { seeded } from './random.ts'
 
 export const kinds = ['chest', 'digit', 'tissue'] as const
 
-export const simulatorConfig = z.strictObject({
+const simulatorConfig = z.strictObject({
   ratePerSecond: z.number().min(0).max(1_000).default(0).describe('images a second; 0 is off'),
   kinds: z
     .array(z.enum(kinds))

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { type ErrorCode, errorTable, RaylogError } from '../../schemas/errors.ts'
+import { errorTable, isErrorCode, RaylogError } from '../../schemas/errors.ts'
 import { type Outcome, receiveStream } from '../files.ts'
 import { hintFields, toHints } from './hints.ts'
 import { filesOf } from './parts.ts'
@@ -51,15 +51,12 @@ function toItem(outcome: Outcome): Item {
 
 const items = z.object({ items: z.array(z.union([stored, failed])) })
 
-const isOutage = (code: string): code is ErrorCode =>
-  Object.hasOwn(errorTable, code) && errorTable[code as ErrorCode].verdict === 'wait'
-
 /** Nothing was stored, and not for any fault of the files: then the whole request failed, and may be sent again. */
 function outageOf(all: readonly Item[]): RaylogError | undefined {
   for (const item of all) {
     if (!('error' in item)) return undefined
     const { code, detail } = item.error
-    if (isOutage(code)) return new RaylogError(code, detail)
+    if (isErrorCode(code) && errorTable[code].verdict === 'wait') return new RaylogError(code, detail)
   }
   return undefined
 }

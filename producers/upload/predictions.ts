@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { type ErrorCode, errorTable, RaylogError } from '../../schemas/errors.ts'
+import { isErrorCode, RaylogError } from '../../schemas/errors.ts'
 import { type Instance, type Prediction, topics } from '../../schemas/topics.ts'
 import { type HintFields, hintFields, toHints } from './hints.ts'
 import { filesOf, type UploadedFile } from './parts.ts'
@@ -28,8 +28,6 @@ const answer = z.object({
 })
 
 const nameOf = ({ name, version }: { name: string; version: string }) => `${name}@${version}`
-
-const isCode = (code: string): code is ErrorCode => Object.hasOwn(errorTable, code)
 
 /** Collects what is said of one instance from the moment that `begin` is called until every model has answered. */
 function createWait({ deps }: UploadContext) {
@@ -57,7 +55,7 @@ function createWait({ deps }: UploadContext) {
           if (missing.size === 0) done.resolve(found)
         }),
         deps.tail.listen(topics.parked, ({ subject, code, message }) => {
-          if (subject !== event.id || !isCode(code)) return
+          if (subject !== event.id || !isErrorCode(code)) return
           done.reject(new RaylogError(code, `${message}; stored as ${event.id}`))
         }),
       )

@@ -10,7 +10,7 @@ import { addInstancesRoute } from './instances.ts'
 import { bodyTypes } from './parts.ts'
 import { addPredictionsRoute } from './predictions.ts'
 
-export const uploadConfig = z.strictObject({
+const uploadConfig = z.strictObject({
   maxBytes: z
     .int()
     .min(1)

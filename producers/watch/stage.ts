@@ -13,7 +13,7 @@ import { createStability, type FoundFile, filesBelow } from './scan.ts'
 
 const folder = z.string().nullable().default(null)
 
-export const watchConfig = z.strictObject({
+const watchConfig = z.strictObject({
   folder: folder.describe('null: inbox in the data folder. A sub-folder with the name of a model asks for that model'),
   doneFolder: folder.describe('where received files go; null: done, beside the folder'),
   failedFolder: folder.describe('where refused files go, each with a NAME.error.json; null: failed, beside the folder'),

@@ -27,4 +27,7 @@ export const parked = defineTopic({
   },
 })
 
+/** A record with this header is handled only by the stage that it names: a parked event that is tried again. */
+export const onlyHeader = 'raylog-only'
+
 export type Parked = EventOf<typeof parked>

@@ -14,7 +14,7 @@ const backoffMs = 100
 /** A transfer may take as long as this rate needs, on top of the deadline of a call, bytes/ms. */
 const slowest = 256
 
-export const emptyDigest = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+const emptyDigest = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
 export interface Request {
   method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'

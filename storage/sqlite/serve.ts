@@ -55,8 +55,10 @@ export function serve<O extends Operations>(open: () => Served<O>): void {
       const batch: Request[] = []
       let bytes = 0
       while (next?.type === 'requests') {
-        for (const request of next.requests) bytes += request.bytes
-        batch.push(...next.requests)
+        for (const request of next.requests) {
+          bytes += request.bytes
+          batch.push(request)
+        }
         next = batch.length < most.requests && bytes < most.bytes ? receiveMessageOnPort(port)?.message : undefined
       }
       const fatal = run(batch, post)

@@ -33,7 +33,4 @@ export const explicitBig = '1.2.840.10008.1.2.2'
 export const deflated = '1.2.840.10008.1.2.1.99'
 
 /** Undefined where Raylog does not decode it; the object is stored all the same. */
-export const syntaxOf = (uid: string): Syntax | undefined => syntaxes[uid]
-
-/** Every transfer syntax whose pixels Raylog decodes. */
-export const decodedSyntaxes: readonly string[] = Object.keys(syntaxes)
+export const syntaxOf = (uid: string): Syntax | undefined => (Object.hasOwn(syntaxes, uid) ? syntaxes[uid] : undefined)

@@ -1,0 +1,263 @@
+/**
+ * Every error that Raylog gives has a code in this table. The code is the metric label, the `code` of a problem+json
+ * answer and the anchor in docs/errors.md (a test holds the two equal).
+ *
+ * Verdicts, for a stage that meets the error while handling an event:
+ * - `wait`   a dependency is away: try again with backoff until it is back; never parked
+ * - `retry`  may pass: try again a few times, then park
+ * - `park`   the event itself is at fault: park at once
+ * - `stop`   the stage cannot go on
+ */
+export type Verdict = 'wait' | 'retry' | 'park' | 'stop'
+
+export interface ErrorEntry {
+  readonly verdict: Verdict
+  /** HTTP status where a sender is told of it. */
+  readonly http: number
+  /** DIMSE status where a C-STORE sender is told of it (PS3.4 B.2.3, PS3.7 C). */
+  readonly dimse: number
+  readonly title: string
+  /** What an operator or sender should do. */
+  readonly remedy: string
+}
+
+/** DIMSE: 0xA700 out of resources (send again later), 0xA900 data set does not match, 0xC000 cannot understand. */
+const table = {
+  'not-an-image': {
+    verdict: 'park',
+    http: 415,
+    dimse: 0xc000,
+    title: 'Not an image that Raylog reads',
+    remedy: 'Send DICOM, PNG, JPEG or TIFF, or a ZIP of these.',
+  },
+  'empty-upload': {
+    verdict: 'park',
+    http: 400,
+    dimse: 0xc000,
+    title: 'Nothing was sent',
+    remedy: 'Send at least one file that is not empty.',
+  },
+  truncated: {
+    verdict: 'park',
+    http: 422,
+    dimse: 0xc000,
+    title: 'The data end too early',
+    remedy: 'Send the file again; if it stays, ask the sending system for a complete copy.',
+  },
+  'malformed-dicom': {
+    verdict: 'park',
+    http: 422,
+    dimse: 0xc000,
+    title: 'The DICOM data set cannot be parsed',
+    remedy: 'Check the file with dcmdump; the sending system wrote it wrongly.',
+  },
+  'identity-mismatch': {
+    verdict: 'park',
+    http: 422,
+    dimse: 0xa900,
+    title: 'The data set is not what the request said',
+    remedy: 'SOP class or instance of command and data set differ; mend the sending system.',
+  },
+  'unknown-transfer-syntax': {
+    verdict: 'park',
+    http: 422,
+    dimse: 0xc000,
+    title: 'The transfer syntax is not one that Raylog decodes',
+    remedy: 'Stored, not analysed. Have the sender convert it, or see docs/errors.md for the list.',
+  },
+  'no-pixels': {
+    verdict: 'park',
+    http: 422,
+    dimse: 0xc000,
+    title: 'There is no image in it',
+    remedy: 'Stored, not analysed. Reports, waveforms and plans have no pixels.',
+  },
+  'decode-failed': {
+    verdict: 'park',
+    http: 422,
+    dimse: 0xc000,
+    title: 'The pixels cannot be decoded',
+    remedy: 'The compressed image is damaged. Ask the sending system for another copy, then retry the parked event.',
+  },
+  'too-large': {
+    verdict: 'park',
+    http: 413,
+    dimse: 0xa700,
+    title: 'Larger than the limit',
+    remedy: 'Raise the limit named in the message, if this size is meant.',
+  },
+  'zip-refused': {
+    verdict: 'park',
+    http: 422,
+    dimse: 0xc000,
+    title: 'The ZIP archive is refused',
+    remedy: 'Send fewer or smaller files, without nested archives or encryption.',
+  },
+  'no-such-model': {
+    verdict: 'park',
+    http: 404,
+    dimse: 0xc000,
+    title: 'No model of that name',
+    remedy: 'List the models with "raylog models".',
+  },
+  'model-refused': {
+    verdict: 'park',
+    http: 422,
+    dimse: 0xc000,
+    title: 'The model cannot take this image',
+    remedy: 'See what the model accepts with "raylog models", and why with "raylog explain ID".',
+  },
+  'model-invalid': {
+    verdict: 'stop',
+    http: 500,
+    dimse: 0xa700,
+    title: 'A model folder is not valid',
+    remedy: 'Run "raylog doctor"; it names the file and what is wrong.',
+  },
+  'infer-failed': {
+    verdict: 'retry',
+    http: 500,
+    dimse: 0xa700,
+    title: 'The model failed on this image',
+    remedy: 'Look at the message; if other images pass, the image is at fault.',
+  },
+  'worker-died': {
+    verdict: 'retry',
+    http: 500,
+    dimse: 0xa700,
+    title: 'The worker died on this image',
+    remedy: 'If it happens on one image only, that image is parked; otherwise check memory.',
+  },
+  'worker-killer': {
+    verdict: 'park',
+    http: 422,
+    dimse: 0xc000,
+    title: 'The image ended its worker twice',
+    remedy: 'Keep a copy for a bug report; retry after an upgrade.',
+  },
+  'worker-timeout': {
+    verdict: 'retry',
+    http: 504,
+    dimse: 0xa700,
+    title: 'The worker took too long',
+    remedy: 'Raise models.budgetMs, or give the machine more cores.',
+  },
+  'object-missing': {
+    verdict: 'park',
+    http: 404,
+    dimse: 0xa700,
+    title: 'The stored object is gone',
+    remedy: 'It was erased, or the object store was changed. Send the image again.',
+  },
+  'object-damaged': {
+    verdict: 'park',
+    http: 500,
+    dimse: 0xa700,
+    title: 'The stored object does not have its digest',
+    remedy: 'The disk or store is faulty: check it, restore the object from a backup.',
+  },
+  'store-unavailable': {
+    verdict: 'wait',
+    http: 503,
+    dimse: 0xa700,
+    title: 'A store does not answer',
+    remedy: 'Wait; Raylog goes on by itself when it is back.',
+  },
+  'store-full': {
+    verdict: 'wait',
+    http: 507,
+    dimse: 0xa700,
+    title: 'No space is left',
+    remedy: 'Make room on the disk; senders are refused until then, and nothing acknowledged is lost.',
+  },
+  'log-unavailable': {
+    verdict: 'wait',
+    http: 503,
+    dimse: 0xa700,
+    title: 'The log does not answer',
+    remedy: 'Wait; Raylog goes on by itself when it is back.',
+  },
+  busy: {
+    verdict: 'wait',
+    http: 503,
+    dimse: 0xa700,
+    title: 'Too much at once',
+    remedy: 'Send again after the time in Retry-After.',
+  },
+  'timed-out': {
+    verdict: 'retry',
+    http: 504,
+    dimse: 0xa700,
+    title: 'It took longer than allowed',
+    remedy: 'The image is stored; its result will appear on the page and at GET /api/v1/predictions?instance=ID.',
+  },
+  'delivery-failed': {
+    verdict: 'retry',
+    http: 502,
+    dimse: 0xa700,
+    title: 'The receiver did not take it',
+    remedy: 'Check that the receiver runs and accepts the signature.',
+  },
+  'bad-record': {
+    verdict: 'park',
+    http: 500,
+    dimse: 0xa700,
+    title: 'The record cannot be decoded',
+    remedy: 'It was written with a schema that this version does not know, or is damaged.',
+  },
+  'bad-request': {
+    verdict: 'park',
+    http: 400,
+    dimse: 0xc000,
+    title: 'The request is not valid',
+    remedy: 'See the fields named in the message; the API is described at /docs.',
+  },
+  unauthorized: {
+    verdict: 'park',
+    http: 401,
+    dimse: 0x0124,
+    title: 'No valid token',
+    remedy: 'Open the link that "raylog start" printed, or send "Authorization: Bearer TOKEN".',
+  },
+  'not-found': {
+    verdict: 'park',
+    http: 404,
+    dimse: 0xc000,
+    title: 'There is no such thing',
+    remedy: 'Check the id; a new instance may need a moment to be written.',
+  },
+  'config-invalid': {
+    verdict: 'stop',
+    http: 500,
+    dimse: 0xa700,
+    title: 'The configuration is not valid',
+    remedy: 'Mend the settings named in the message; "raylog config" shows the effective ones.',
+  },
+  'data-in-use': {
+    verdict: 'stop',
+    http: 500,
+    dimse: 0xa700,
+    title: 'The data folder is in use',
+    remedy: 'Another Raylog runs on it: stop that one, or give this one another folder with --data.',
+  },
+  stopping: {
+    verdict: 'wait',
+    http: 503,
+    dimse: 0xa700,
+    title: 'Raylog is stopping',
+    remedy: 'Send again when it is back.',
+  },
+  internal: {
+    verdict: 'retry',
+    http: 500,
+    dimse: 0xa700,
+    title: 'A fault in Raylog',
+    remedy: 'Please report it with the message and the log around it.',
+  },
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof table
+export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = table
+
+/** Whether a text is a code of this version: events and answers of another one may hold others. */
+export const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(table, code)
