@@ -234,7 +234,7 @@ class ModelEngine implements Engine {
       logger.info({ model, provider: opened.provider }, 'model ready')
     } else {
       info.reason = opened.reason
-      const remedy = 'Correct model.json or the weights; docs/models.md explains each field.'
+      const remedy = 'Correct model.json or the weights; CONTRIBUTING.md, "Add a model", says how.'
       logger.error({ model, reason: opened.reason, remedy, code: 'model-invalid' }, 'a model is not valid')
     }
   }

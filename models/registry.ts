@@ -6,7 +6,6 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, isAbsolute, join, normalize } from 'node:path'
-import { z } from 'zod'
 import { RaylogError } from '../schemas/errors.ts'
 import type { ModelVersion } from '../schemas/topics.ts'
 import { type ModelManifest, modelManifest } from './manifest.ts'
@@ -123,7 +122,7 @@ async function readFolder(folder: string, wanted: (manifest: ModelManifest) => b
   const problems: ModelProblem[] = manifestProblems(manifest).map(reason => ({
     path,
     reason,
-    remedy: 'Correct model.json; docs/models.md explains each field.',
+    remedy: 'Correct model.json; CONTRIBUTING.md, "Add a model", says how.',
     manifest,
   }))
   const weights = join(folder, manifest.weights.file)
@@ -134,11 +133,12 @@ async function readFolder(folder: string, wanted: (manifest: ModelManifest) => b
 }
 
 async function parseManifest(path: string): Promise<{ manifest: ModelManifest } | { problem: ModelProblem }> {
-  const remedy = 'Correct model.json; docs/models.md explains each field.'
+  const remedy = 'Correct model.json; CONTRIBUTING.md, "Add a model", says how.'
   try {
     const parsed = modelManifest.safeParse(JSON.parse(await readFile(path, 'utf8')))
     if (parsed.success) return { manifest: parsed.data }
-    return { problem: { path, reason: z.prettifyError(parsed.error), remedy, manifest: null } }
+    const reasons = parsed.error.issues.map(({ path: at, message }) => `${at.join('.')}: ${message}`)
+    return { problem: { path, reason: reasons.join('; '), remedy, manifest: null } }
   } catch (thrown) {
     return { problem: { path, reason: `it cannot be read as JSON: ${messageOf(thrown)}`, remedy, manifest: null } }
   }

@@ -4,7 +4,9 @@ import { mkdir, rm, statfs, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { compile, type Plan } from '../../kafka/compile.ts'
-import { nameOf, readModels, refOf } from '../../models/registry.ts'
+import { type LoadedModel, nameOf, readModels, refOf } from '../../models/registry.ts'
+import { startWorker } from '../../models/runtime/process.ts'
+import type { Opened } from '../../models/runtime/protocol.ts'
 import { availableProviders } from '../../models/runtime/providers.ts'
 import { toRaylogError } from '../../schemas/errors.ts'
 import { runningFile } from '../running.ts'
@@ -125,12 +127,37 @@ async function checkModels({ config }: Plan): Promise<Finding[]> {
       detail: `${path}: ${reason}; ${remedy}`,
     }),
   )
-  const right = models.map(
-    ({ manifest }): Finding => ({
-      verdict: 'ok',
-      what: `model ${nameOf(manifest)}`,
-      detail: `${manifest.title}, sha256 ${refOf(manifest).digest.slice(0, 12)}`,
-    }),
+  const opened = await openAll(models, config.models)
+  const tried = models.map(({ manifest, folder }, at): Finding => {
+    const what = `model ${nameOf(manifest)}`
+    const one = opened[at]
+    return one?.ok
+      ? { verdict: 'ok', what, detail: `${manifest.title}, sha256 ${refOf(manifest).digest.slice(0, 12)}` }
+      : { verdict: 'wrong', what, detail: `${join(folder, 'model.json')}: ${one?.reason ?? 'no answer'}` }
+  })
+  return [...wrong, ...tried]
+}
+
+/** As `start` does it: a worker loads each graph, holds it against its manifest and runs it once. */
+async function openAll(models: readonly LoadedModel[], settings: Plan['config']['models']): Promise<readonly Opened[]> {
+  if (models.length === 0) return []
+  const { promise, resolve } = Promise.withResolvers<readonly Opened[]>()
+  const worker = startWorker(
+    {
+      type: 'open',
+      models: models.map(({ manifest, weights }) => ({ manifest, weights })),
+      threads: settings.threadsPerWorker,
+      providers: settings.providers,
+    },
+    {
+      opened: resolve,
+      done: () => undefined,
+      ended: reason => resolve(models.map(() => ({ ok: false, reason: `no worker could be started: ${reason}` }))),
+    },
   )
-  return [...wrong, ...right]
+  try {
+    return await promise
+  } finally {
+    worker.kill()
+  }
 }

@@ -1,5 +1,5 @@
 /** What an operator types and reads: the real commands against one real Raylog. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -218,6 +218,26 @@ describe('the command line by itself', { timeout: 120_000 }, () => {
     const missing = await here(['--set', 'models.folders=[/nowhere/models]', 'models'])
     expect(missing.stdout).toContain('/nowhere/models')
     expect(missing.stdout).toContain('models.folders')
+  })
+
+  it('says in its doctor what of a model folder does not fit its graph, and its schema', async () => {
+    const digits = resolve(import.meta.dirname, '../../models/digits')
+    const models = join(folder, 'models')
+    cpSync(digits, join(models, 'renamed'), { recursive: true })
+    const manifest = JSON.parse(readFileSync(join(digits, 'model.json'), 'utf8'))
+    manifest.name = 'renamed'
+    manifest.input.name = 'nosuch'
+    writeFileSync(join(models, 'renamed', 'model.json'), JSON.stringify(manifest))
+    const graph = await here(['--set', `models.folders=[${models}]`, 'doctor'])
+    expect(graph.stdout).toMatch(/WRONG +model renamed@1 .*model\.json: input\.name is nosuch; the graph takes image/)
+    expect(graph.stdout).toMatch(/ok +model digits@1/)
+    expect(graph.code).toBe(1)
+    writeFileSync(join(models, 'renamed', 'model.json'), '{"name": "renamed"}')
+    const schema = await here(['--set', `models.folders=[${models}]`, 'doctor'])
+    expect(schema.stdout).toMatch(
+      /WRONG +model folder .*model\.json: version: .*; title: .*; weights: .*CONTRIBUTING\.md/,
+    )
+    expect(schema.code).toBe(1)
   })
 
   it('says in its doctor that a port belongs to somebody else', async () => {
