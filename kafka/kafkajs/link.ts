@@ -41,6 +41,8 @@ export interface LinkSettings {
   sasl: KafkaConfig['sasl'] | null
   clock: Clock
   log: Log
+  /** Told of a broker that is connected and does not answer. */
+  silent?(address: Address): void
 }
 
 const connectTimeoutMs = 3_000
@@ -90,7 +92,10 @@ export async function openLink({ host, port }: Address, settings: LinkSettings):
   async function inTime<Result>(what: string, timeoutMs: number, act: () => Promise<Result>): Promise<Result> {
     const answered = new AbortController()
     const late = clock.sleep(timeoutMs, answered.signal).then(
-      () => end(new LinkError(`${where} did not answer ${what} within ${timeoutMs} ms`)),
+      () => {
+        settings.silent?.({ host, port })
+        end(new LinkError(`${where} did not answer ${what} within ${timeoutMs} ms`))
+      },
       () => undefined,
     )
     try {

@@ -52,7 +52,7 @@ export interface Member {
 const lost = new Set(['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION', 'FENCED_INSTANCE_ID'])
 /** The answer to a join or a sync comes when the slowest member is there. */
 const graceMs = 10_000
-const leaveMs = 2_000
+const leaveMs = 5_000
 const forever = Number.POSITIVE_INFINITY
 
 export function createMember(options: {

@@ -59,7 +59,7 @@ export function openWire(options: LinkSettings & { brokers: readonly string[] })
       if (links.get(key) === kept) links.delete(key)
       return linkTo(address, purpose)
     }
-    const opening = openLink(address, options)
+    const opening = openLink(address, { ...options, silent: last })
     links.set(key, opening)
     try {
       const link = await opening
@@ -74,18 +74,24 @@ export function openWire(options: LinkSettings & { brokers: readonly string[] })
     }
   }
 
+  /** Asked last from now on. */
+  function last(silent: Address): void {
+    const isIt = (address: Address) => nameOf(address) === nameOf(silent)
+    order = [...order.filter(address => !isIt(address)), ...order.filter(isIt)]
+  }
+
   async function ask<Result>(question: (link: Link) => Promise<Result>): Promise<Result> {
-    let last: unknown = new LinkError('no broker is known')
+    let failure: unknown = new LinkError('no broker is known')
     for (const address of [...order]) {
       try {
         return await question(await linkTo(address, 'any'))
       } catch (error) {
         if (!(error instanceof LinkError)) throw error
-        last = error
-        order = [...order.filter(one => one !== address), address]
+        failure = error
+        last(address)
       }
     }
-    throw last
+    throw failure
   }
 
   function learn({ brokers, topicMetadata, controllerId: controller }: MetadataAnswer): void {

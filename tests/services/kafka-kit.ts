@@ -82,12 +82,16 @@ export function startLoad(log: EventLog, topic: string, { perSecond = 200, keys 
   async function feed(): Promise<void> {
     let due = Date.now()
     let sinceBurst = 0
+    let turn = 0
     while (!stopped) {
       due += 10
       await wait(Math.max(0, due - Date.now()))
       for (let i = 0; i < perSecond / 100; i++) {
-        const lane = lanes.find(({ busy }) => !busy)
+        // In turn, so that every partition gets some.
+        const place = lanes.findIndex((_, at) => !lanes[(turn + at) % lanes.length]?.busy)
+        const lane = place < 0 ? undefined : lanes[(turn + place) % lanes.length]
         if (!lane) break
+        turn = (turn + place + 1) % lanes.length
         const n = counter++
         lane.busy = true
         track(
