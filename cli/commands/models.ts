@@ -21,11 +21,13 @@ export async function showModels(sources: SettingSources, json: boolean): Promis
   for (const { path, reason, remedy } of found.problems) console.log(`\n  ${path}: ${reason}\n  ${remedy}`)
 }
 
-const takes = ({ accepts: { modalities, bodyParts, views } }: ModelManifest): string =>
+const takes = ({ accepts: { modalities, bodyParts, views, contentTypes } }: ModelManifest): string =>
   [modalities, bodyParts, views]
     .filter(list => list.length > 0)
     .map(list => list.join('/'))
-    .join(' ') || 'anything'
+    .join(' ') ||
+  contentTypes.join(', ') ||
+  'anything'
 
 const worth = ({ card }: ModelManifest): string =>
   card.quality
