@@ -90,10 +90,10 @@ describe('the OpenAPI document', () => {
     const expected = [...routes.split(/\s+/).map(path => `/api/v1/${path}`), '/healthz', '/metrics']
     expect(Object.keys(paths).toSorted()).toEqual(expected.toSorted())
     for (const [path, operations] of Object.entries(paths)) {
-      for (const { parameters = [], responses } of Object.values(operations)) {
+      for (const [method, { parameters = [], responses }] of Object.entries(operations)) {
         const inPath = parameters.filter(parameter => parameter.in === 'path').map(({ name }) => `{${name}}`)
         expect(inPath).toEqual(path.match(/\{\w+\}/g) ?? [])
-        expect(Object.keys(responses)).toContain('200')
+        expect(Object.keys(responses)).toContain(method === 'post' && path === '/api/v1/replays' ? '201' : '200')
         if (path !== '/healthz') expect(Object.keys(responses)).toContain('4XX')
       }
     }
