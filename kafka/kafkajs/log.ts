@@ -66,7 +66,7 @@ export async function openKafkaLog(options: {
   const offsets = createOffsets({ wire, kafkajs, clock })
   const store = createOffsetStore({ wire, kafkajs, offsets, clock })
   const topics = createTopics({ wire, kafkajs, offsets, clock, settings })
-  const schemas = openSchemas(settings.registry)
+  const schemas = openSchemas(settings.registry, clock)
   const producer = createProducer({ wire, kafkajs, clock, logger, deliveryMs })
   const { partitionsOf } = wire
   const append = createAppend({ producer, partitionsOf, clock, maxRecordBytes: settings.maxRecordBytes })

@@ -3,6 +3,7 @@
  * registry that goes away stops nothing that runs.
  */
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
+import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 
 export interface SchemaSettings {
@@ -17,10 +18,26 @@ export interface Schemas {
   textOf(id: number): Promise<string>
 }
 
-export function openSchemas({ url, auth }: SchemaSettings): Schemas {
+/** The registry's own client waits for ever for a server that is connected and does not answer, ms. */
+const answerMs = 8_000
+
+export function openSchemas({ url, auth }: SchemaSettings, clock: Clock): Schemas {
   const registry = new SchemaRegistry({ host: url, retry: { retries: 2 }, ...(auth ? { auth } : {}) })
   const ids = new Map<string, Promise<number>>()
   const texts = new Map<number, Promise<string>>()
+
+  async function inTime<V>(asked: Promise<V>): Promise<V> {
+    const answered = new AbortController()
+    const late = clock.sleep(answerMs, answered.signal).then(() => {
+      throw new Error(`no answer within ${answerMs} ms`)
+    })
+    try {
+      return await Promise.race([asked, late])
+    } finally {
+      answered.abort()
+      late.catch(() => undefined) // ended by the line above
+    }
+  }
 
   function once<K, V>(cache: Map<K, Promise<V>>, key: K, ask: () => Promise<V>): Promise<V> {
     const known = cache.get(key)
@@ -35,9 +52,11 @@ export function openSchemas({ url, auth }: SchemaSettings): Schemas {
     idOf: (subject, schema) =>
       once(ids, `${subject} ${schema}`, async () => {
         try {
-          const { id } = await registry.register(
-            { type: SchemaType.AVRO, schema },
-            { subject, compatibility: COMPATIBILITY.BACKWARD_TRANSITIVE },
+          const { id } = await inTime(
+            registry.register(
+              { type: SchemaType.AVRO, schema },
+              { subject, compatibility: COMPATIBILITY.BACKWARD_TRANSITIVE },
+            ),
           )
           texts.set(id, Promise.resolve(schema))
           return id
@@ -50,7 +69,7 @@ export function openSchemas({ url, auth }: SchemaSettings): Schemas {
     textOf: id =>
       once(texts, id, async () => {
         try {
-          const found: unknown = await registry.getSchema(id)
+          const found: unknown = await inTime(registry.getSchema(id))
           return JSON.stringify(found)
         } catch (cause) {
           if (isNotFound(cause))
