@@ -47,6 +47,12 @@ const defaultDeliveryMs = 30_000
 const patienceMs = 20_000
 const maxReadRecords = 100_000
 
+/** Waiting does not make a certificate valid; once the log is open it does, while certificates are being renewed. */
+async function notTrusted(error: unknown): Promise<void> {
+  if (error instanceof Error && /certificate/i.test(error.message))
+    throw new RaylogError('config-invalid', `kafka.ssl: ${error.message}`, { cause: error })
+}
+
 /** @throws RaylogError log-unavailable when no broker answers, config-invalid when they refuse the login */
 export async function openKafkaLog(options: {
   settings: KafkaSettings
@@ -58,7 +64,7 @@ export async function openKafkaLog(options: {
   const { brokers, clientId, ssl, sasl, deliveryMs = defaultDeliveryMs } = settings
   const wire = openWire({ kafkajs, brokers, clientId, ssl, sasl, clock, log: createLog(kafkajs, logger) })
   try {
-    await patiently(wire.refresh, { clock, deadlineMs: patienceMs })
+    await patiently(wire.refresh, { clock, deadlineMs: patienceMs, between: notTrusted })
   } catch (error) {
     wire.close()
     throw toLogError(error)
