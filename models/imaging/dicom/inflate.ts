@@ -5,14 +5,30 @@ import { RaylogError } from '../../../schemas/errors.ts'
 const inflateAll = promisify(inflateRaw)
 
 /**
+ * One at a time in the whole process: what comes in is small, what it becomes is not, and whoever sends many of them at
+ * once must not have the memory of them all.
+ */
+let last: Promise<void> = Promise.resolve()
+
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const mine = last.then(work)
+  // Not what it gave: that would keep it alive until the next.
+  last = mine.then(
+    () => undefined,
+    () => undefined,
+  )
+  return mine
+}
+
+/**
  * Inflates a deflated data set (PS3.5 A.5: RFC 1951, no zlib header) to no more than `max` bytes.
  * @param complete otherwise `bytes` is a beginning, and so is what comes back
  * @throws RaylogError too-large, truncated, malformed-dicom
  */
 export async function inflateAtMost(bytes: Uint8Array, max: number, complete: boolean): Promise<Uint8Array> {
-  if (!complete) return inflateBeginning(bytes, max)
+  if (!complete) return inTurn(() => inflateBeginning(bytes, max))
   try {
-    return plain(await inflateAll(bytes, { maxOutputLength: max }))
+    return plain(await inTurn(() => inflateAll(bytes, { maxOutputLength: max })))
   } catch (thrown) {
     const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
     if (code === 'ERR_BUFFER_TOO_LARGE')
