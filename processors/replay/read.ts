@@ -5,6 +5,9 @@ import type { Tally } from './tally.ts'
 
 /** Records read at once of one partition; while they are worked on, those of the next partition are read. */
 const chunk = 256
+/** A broker that has just become the leader may not know of the last records yet: asked so often, so long apart, ms. */
+const tries = 3
+const againMs = 300
 
 /** Runs it again while a store is away. */
 export type Patiently = <T>(work: () => Promise<T>) => Promise<T>
@@ -13,9 +16,9 @@ export type Patiently = <T>(work: () => Promise<T>) => Promise<T>
 export async function* recordsOf(
   log: Pick<EventLog, 'read'>,
   tally: Tally,
-  patiently: Patiently,
+  { patiently, sleep }: { patiently: Patiently; sleep(ms: number): Promise<void> },
 ): AsyncGenerator<LogRecord> {
-  let parts = tally.left().map(part => ({ ...part, read: undefined as Promise<LogRecord[]> | undefined }))
+  let parts = tally.left().map(part => ({ ...part, read: undefined as Promise<LogRecord[]> | undefined, empty: 0 }))
   type Part = (typeof parts)[number]
 
   const ahead = (part: Part | undefined): Promise<LogRecord[]> | undefined => {
@@ -34,11 +37,13 @@ export async function* recordsOf(
       ahead(parts[at + 1])
       const within = records.filter(({ offset }) => offset >= part.next && offset < part.to)
       yield* within
-      part.next = (within.at(-1)?.offset ?? part.to) + 1
-      if (within.length === 0 || part.next >= part.to) {
-        tally.close(part.partition)
-        part.next = part.to
-      }
+      const last = within.at(-1)
+      // Those of a later offset alone: what was in between is not kept any more.
+      part.empty = records.length === 0 ? part.empty + 1 : 0
+      if (last) part.next = last.offset + 1
+      else if (part.empty === 0 || part.empty >= tries) part.next = part.to
+      else await sleep(againMs)
+      if (part.next >= part.to) tally.close(part.partition)
     }
     parts = parts.filter(({ next, to }) => next < to)
   }

@@ -213,7 +213,7 @@ it('is run by one process, and taken over by another when that one stands still,
   first.thaw()
   const { counts, epoch } = await ended(id)
   expect(both).toBe(0)
-  expect(epoch).toBe(2)
+  expect(epoch).toBeGreaterThanOrEqual(2)
   expect(counts).toEqual({ ...noCounts, read: 200, predicted: 200 })
   expect(new Set(said.map(({ prediction }) => prediction.id)).size).toBe(200)
   // What was said and not kept when it stood still is said again, the same: two thirds of a lease at most.

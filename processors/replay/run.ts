@@ -156,7 +156,7 @@ async function work(context: RunContext, replay: ReplayDoc, { tally, term, stop,
   }
 
   try {
-    for await (const record of recordsOf(deps.log, tally, patiently)) {
+    for await (const record of recordsOf(deps.log, tally, { patiently, sleep: ms => clock.sleep(ms, signal) })) {
       signal.throwIfAborted()
       const settle = tally.begin(record.partition, record.offset)
       const found = await chosen(context, replay, record, patiently)
