@@ -203,7 +203,9 @@ describe('a Raylog', () => {
     expect(new Set(hooks.map(({ path }) => path))).toEqual(
       new Set(['/redirect', '/hangs', '/fails', '/endless', '/fine']),
     )
-    const faults = raylog.logs().match(/^.*(?:"code":"internal"|fault of ours|ExceededWarning|DeprecationWarning|Unhandled).*$/gm) ?? []
+    const faults =
+      raylog.logs().match(/^.*(?:"code":"internal"|fault of ours|ExceededWarning|DeprecationWarning|Unhandled).*$/gm) ??
+      []
     expect(faults).toEqual([])
     expect(peakMb()).toBeLessThan(mostMb)
   })
