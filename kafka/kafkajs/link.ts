@@ -128,7 +128,7 @@ export async function openLink({ host, port }: Address, settings: LinkSettings):
   }
 
   try {
-    await inTime('the connection', connectTimeoutMs * 2, () => Promise.race([greet(), lost.promise]))
+    await inTime('the connection', connectTimeoutMs + 1_000, () => Promise.race([greet(), lost.promise]))
   } catch (error) {
     end(new LinkError(`${where} was given up`))
     throw error
