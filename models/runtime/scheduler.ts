@@ -3,7 +3,8 @@
  * largest; with a backlog of short batches each worker has a second one at hand, so that it never waits for this process.
  *
  * Background work goes to a worker only while nothing live waits. While live work keeps coming, it goes one image at a
- * time, and one worker is left free of it: a live image then waits for no more than it would without.
+ * time with rests between, and one worker is left free of it: a live image then waits for hardly more than it would without,
+ * and what surrounds the model (decoding, the log, documents) keeps its share of the cores.
  */
 import type { Clock } from '../../monitoring/clock.ts'
 import type { Metrics } from '../../monitoring/metrics.ts'
@@ -19,6 +20,8 @@ const PREFETCH_BELOW_MS = 100
 const DEATHS_ALLOWED = 2
 /** Background work keeps out of the way until nothing live has come for so long, ms. */
 const QUIET_MS = 2_000
+/** While live work comes, background work rests after each image for so many times as long as that took. */
+const RESTS = 3
 /** Longest batch of background work, where its images are short: a live image may have to wait for it, ms. */
 const BACKGROUND_BATCH_MS = 25
 /** Share of the newest batch in the running mean of an image's time. */
@@ -52,6 +55,8 @@ export class Scheduler {
   #batches = 0
   /** When live work last came, ms since the epoch. */
   #liveAt = Number.NEGATIVE_INFINITY
+  /** Until when background work rests while live work comes, ms since the epoch. */
+  #restUntil = Number.NEGATIVE_INFINITY
   #delay = new AbortController()
 
   constructor(options: SchedulerOptions) {
@@ -160,7 +165,7 @@ export class Scheduler {
     // Something live waits, for company or for a worker: nothing may take its place.
     if (!waiting || this.#queue.waiting().length > 0) return undefined
     const quiet = preciseNow() - this.#liveAt >= QUIET_MS
-    if (!quiet && (!idle || !this.#mayShare())) return undefined
+    if (!quiet && (!idle || !this.#mayShare() || this.#rests())) return undefined
     const share = quiet ? Math.min(this.#share(waiting), this.#brief(waiting.model)) : 1
     if (!idle && waiting.count < share) return undefined
     return this.#make(waiting.model, this.#queue.takeBackground(waiting.model, share), {
@@ -172,6 +177,13 @@ export class Scheduler {
   #brief(model: number): number {
     const imageMs = this.#imageMs[model]
     return imageMs === undefined ? 1 : Math.max(1, Math.floor(BACKGROUND_BATCH_MS / imageMs))
+  }
+
+  /** Whether background work is to rest; looks again when it has. */
+  #rests(): boolean {
+    const left = this.#restUntil - preciseNow()
+    if (left > 0) this.#lookAgainIn(left)
+    return left > 0
   }
 
   /** Whether a worker is left for live work when one more has background work. Of one worker they take turns. */
@@ -195,17 +207,21 @@ export class Scheduler {
 
   /** Whether a batch should wait for company; looks again when it has waited long enough. */
   #mayWait(waiting: Waiting): boolean {
-    const { batchDelayMs, clock, models } = this.#options
+    const { batchDelayMs, models } = this.#options
     const full = waiting.count >= (models[waiting.model]?.maxBatch ?? 1)
     const left = waiting.oldestAt + batchDelayMs - preciseNow()
     if (batchDelayMs === 0 || full || waiting.stat || left <= 0) return false
+    this.#lookAgainIn(left)
+    return true
+  }
+
+  #lookAgainIn(ms: number): void {
     this.#delay = new AbortController()
     // Rejects only when something else looks again first.
-    clock.sleep(Math.ceil(left), this.#delay.signal).then(
+    this.#options.clock.sleep(Math.ceil(ms), this.#delay.signal).then(
       () => this.#pump(),
       () => undefined,
     )
-    return true
   }
 
   #make(model: number, items: readonly Item[], as = { suspect: false, background: false }): Batch {
@@ -218,6 +234,7 @@ export class Scheduler {
     const label = { model: models[batch.model]?.name ?? '' }
     const before = this.#imageMs[batch.model]
     const now = message.busyMs / batch.items.length
+    if (batch.background) this.#restUntil = preciseNow() + RESTS * message.busyMs
     this.#imageMs[batch.model] = before === undefined ? now : before + NEWEST * (now - before)
     if (message.ran > 0) {
       metrics.batchSize.observe(label, message.ran)
