@@ -31,7 +31,7 @@ const answerTimeoutMs = 6_000
 const maxSequence = 2_147_483_647
 
 export function createProducer(options: {
-  wire: Wire
+  wire: Pick<Wire, 'leaderOf' | 'to' | 'ask' | 'refresh' | 'isClosed'>
   kafkajs: Kafkajs
   clock: Clock
   logger: Logger
