@@ -44,7 +44,7 @@ const record = (n: number): BenchRecord => {
   return { key: `study-${n % 1000}`, value }
 }
 
-/** Senders repeat what was not taken: bare kafkajs breaks its own sequence numbers when several sends are under way. */
+/** Senders repeat what was not taken. */
 async function repeatedly(append: () => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
