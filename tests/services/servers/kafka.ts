@@ -1,5 +1,5 @@
 /** Apache Kafka (KRaft, broker and controller in one) of one or three nodes, from the jars on Maven Central. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../harness/raylog.ts'
 import { execute, installed, javaAtLeast, listens, type Server, startServer, workFolder } from './server.ts'
@@ -132,6 +132,7 @@ export async function startKafka(count: 1 | 3 = 1, { secure = false } = {}): Pro
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(nodes.map(node => node[Symbol.asyncDispose]()))
+      if (pem) rmSync(pem.folder, { recursive: true, force: true })
     },
   }
 }
@@ -142,7 +143,7 @@ const scramUser = (mechanism: string): string[] => [
 ]
 
 /** Files of a certificate for 127.0.0.1, its key, and both in one. */
-async function selfSigned(): Promise<{ certificate: string; key: string; both: string }> {
+async function selfSigned(): Promise<{ folder: string; certificate: string; key: string; both: string }> {
   const folder = workFolder('kafka-pem')
   const certificate = join(folder, 'cert.pem')
   const key = join(folder, 'key.pem')
@@ -150,7 +151,7 @@ async function selfSigned(): Promise<{ certificate: string; key: string; both: s
   const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=raylog-tests']
   await execute('openssl', [...request, '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate])
   writeFileSync(both, readFileSync(key, 'utf8') + readFileSync(certificate, 'utf8'))
-  return { certificate, key, both }
+  return { folder, certificate, key, both }
 }
 
 /** One listener with TLS and a login, one with TLS for both sides. */
