@@ -1,5 +1,5 @@
 /** Background work and models on standby, with real worker processes. */
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { ModelOutput, PredictOptions } from './port.ts'
 import { instanceOf, png, temporaryFolder, testEngine } from './testing.ts'
 
@@ -39,7 +39,9 @@ describe('background work', () => {
   })
 
   it('leaves a worker free while live work comes', async () => {
-    const { ask, order } = await open(['slow', 'mean'], { workers: 2 })
+    const { ask, order, engine } = await open(['slow', 'mean'], { workers: 2 })
+    // The engine answers as soon as one worker is ready; of a single one, live and background work take turns.
+    await vi.waitFor(() => expect(engine.workers()).toHaveLength(2), { timeout: 20_000 })
     await ask('mean', 'routine')
     const background = [ask('slow', 'background'), ask('slow', 'background')]
     await ask('mean', 'routine')
