@@ -50,7 +50,7 @@ export const kafkaSection = z.strictObject({
     .max(300_000)
     .default(10_000)
     .describe('a process that is silent so long has lost its partitions, ms'),
-  heartbeatMs: z.int().min(100).max(60_000).default(1_000).describe('between two signs of life, ms'),
+  heartbeatMs: z.int().min(100).max(60_000).default(500).describe('between two signs of life, ms'),
   rebalanceTimeoutMs: z
     .int()
     .min(1_000)
