@@ -6,7 +6,6 @@
  *
  *   node bench/engine.ts [--seconds 3] [--rounds 5] [--workers N] [--only text] [--in-flight 64]
  */
-import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -16,6 +15,7 @@ import { instanceOf, temporaryFolder, testObjects, writeModel } from '../models/
 import { createMetrics } from '../monitoring/metrics.ts'
 import { platformConfig } from '../schemas/config.ts'
 import type { Instance } from '../schemas/topics.ts'
+import { cpuMsOf } from './cpu.ts'
 import { openRaw } from './engine/raw.ts'
 import { type Scenario, scenarios } from './engine/scenarios.ts'
 
@@ -33,18 +33,6 @@ const rounds = Number(flags.rounds)
 const workers = Number(flags.workers)
 const inFlight = Number(flags['in-flight'])
 
-/** CPU time of a process so far, ms; null where there is no /proc (proc_pid_stat(5), fields 14 and 15, in 1/100 s). */
-function cpuOf(pid: number): number | null {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-    return (Number(fields[11]) + Number(fields[12])) * 10
-  } catch {
-    return null
-  }
-}
-
-const cpuOfAll = (pids: readonly number[]) => pids.reduce((sum, pid) => sum + (cpuOf(pid) ?? Number.NaN), 0)
-
 /** Answers a second of a closed loop, counted after a run-up of a sixth of the time. */
 async function throughput(engine: Engine, instances: readonly Instance[]) {
   const [info] = engine.list()
@@ -52,7 +40,7 @@ async function throughput(engine: Engine, instances: readonly Instance[]) {
   const { ref } = info
   const signal = new AbortController().signal
   const pids = engine.workers()
-  const [workersBefore, mainBefore] = [cpuOfAll(pids), process.cpuUsage()]
+  const [workersBefore, mainBefore] = [cpuMsOf(pids), process.cpuUsage()]
   let all = 0
   const from = performance.now() + ms / 6
   const until = from + ms
@@ -78,7 +66,7 @@ async function throughput(engine: Engine, instances: readonly Instance[]) {
     perSecond: (answered / ms) * 1000,
     batch: images / answered,
     inferMs: inferMs / answered,
-    workerCpuMs: (cpuOfAll(pids) - workersBefore) / all,
+    workerCpuMs: (cpuMsOf(pids) - workersBefore) / all,
     mainCpuMs: (user + system) / 1000 / all,
   }
 }

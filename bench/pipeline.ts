@@ -20,6 +20,7 @@ import { instanceOf, writeModel } from '../models/testing.ts'
 import { systemClock } from '../monitoring/clock.ts'
 import { topics } from '../schemas/topics.ts'
 import { until } from '../tests/harness/until.ts'
+import { cpuMsOf, treeOf } from './cpu.ts'
 import { openRaw } from './engine/raw.ts'
 import { type Scenario, scenarios } from './engine/scenarios.ts'
 import { markdown, median, type Row, round } from './table.ts'
@@ -54,7 +55,8 @@ async function measure(scenario: Scenario): Promise<Row> {
   })
 
   let expected = 0
-  async function pipeline(count: number): Promise<number> {
+  /** @returns images a second, and the CPU time of all processes for an image, ms */
+  async function pipeline(count: number): Promise<{ perSecond: number; cpuMs: number }> {
     const records = await Promise.all(
       Array.from({ length: count }, (_, n) => {
         const object = stored[n % stored.length]
@@ -65,6 +67,8 @@ async function measure(scenario: Scenario): Promise<Row> {
     )
     await log.append(records)
     expected += count
+    const pids = treeOf(process.pid)
+    const cpu = cpuMsOf(pids)
     const started = performance.now()
     const running = await run(plan, opened.ports, opened.platform)
     await until('every prediction is a document', async () => (await documents.count('predictions')) === expected, {
@@ -73,15 +77,16 @@ async function measure(scenario: Scenario): Promise<Row> {
     })
     const seconds = (performance.now() - started) / 1_000
     await running.stop()
-    return count / seconds
+    return { perSecond: count / seconds, cpuMs: (cpuMsOf(pids) - cpu) / count }
   }
 
   const alone = await raw.measure(ms / 2)
   await pipeline(Math.ceil(alone.perSecond))
-  const turns: { raw: number; pipeline: number }[] = []
+  const turns: { raw: number; pipeline: number; rawCpuMs: number; cpuMs: number }[] = []
   for (let turn = 0; turn < Number(flags.rounds); turn++) {
-    const { perSecond } = await raw.measure(ms)
-    turns.push({ raw: perSecond, pipeline: await pipeline(Math.ceil((perSecond * ms) / 1_000)) })
+    const alone = await raw.measure(ms)
+    const { perSecond, cpuMs } = await pipeline(Math.ceil((alone.perSecond * ms) / 1_000))
+    turns.push({ raw: alone.perSecond, rawCpuMs: alone.cpuMs, pipeline: perSecond, cpuMs })
   }
   raw.close()
   await opened[Symbol.asyncDispose]()
@@ -92,6 +97,9 @@ async function measure(scenario: Scenario): Promise<Row> {
       'runtime alone, images/s': round(median(turns.map(turn => turn.raw)), 1),
       'pipeline, images/s': round(median(turns.map(turn => turn.pipeline)), 1),
       ratio: round(median(turns.map(turn => turn.pipeline / turn.raw)), 3),
+      'CPU ms an image, alone': round(median(turns.map(turn => turn.rawCpuMs)), 2),
+      'pipeline, all processes': round(median(turns.map(turn => turn.cpuMs)), 2),
+      'ratio of CPU': round(median(turns.map(turn => turn.rawCpuMs / turn.cpuMs)), 3),
     },
   }
 }

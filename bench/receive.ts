@@ -6,7 +6,7 @@
  *   node bench/receive.ts [--count 600] [--rounds 3] [--associations 1,4,16]
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
@@ -14,6 +14,7 @@ import { freePort, startRaylog } from '../tests/harness/raylog.ts'
 import { until } from '../tests/harness/until.ts'
 import { listens } from '../tests/services/servers/server.ts'
 import { sharedPath } from '../tests/shared.ts'
+import { cpuMsOf } from './cpu.ts'
 import { markdown, median, type Row, round } from './table.ts'
 
 const { values: flags } = parseArgs({
@@ -95,21 +96,13 @@ async function raylog(): Promise<Receiver> {
   }
 }
 
-/** CPU time of the processes and what they started that has ended, s (proc_pid_stat(5), fields 14 to 17). */
-function cpuSeconds(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-    return sum + [11, 12, 13, 14].reduce((ticks, at) => ticks + Number(fields[at]), 0) / 100
-  }, 0)
-}
-
 let sent = 0
 async function send(
   { port, title, pids }: Receiver,
   associations: number,
 ): Promise<{ perSecond: number; p99: number; cpuMs: number }> {
   const count = Number(flags.count)
-  const before = cpuSeconds(pids())
+  const before = cpuMsOf(pids())
   const args = [blast ?? '', '--port', String(port), '--called', title, '--file', ct ?? '', '--count', String(count)]
   const { stdout } = await execute(process.execPath, [
     ...args,
@@ -120,7 +113,7 @@ async function send(
   ])
   sent += count
   const { perSecond, responseMs }: { perSecond: number; responseMs: { p99: number } } = JSON.parse(stdout)
-  return { perSecond, p99: responseMs.p99, cpuMs: ((cpuSeconds(pids()) - before) * 1_000) / count }
+  return { perSecond, p99: responseMs.p99, cpuMs: (cpuMsOf(pids()) - before) / count }
 }
 
 await using stack = new AsyncDisposableStack()

@@ -50,13 +50,23 @@ export function writeTensor(pixels: Pixels, input: Input, tables: Tables, target
       return
     }
     const source = pixels.channels === 1 ? 0 : input.channels === 'bgr' ? 2 - channel : channel
-    const step = planar ? 1 : tables.length
-    let to = offset + (planar ? channel * area : channel)
-    for (let from = source; from < area * pixels.channels; from += pixels.channels) {
-      target[to] = table[pixels.data[from] ?? 0] ?? 0
-      to += step
-    }
+    const to = offset + (planar ? channel * area : channel)
+    fill(target, to, planar ? 1 : tables.length, table, pixels.data, source, pixels.channels, area)
   })
+}
+
+/** Writes `count` elements: every `step`th of `target` from `to` on, of every `stride`th of `data` from `from` on. */
+function fill(
+  target: TensorData,
+  to: number,
+  step: number,
+  table: TensorData,
+  data: Uint8Array,
+  from: number,
+  stride: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i += 1) target[to + i * step] = table[data[from + i * stride] ?? 0] ?? 0
 }
 
 const equal = (a: TensorData, b: TensorData | undefined) => a.every((value, at) => value === b?.[at])

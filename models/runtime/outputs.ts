@@ -47,39 +47,40 @@ function readBinary(byLabel: Record<string, number>, output: Output): Answer {
 }
 
 /** The highest class; among equals the first in the manifest's order. */
-function readMulticlass(values: readonly number[], byLabel: Record<string, number>, output: Output): Answer {
-  const score = Math.max(...values)
-  const label = output.labels[values.indexOf(score)] ?? ''
+function readMulticlass(values: Float64Array, byLabel: Record<string, number>, output: Output): Answer {
+  let best = 0
+  for (let at = 1; at < values.length; at += 1) if ((values[at] ?? 0) > (values[best] ?? 0)) best = at
+  const score = values[best] ?? 0
+  const label = output.labels[best] ?? ''
   const quality = score < UNCERTAIN_BELOW ? ['uncertain'] : []
   return { label, score, threshold: null, confidence: score, probabilities: byLabel, quality }
 }
 
 /** One for each label, in their order. A binary graph with a single output gives that of the positive label. */
-function probabilities(raw: ArrayLike<number>, output: Output): number[] {
-  const numbers = Array.from(raw)
-  const active =
-    output.activation === 'softmax'
-      ? softmax(numbers)
-      : output.activation === 'sigmoid'
-        ? numbers.map(sigmoid)
-        : numbers
-  const values = active.map(toProbability)
+function probabilities(raw: ArrayLike<number>, output: Output): Float64Array {
+  const values = Float64Array.from(raw)
+  if (output.activation === 'softmax') softmax(values)
+  if (output.activation === 'sigmoid') for (const [at, value] of values.entries()) values[at] = sigmoid(value)
+  for (let at = 0; at < values.length; at += 1) values[at] = toProbability(values[at] ?? 0)
   const [only] = values
   if (output.kind !== 'binary' || values.length !== 1 || only === undefined) return values
-  return output.labels.map(label => (label === output.positive ? only : 1 - only))
+  return Float64Array.from(output.labels, label => (label === output.positive ? only : 1 - only))
 }
 
 /** Indices of the values that a prediction carries: all of a few, the likeliest of many, the first among equals. */
-function kept(values: readonly number[]): number[] {
+function kept(values: Float64Array): number[] {
   if (values.length <= LABELS_KEPT_WHOLE) return [...values.keys()]
-  const least = Float64Array.from(values).sort().at(-LIKELIEST_KEPT) ?? 0
-  const above: number[] = []
-  const equal: number[] = []
-  for (const [at, value] of values.entries()) {
-    if (value > least) above.push(at)
-    else if (value === least) equal.push(at)
+  /** The likeliest so far, the likeliest first. */
+  const best: number[] = []
+  for (let at = 0; at < values.length; at += 1) {
+    const value = values[at] ?? 0
+    if (best.length === LIKELIEST_KEPT && value <= (values[best[LIKELIEST_KEPT - 1] ?? 0] ?? 0)) continue
+    let place = best.length
+    while (place > 0 && value > (values[best[place - 1] ?? 0] ?? 0)) place -= 1
+    best.splice(place, 0, at)
+    best.length = Math.min(best.length, LIKELIEST_KEPT)
   }
-  return [...above, ...equal.slice(0, LIKELIEST_KEPT - above.length)]
+  return best
 }
 
 function toProbability(value: number): number {
@@ -91,9 +92,14 @@ function toProbability(value: number): number {
 
 const sigmoid = (value: number) => 1 / (1 + Math.exp(-value))
 
-function softmax(values: number[]): number[] {
-  const most = Math.max(...values)
-  const powers = values.map(value => Math.exp(value - most))
-  const sum = powers.reduce((total, power) => total + power, 0)
-  return powers.map(power => power / sum)
+/** In place. */
+function softmax(values: Float64Array): void {
+  const most = values.reduce((high, value) => Math.max(high, value), Number.NEGATIVE_INFINITY)
+  let sum = 0
+  for (const [at, value] of values.entries()) {
+    const power = Math.exp(value - most)
+    values[at] = power
+    sum += power
+  }
+  for (const [at, value] of values.entries()) values[at] = value / sum
 }

@@ -14,6 +14,8 @@ import type { Item } from './queue.ts'
 const START_BUDGET_MS = 120_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 30_000
+/** Said of a guard that is no longer needed; a constant, as in the scheduler. */
+const lifted = new Error('lifted')
 
 export interface Batch {
   id: number
@@ -88,7 +90,7 @@ export class Slot {
   /** Ends the worker, after the batch under way; kills it if that takes longer than `graceMs`. */
   async close(graceMs: number): Promise<void> {
     this.#closing.abort()
-    this.#watch.abort()
+    this.#watch.abort(lifted)
     if (!this.#worker) return
     this.#worker.disconnect()
     const timer = setTimeout(() => this.#worker?.kill(), graceMs)
@@ -108,7 +110,7 @@ export class Slot {
   }
 
   #opened(models: readonly Opened[]): void {
-    this.#watch.abort()
+    this.#watch.abort(lifted)
     const useless = this.#options.opened(models)
     if (useless !== undefined) {
       this.#kill('worker-died', useless)
@@ -125,14 +127,14 @@ export class Slot {
       return
     }
     this.#failures = 0
-    this.#watch.abort()
+    this.#watch.abort(lifted)
     if (this.#batches.length > 0) this.#guard(this.#options.budgetMs)
     this.#options.done(batch, message)
     this.#options.free()
   }
 
   #ended(reason: string): void {
-    this.#watch.abort()
+    this.#watch.abort(lifted)
     const [at, ...unbegun] = this.#batches.splice(0)
     const early = !this.#ready
     const cause = this.#cause ?? { code: 'worker-died', reason }
