@@ -1,4 +1,5 @@
 /** What the document store holds: one collection a kind, declared with the indexes that its queries need. */
+import type { DicomInstanceDoc, DicomSeriesDoc, DicomStudyDoc } from './dicom-index.ts'
 import type { ReplayDoc, ReplayRunDoc } from './replay.ts'
 import type { Feedback } from './topics/feedback.ts'
 import type { Instance } from './topics/instances.ts'
@@ -59,6 +60,10 @@ export interface Documents {
   replayRuns: ReplayRunDoc
   /** What models said in a replay. Apart from `predictions`, so that no list of results can show it by mistake. */
   replayed: Prediction
+  /** What QIDO-RS and C-FIND search: one a study, series and SOP instance. */
+  dicomStudies: DicomStudyDoc
+  dicomSeries: DicomSeriesDoc
+  dicomInstances: DicomInstanceDoc
 }
 
 export type Collection = keyof Documents
@@ -84,4 +89,7 @@ export const collections: {
   replays: { time: 'createdAt', filters: ['phase', 'model.name'] },
   replayRuns: { time: 'epoch', filters: ['replay'] },
   replayed: { time: 'predictedAt', filters: ['site', 'study', 'instance', 'model.name', 'label', 'replay'] },
+  dicomStudies: { time: 'at', filters: ['site', 'uid', 'patient', 'patientId', 'family', 'accession', 'modalities'] },
+  dicomSeries: { time: 'at', filters: ['uid', 'study', 'modality'] },
+  dicomInstances: { time: 'at', filters: ['uid', 'study', 'series'] },
 }

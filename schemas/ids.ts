@@ -15,6 +15,9 @@ export const ids = {
   /** A re-sent image is the same instance; the same SOP Instance UID with other content is another. */
   instance: (site: string, sopInstance: string | null, sha256: string) => derive('in', site, sopInstance, sha256),
   study: (site: string, studyInstanceUid: string) => derive('st', site, studyInstanceUid),
+  series: (study: string, seriesInstanceUid: string) => derive('se', study, seriesInstanceUid),
+  /** One for all contents that came under the UID. */
+  sopInstance: (site: string, sopInstanceUid: string) => derive('so', site, sopInstanceUid),
   prediction: (
     instance: string,
     model: { name: string; version: string; digest: string },

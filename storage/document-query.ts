@@ -67,17 +67,27 @@ export interface Listing {
   order: 'newest' | 'oldest'
   /** 1..1000 */
   limit: number
+  /** 0..10,000,000 */
+  offset: number
   /** The listing goes on after this one. */
   after: Place | undefined
 }
 
 /** A query with its defaults. @throws RaylogError bad-request */
 export function listingOf(collection: Collection, query: Query): Listing {
-  const { where = {}, order = 'newest', limit = 50, cursor } = query
+  const { where = {}, order = 'newest', limit = 50, offset = 0, cursor } = query
   if (!Number.isInteger(limit) || limit < 1 || limit > 1000)
     throw new RaylogError('bad-request', 'limit is a whole number from 1 to 1000')
+  if (!Number.isInteger(offset) || offset < 0 || offset > 10_000_000)
+    throw new RaylogError('bad-request', 'offset is a whole number from 0 to 10,000,000')
   if (order !== 'newest' && order !== 'oldest') throw new RaylogError('bad-request', 'order is newest or oldest')
-  return { where, order, limit, after: cursor === undefined ? undefined : parseCursor(collection, order, cursor) }
+  return {
+    where,
+    order,
+    limit,
+    offset,
+    after: cursor === undefined ? undefined : parseCursor(collection, order, cursor),
+  }
 }
 
 /** A cursor belongs to the collection and the order that it came from. */

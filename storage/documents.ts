@@ -23,6 +23,8 @@ export interface Query {
   cursor?: string
   /** 1..1000, default 50. */
   limit?: number
+  /** Passes over so many first; each costs a step in the index, so a cursor is better where one can be kept. */
+  offset?: number
 }
 
 export interface DocumentStore {

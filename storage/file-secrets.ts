@@ -34,6 +34,7 @@ export async function openSecrets(folder: string, overrides: { token?: string | 
   return {
     token,
     pseudonym: (site, patient) => pseudonym(pseudonymKey, site, patient.issuer, patient.patientId),
+    digest: (kind, text) => `${kind}_${keyed(pseudonymKey, ['digest', kind, text])}`,
     seal: (plain, context) => seal(sealKey, plain, context),
     open: (sealed, context) => unseal(sealKey, sealed, context),
   }
@@ -55,9 +56,14 @@ async function readToken(path: string): Promise<string> {
 function pseudonym(key: Buffer, site: string, issuer: string | null, patientId: string | null): string | null {
   const id = patientId?.trim()
   if (!id) return null
+  return `pt_${keyed(key, [site, issuer?.trim() ?? '', id])}`
+}
+
+/** 128 bits of HMAC-SHA-256 over the parts, each preceded by its length. */
+function keyed(key: Buffer, parts: readonly string[]): string {
   const mac = createHmac('sha256', key)
-  for (const part of [site, issuer?.trim() ?? '', id]) mac.update(`${Buffer.byteLength(part)}:${part}`)
-  return `pt_${mac.digest().subarray(0, 16).toString('base64url')}`
+  for (const part of parts) mac.update(`${Buffer.byteLength(part)}:${part}`)
+  return mac.digest().subarray(0, 16).toString('base64url')
 }
 
 function seal(key: Buffer, plain: string, context: string): string {

@@ -122,7 +122,9 @@ export async function openMongoDocuments(options: MongoDocumentsOptions): Promis
       const { filter, sort } = pageOf(collection, listing)
       const limit = listing.limit + 1
       const found = await guarded(() =>
-        from(collection).find(filter, { sort, limit, batchSize: limit, maxTimeMS: deadlineMs }).toArray(),
+        from(collection)
+          .find(filter, { sort, limit, skip: listing.offset, batchSize: limit, maxTimeMS: deadlineMs })
+          .toArray(),
       )
       const items = found.slice(0, listing.limit).map(stored => decode<typeof collection>(stored))
       const last = found.length > listing.limit ? items.at(-1) : undefined

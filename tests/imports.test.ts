@@ -17,6 +17,7 @@ const stageMayImport = [
   'models/imaging/port.ts',
   'storage/objects.ts',
   'storage/documents.ts',
+  'storage/dicom-query.ts',
   'storage/secrets.ts',
 ]
 const rules: Record<string, readonly string[]> = {

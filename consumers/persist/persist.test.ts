@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { filePrefix } from '../../producers/part10.ts'
 import { ids } from '../../schemas/ids.ts'
 import { type Instance, type Parked, topics } from '../../schemas/topics.ts'
+import { createDicomIndex, type DicomMatch, type DicomQuery } from '../../storage/dicom-query.ts'
 import { anInstance, aPrediction, aReport } from '../../tests/gateway/samples.ts'
 import { type OpenedStage, openForTest } from '../../tests/harness/stage.ts'
 import { openStores, type Stores } from '../../tests/harness/stores.ts'
@@ -155,19 +156,24 @@ describe('an instance', () => {
 })
 
 describe('the header of a patient', () => {
-  it('is read once for a study of many images, however many are handled at once', async () => {
+  it('is read once for each of many images, however many are handled at once, and the patient looked up once', async () => {
     let reads = 0
+    let lookups = 0
     const range: Stores['objects']['range'] = (...wanted) => {
       reads += 1
       return stores.objects.range(...wanted)
     }
-    const counting = { ...stores, objects: { ...stores.objects, range } }
-    const counted = await openForTest(persist, counting)
+    const get: Stores['documents']['get'] = (collection, id) => {
+      if (collection === 'patients') lookups += 1
+      return stores.documents.get(collection, id)
+    }
+    const objects = { ...stores.objects, range }
+    const counted = await openForTest(persist, { ...stores, objects, documents: { ...stores.documents, get } })
     const all = await Promise.all(
       Array.from({ length: 40 }, (_, i) => storedInstance(i, aDicom({ uid: `1.2.3.4.${i}` }))),
     )
     await Promise.all(all.map(instance => counted.hand(topics.instances, { ...instance, study: instance.id })))
-    expect(reads).toBe(1)
+    expect({ reads, lookups }).toEqual({ reads: 40, lookups: 1 })
     expect(await stores.documents.count('instances')).toBe(40)
     await counted.close()
   })
@@ -205,6 +211,53 @@ describe('the header of a patient', () => {
       await stage.hand(topics.instances, anInstance(1, { id: sopInstance, site, object, dicom, patient }))
     }
     expect(await stores.documents.countBy('patients', 'site')).toEqual({ north: 1, south: 1 })
+  })
+})
+
+describe('the index of queries', () => {
+  const answer = async (query: DicomQuery) => {
+    const found: DicomMatch[] = []
+    for await (const match of createDicomIndex(stores).find(query)) found.push(match)
+    return found
+  }
+
+  it('finds a study by what its images say, with nothing of it readable in a document', async () => {
+    const instance = await storedInstance(1, aDicom())
+    await stage.hand(topics.instances, { ...instance, modality: 'OT' })
+    for (const keys of [{ PatientName: 'canary*' }, { PatientName: 'Canary^Carla' }, { PatientID: '12345' }]) {
+      const [match, ...rest] = await answer({ level: 'STUDY', keys })
+      expect(rest).toEqual([])
+      expect(match?.values).toMatchObject({
+        '00100010': [{ Alphabetic: 'Canary^Carla' }],
+        '00100020': ['12345'],
+        '0020000D': ['1.2.3'],
+        '00080061': ['OT'],
+        '00201206': [1],
+        '00201208': [1],
+      })
+    }
+    for (const collection of ['dicomStudies', 'dicomSeries', 'dicomInstances'] as const) {
+      const kept = JSON.stringify((await stores.documents.find(collection)).items)
+      expect(kept).not.toMatch(/canary|12345"/i)
+    }
+  })
+
+  it('keeps the first object of a SOP instance and every modality of a study, whatever comes again', async () => {
+    const first = await storedInstance(1, aDicom())
+    const other = await storedInstance(2, aDicom({ name: 'Other^Name' }))
+    await stage.hand(topics.instances, { ...first, modality: 'SR' })
+    await stage.hand(topics.instances, { ...other, modality: 'CT' })
+    await stage.hand(topics.instances, { ...first, modality: 'SR' }, { attempt: 2 })
+    const [image, ...rest] = await answer({ level: 'IMAGE', keys: { SOPInstanceUID: '1.2.3.4' } })
+    expect(rest).toEqual([])
+    expect(image?.instance).toMatchObject({ instance: first.id, object: { sha256: first.object.sha256 } })
+    expect(image?.values).toMatchObject({
+      '00280010': [4],
+      '00280100': [8],
+      '00100010': [{ Alphabetic: 'Canary^Carla' }],
+    })
+    const [study] = await answer({ level: 'STUDY' })
+    expect(study?.values).toMatchObject({ '00080061': ['CT', 'SR'], '00201208': [1] })
   })
 })
 

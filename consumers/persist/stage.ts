@@ -2,8 +2,9 @@
 import { z } from 'zod'
 import { defineStage } from '../../kafka/stage.ts'
 import { topics } from '../../schemas/topics.ts'
+import { indexInstance } from './dicom-index.ts'
 import { parkedDoc } from './parked.ts'
-import { patientKeeper } from './patients.ts'
+import { patientKeeper, readHead } from './patients.ts'
 import { mergeStudy } from './studies.ts'
 
 const MiB = 1024 * 1024
@@ -33,7 +34,7 @@ export const persist = defineStage({
       .min(1024)
       .max(1024 * MiB)
       .default(64 * MiB)
-      .describe('largest header that is read for the name of a patient, bytes'),
+      .describe('largest header that is read for the patient and the query index, bytes'),
     knownPatients: z.int().min(1).max(10_000_000).default(20_000).describe('pseudonyms remembered as kept'),
     knownPatientMs: z
       .int()
@@ -43,14 +44,19 @@ export const persist = defineStage({
   }),
   concurrency: config => config.concurrency,
   async open({ config, deps: { documents, objects, images, secrets }, clock }) {
-    const keepPatient = patientKeeper({ documents, objects, images, secrets, clock }, config)
+    const keepPatient = patientKeeper({ documents, secrets, clock }, config)
     return {
       async handle(read) {
         switch (read.topic) {
           case 'imaging.instances.v1': {
             const instance = read.event
-            // First, so that an instance whose object was erased does not come back as a document when the log is read again.
-            if (instance.patient !== null && instance.dicom !== null) await keepPatient(instance, instance.patient)
+            const { dicom, patient } = instance
+            if (dicom !== null) {
+              // First, so that an instance whose object was erased does not come back as a document when the log is read again.
+              const header = await readHead({ objects, images }, config, instance)
+              if (patient !== null) await keepPatient(instance.site, patient, header.patient)
+              await indexInstance({ documents, secrets }, instance, dicom, header)
+            }
             // One event of a study at a time (order: key), so nobody else changes it between the two.
             const study = mergeStudy(await documents.get('studies', instance.study), instance)
             await Promise.all([documents.upsert('instances', [instance]), documents.upsert('studies', [study])])

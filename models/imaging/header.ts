@@ -14,7 +14,7 @@ import type { Described, ImageFacts } from './port.ts'
 
 const mediaDirectory = '1.2.840.10008.1.3.10'
 /** A beginning is inflated no further than this, bytes; the facts stand well before. */
-const maxInflatedHead = 16 * 1024 * 1024
+export const maxInflatedHead = 16 * 1024 * 1024
 /** A whole object that is larger when inflated is treated as a beginning: this runs in the process that takes images in. */
 const maxInflated = 64 * 1024 * 1024
 
@@ -79,7 +79,7 @@ async function readDicom(head: Uint8Array, complete: boolean): Promise<Described
   return { facts, patient: identity(parsed) }
 }
 
-function identity({ data }: Parsed): PatientIdentity {
+export function identity({ data }: Parsed): PatientIdentity {
   const text = textOf(data)
   return {
     name: text('x00100010', 'PN'),

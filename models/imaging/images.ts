@@ -5,6 +5,7 @@ import { Piscina } from 'piscina'
 import type { Metrics } from '../../monitoring/metrics.ts'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import type { ObjectStore } from '../../storage/objects.ts'
+import { readAttributes } from './attributes.ts'
 import { describe } from './header.ts'
 import type { Images, PreviewOptions } from './port.ts'
 import type { PreviewResult, PreviewTask } from './preview-worker.ts'
@@ -76,6 +77,7 @@ export function openImages(options: ImagesOptions): Images {
 
   return {
     describe,
+    attributes: readAttributes,
     async preview(object, options = {}) {
       const id = `${object.sha256} ${options.frame ?? 1} ${options.size ?? ''} ${options.window?.center ?? ''} ${options.window?.width ?? ''}`
       const known = cache.get(id)

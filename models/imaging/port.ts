@@ -1,4 +1,5 @@
 /** Images: the port that says what some bytes are and makes pictures of stored objects for people. */
+import type { IndexedValues } from '../../schemas/dicom-index.ts'
 import type { PatientIdentity } from '../../schemas/patient.ts'
 import type { Instance, StoredObject } from '../../schemas/topics.ts'
 
@@ -23,6 +24,12 @@ export interface Described {
   patient: PatientIdentity | null
 }
 
+/** What queries are answered from. Holds names: to be sealed before it is kept. */
+export interface HeaderAttributes {
+  values: IndexedValues
+  patient: PatientIdentity
+}
+
 export interface PreviewOptions {
   /** 1-based. */
   frame?: number
@@ -40,6 +47,8 @@ export interface Images {
    * @throws RaylogError not-an-image, malformed-dicom, truncated, too-large
    */
   describe(head: Uint8Array, complete: boolean): Promise<Described>
+  /** Of DICOM only; parameters and errors as `describe`. */
+  attributes(head: Uint8Array, complete: boolean): Promise<HeaderAttributes>
   /** PNG, 8 bit, grey or RGB, as the image is meant to be seen. Cached. @throws RaylogError as Models.predict, but for the model's own */
   preview(object: Pick<StoredObject, 'key' | 'sha256' | 'contentType'>, options?: PreviewOptions): Promise<Buffer>
   close(): Promise<void>

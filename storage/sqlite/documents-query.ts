@@ -73,21 +73,24 @@ export interface Found extends Place {
 
 /** @returns SQL whose rows are `Found`, one more than the page holds where there is a next page */
 export function findSql(collection: Collection, query: Query): Sql & { limit: number } {
-  const { where, order, limit, after } = listingOf(collection, query)
+  const { where, order, limit, offset, after } = listingOf(collection, query)
   const time = quote(collections[collection].time)
   const [direction, follows] = order === 'newest' ? ['DESC', '<'] : ['ASC', '>']
   const values: Bound[] = []
-  const branches = alternatives(where).map(alternative => {
+  const all = alternatives(where)
+  const several = all.length > 1
+  const paged = `LIMIT ${limit + 1} OFFSET ${offset}`
+  const branches = all.map(alternative => {
     const condition = conditions(collection, alternative)
     values.push(...condition.values)
     if (after) values.push(after.time, after.id)
     return `SELECT * FROM (SELECT json, ${time} AS time, id FROM ${quote(collection)}
       WHERE ${condition.text}${after ? ` AND (${time}, id) ${follows} (?, ?)` : ''}
-      ORDER BY ${time} ${direction}, id ${direction} LIMIT ${limit + 1})`
+      ORDER BY ${time} ${direction}, id ${direction} ${several ? `LIMIT ${limit + offset + 1}` : paged})`
   })
   if (branches.length === 0)
     return { text: `SELECT json, 0 AS time, id FROM ${quote(collection)} LIMIT 0`, values, limit }
-  const merge = branches.length > 1 ? ` ORDER BY time ${direction}, id ${direction} LIMIT ${limit + 1}` : ''
+  const merge = several ? ` ORDER BY time ${direction}, id ${direction} ${paged}` : ''
   return { text: branches.join(' UNION ALL ') + merge, values, limit }
 }
 

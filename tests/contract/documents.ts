@@ -143,6 +143,24 @@ export function documentsContract(name: string, open: () => Promise<OpenedDocume
         expect(await store.find('studies', { where: { site: newSite() } })).toEqual({ items: [], next: null })
       })
 
+      it('passes over as many as are asked for, whatever the filter, and goes on from there by cursor', async () => {
+        const site = newSite()
+        await store.upsert(
+          'studies',
+          range(20).map(n => study(site, n)),
+        )
+        const numbers = async (query: Query) =>
+          (await store.find('studies', query)).items.map(({ studyUid }) => Number(studyUid?.slice(4)))
+        expect(await numbers({ where: { site }, offset: 3, limit: 4, order: 'oldest' })).toEqual([3, 4, 5, 6])
+        const either = { site, modality: { in: ['CR', 'MG'] } }
+        expect(await numbers({ where: either, offset: 17, limit: 10 })).toEqual([2, 1, 0])
+        expect(await store.find('studies', { where: { site }, offset: 20 })).toEqual({ items: [], next: null })
+        const { next } = await store.find('studies', { where: either, offset: 5, limit: 5 })
+        expect(await numbers({ where: either, cursor: next ?? '', limit: 2 })).toEqual([9, 8])
+        for (const offset of [-1, 1.5, Number.NaN, 1e9])
+          await expect(store.find('studies', { offset })).rejects.toMatchObject({ code: 'bad-request' })
+      })
+
       it('neither repeats nor leaves out a document while others are written', async () => {
         const site = newSite()
         await store.upsert(

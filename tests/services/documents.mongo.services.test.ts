@@ -6,6 +6,7 @@ import pino from 'pino'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { DeliveryDoc, ParkedDoc } from '../../schemas/documents.ts'
 import { type MongoDocuments, openMongoDocuments } from '../../storage/mongo-documents.ts'
+import { dicomQueryContract } from '../contract/dicom-query.ts'
 import { documentsContract } from '../contract/documents.ts'
 import { until } from '../harness/until.ts'
 import { startMongo } from './servers/mongo.ts'
@@ -45,6 +46,11 @@ const parked: ParkedDoc = {
   at: 1,
   state: 'parked',
 }
+
+dicomQueryContract('MongoDB', async () => {
+  const store = await openMongoDocuments({ url: mongo.url, database: `query-${randomUUID()}`, logger })
+  return { store, close: () => store.close() }
+})
 
 documentsContract('MongoDB', async () => {
   const database = `contract-${randomUUID()}`

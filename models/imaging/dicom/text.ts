@@ -15,12 +15,14 @@ const misspelt: Readonly<Record<string, string>> = {
   'ISO IR 192': 'ISO_IR 192',
 }
 
+export type TextReader = (tag: string, vr: 'PN' | 'LO') => string | null
+
 /**
  * @returns a function that gives an element's text without padding, or null where it is absent or empty. Bytes that the
  *   declared character set cannot explain are read as UTF-8, or else as Latin-1: a name is shown as well as can be, never
  *   refused.
  */
-export function textOf(data: DataSet): (tag: string, vr: 'PN' | 'LO') => string | null {
+export function textOf(data: DataSet): TextReader {
   const charset = data
     .string('x00080005')
     ?.split('\\')
