@@ -2,6 +2,7 @@
  * A connection as a queue of PDUs and data fragments that is read one by one. The socket is paused while more waits than
  * `highWater`: a writer that is slow makes the sender slow, and memory stays bounded.
  */
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { abortReason, ProtocolError } from './dicom-pdu.ts'
 import { createPduReader } from './dicom-reader.ts'
@@ -22,10 +23,14 @@ export interface Link {
   readonly address: string
   /** The next of what came, waited for `timeoutMs` at most. After `closed` or `broken` it gives the same again. */
   take(timeoutMs: number): Promise<Incoming>
+  /** The next of what came, without waiting; undefined where nothing has. */
+  poll(): Incoming | undefined
   /** Makes a reader that waits now, or the next that would wait, stop waiting. */
   interrupt(): void
   /** One write. A peer that does not read what it is sent loses the connection. */
   send(bytes: Buffer): void
+  /** Resolves when the peer has read most of what was sent; false where it is gone, or reads nothing for `timeoutMs`. */
+  drained(timeoutMs: number): Promise<boolean>
   /** Sends, then ends our half. */
   finish(bytes?: Buffer): void
   destroy(): void
@@ -126,6 +131,7 @@ export function createLink(socket: Socket, maxPdu: number): Link {
         }
       })
     },
+    poll: next,
     interrupt() {
       if (waiter) waiter({ kind: 'interrupted' })
       else interrupted = true
@@ -134,6 +140,19 @@ export function createLink(socket: Socket, maxPdu: number): Link {
       if (socket.destroyed || socket.writableEnded) return
       socket.write(bytes)
       if (socket.writableLength > maxUnread) socket.destroy()
+    },
+    async drained(timeoutMs) {
+      if (!socket.writableNeedDrain) return !socket.destroyed
+      const over = new AbortController()
+      const signal = AbortSignal.any([over.signal, AbortSignal.timeout(timeoutMs)])
+      try {
+        await Promise.race([once(socket, 'drain', { signal }), closed.promise])
+        return !socket.destroyed
+      } catch {
+        return false // in all that time
+      } finally {
+        over.abort()
+      }
     },
     finish(bytes) {
       if (socket.destroyed || socket.writableEnded) return

@@ -6,18 +6,11 @@ import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
-import { readStatus, writeStoreRequest } from './dicom-command.ts'
+import { readCommand, writeStoreRequest } from './dicom-command.ts'
 import { createLink, type Incoming, type Link } from './dicom-link.ts'
-import {
-  contextResult,
-  pdu,
-  readAssociateAccept,
-  writeAssociateRequest,
-  writeCommandPdus,
-  writeData,
-  writePdu,
-} from './dicom-pdu.ts'
+import { contextResult, pdu, readAssociateAccept, writeAssociateRequest, writePdu } from './dicom-pdu.ts'
 import { isLast } from './dicom-reader.ts'
+import { sendMessage } from './dicom-send.ts'
 import { implementation } from './part10.ts'
 import type { Attempt } from './send.ts'
 
@@ -85,40 +78,13 @@ async function associate(link: Link, target: DicomTarget, meta: FileMeta): Promi
   return accepted ? accept.maxLength : undefined
 }
 
-/** Resolves when more may be written, or the connection is gone. Leaves no listener behind: it is called for each PDU. */
-async function drained(socket: Socket): Promise<void> {
-  const over = new AbortController()
-  const { signal } = over
-  try {
-    await Promise.race([once(socket, 'drain', { signal }), once(socket, 'close', { signal })])
-  } finally {
-    over.abort()
-  }
-}
-
-/** Fills every P-DATA-TF but the last, and waits while the peer is slow. */
-async function sendDataSet(socket: Socket, path: string, start: number, maxLength: number): Promise<void> {
-  const room = Math.min(maxLength === 0 ? maxPduBytes : maxLength, maxPduBytes) - 6
-  const stream: AsyncIterable<Buffer> = createReadStream(path, { start, highWaterMark: Math.max(room, 1_024) })
-  let held: Buffer = Buffer.alloc(0)
-  const write = async (bytes: Buffer, last: boolean) => {
-    if (!socket.write(writeData(contextId, 'data', last, bytes)) && !socket.destroyed) await drained(socket)
-  }
-  for await (const chunk of stream) {
-    held = held.length > 0 ? Buffer.concat([held, chunk]) : chunk
-    for (; held.length > room; held = held.subarray(room)) await write(held.subarray(0, room), false)
-    if (socket.destroyed) return
-  }
-  await write(held, true)
-}
-
 async function readResponse(link: Link): Promise<{ status: number; comment: string }> {
   const parts: Buffer[] = []
   for (;;) {
     const what = await link.take(answerMs.store)
     if (what.kind !== 'fragment') throw unexpected(what)
     parts.push(what.bytes)
-    if (what.done && isLast(what.flags)) return readStatus(Buffer.concat(parts))
+    if (what.done && isLast(what.flags)) return readCommand(Buffer.concat(parts))
   }
 }
 
@@ -137,8 +103,9 @@ async function store(socket: Socket, path: string, target: DicomTarget, meta: Fi
     link.finish(writePdu(pdu.releaseRq, Buffer.alloc(4)))
     return { ok: false, again: false, text: `not taken there: ${meta.sopClass} as ${meta.transferSyntax}` }
   }
-  link.send(writeCommandPdus(contextId, writeStoreRequest(1, meta.sopClass, meta.sopInstance), maxLength))
-  await sendDataSet(socket, path, meta.dataAt, maxLength)
+  const command = writeStoreRequest(1, meta.sopClass, meta.sopInstance)
+  const dataSet: AsyncIterable<Buffer> = createReadStream(path, { start: meta.dataAt, highWaterMark: maxPduBytes })
+  await sendMessage(link, { context: contextId, command, dataSet }, maxLength, answerMs.store)
   const attempt = toAttempt(await readResponse(link))
   link.send(writePdu(pdu.releaseRq, Buffer.alloc(4)))
   await link.take(5_000)

@@ -12,7 +12,7 @@ export class DataSet {
   readonly #pace: Pace
   #complete = false
   /** Why the connection cannot go on, where it cannot. */
-  ended: Exclude<Incoming, { kind: 'fragment' }> | undefined
+  ended: Exclude<Incoming, { kind: 'fragment' | 'interrupted' }> | undefined
 
   constructor(link: Link, context: number, stallMs: number) {
     this.#link = link

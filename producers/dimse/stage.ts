@@ -5,8 +5,9 @@ import { RaylogError } from '../../schemas/errors.ts'
 import { topics } from '../../schemas/topics.ts'
 import { createIntake } from '../intake.ts'
 import { filePrefix } from '../part10.ts'
-import type { StoreRequest } from './association.ts'
 import { startServer } from './server.ts'
+import { echo } from './services/echo.ts'
+import { type Store, type StoreRequest, storeService } from './services/store.ts'
 
 const dimseConfig = z.strictObject({
   host: z.string().default('127.0.0.1').describe('address to listen on; 0.0.0.0 lets other machines send'),
@@ -58,20 +59,18 @@ export const dimse = defineStage({
   async open({ config, deps, publish, logger, site, clock }) {
     const { concurrency: limit, waitMs, maxBytes } = config
     const intake = createIntake({ producer: 'dimse', site, clock, deps, publish, limit, waitMs, maxBytes })
-    const server = await startServer({
-      ...config,
-      logger,
-      async store(request) {
-        const { calling, sopClass, sopInstance } = request
-        // UIDs have 64 characters at most (PS3.5 9.1); a longer one would not fit the file meta group.
-        if (sopInstance.length > 64 || sopClass.length > 64)
-          throw new RaylogError('identity-mismatch', 'the request names an instance that is no UID')
-        await intake.receive(asFile(request), {
-          source: { kind: 'dimse', peer: calling },
-          expect: { sopClass, sopInstance },
-        })
-      },
-    })
+    const store: Store = async request => {
+      const { calling, sopClass, sopInstance } = request
+      // UIDs have 64 characters at most (PS3.5 9.1); a longer one would not fit the file meta group.
+      if (sopInstance.length > 64 || sopClass.length > 64)
+        throw new RaylogError('identity-mismatch', 'the request names an instance that is no UID')
+      await intake.receive(asFile(request), {
+        source: { kind: 'dimse', peer: calling },
+        expect: { sopClass, sopInstance },
+      })
+    }
+    const services = new Map([echo, storeService(store, logger)].map(service => [service.field, service]))
+    const server = await startServer({ ...config, logger, services })
     const unregister = deps.health.register('dimse', () => {
       if (!server.listening) throw new RaylogError('stopping', 'the DICOM port is closed')
     })

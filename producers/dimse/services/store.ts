@@ -1,0 +1,39 @@
+/** C-STORE (PS3.4 B): success is said when the image is kept. */
+import type { Logger } from 'pino'
+import { toRaylogError } from '../../../schemas/errors.ts'
+import { commandField, status } from '../../dicom-command.ts'
+import { isStorageClass } from '../syntaxes.ts'
+import type { Answer, Message, Service } from './service.ts'
+
+export interface StoreRequest {
+  calling: string
+  sopClass: string
+  sopInstance: string
+  transferSyntax: string
+  dataSet: AsyncIterable<Buffer>
+}
+
+/** Resolves when the image is kept. @throws RaylogError; then the sender is told its status */
+export type Store = (request: StoreRequest) => Promise<void>
+
+async function* nothing(): AsyncGenerator<Buffer> {}
+
+export function storeService(store: Store, logger: Logger): Service {
+  async function serve({ association, context, command, data }: Message): Promise<Answer> {
+    const { abstractSyntax, transferSyntax } = context
+    const { sopClass, sopInstance } = command
+    const { calling } = association
+    if (sopClass !== abstractSyntax)
+      return { code: status.sopClassNotSupported, comment: 'SOP class is not that of the presentation context' }
+    try {
+      await store({ calling, sopClass, sopInstance, transferSyntax, dataSet: data?.bytes() ?? nothing() })
+      return { code: status.success }
+    } catch (thrown) {
+      const error = toRaylogError(thrown)
+      logger.warn({ calling, code: error.code, reason: error.message }, 'image refused')
+      return { code: error.entry.dimse, comment: `${error.code}: ${error.message}` }
+    }
+  }
+  // Private classes are in a context only where the settings let them.
+  return { field: commandField.store, takes: abstractSyntax => isStorageClass(abstractSyntax, true), serve }
+}
