@@ -37,6 +37,12 @@ export interface ProposedContext {
   transferSyntaxes: string[]
 }
 
+/** Which roles the requestor of an association may play for a SOP class (PS3.7 D.3.3.4). */
+export interface Roles {
+  scu: boolean
+  scp: boolean
+}
+
 export interface AssociateRequest {
   protocolVersion: number
   called: string
@@ -47,12 +53,14 @@ export interface AssociateRequest {
   contexts: ProposedContext[]
   /** Longest P-DATA-TF that the peer takes, bytes; 0: no limit. */
   maxLength: number
+  /** By SOP class; the requestor is SCU alone of those that are not named. */
+  roles: ReadonlyMap<string, Roles>
 }
 
 export const applicationContext = '1.2.840.10008.3.1.1.1'
 
 const item = { application: 0x10, context: 0x20, contextAnswer: 0x21, abstract: 0x30, transfer: 0x40, user: 0x50 }
-const userItem = { maxLength: 0x51, implementationClass: 0x52, implementationVersion: 0x55 }
+const userItem = { maxLength: 0x51, implementationClass: 0x52, roles: 0x54, implementationVersion: 0x55 }
 
 const text = (bytes: Buffer) =>
   bytes
@@ -92,20 +100,27 @@ export function readAssociateRequest(body: Buffer): AssociateRequest {
     applicationContext: '',
     contexts: [],
     maxLength: 0,
+    roles: new Map(),
   }
   for (const { type, value } of items(body.subarray(68))) {
     if (type === item.application) request.applicationContext = text(value)
     if (type === item.context) request.contexts.push(readContext(value))
-    if (type === item.user) request.maxLength = maxLengthOf(value)
+    if (type === item.user) Object.assign(request, readUser(value))
   }
   return request
 }
 
-/** Of a user information item; 0, no limit, where it does not say. */
-function maxLengthOf(user: Buffer): number {
-  for (const { type, value } of items(user))
-    if (type === userItem.maxLength && value.length === 4) return value.readUInt32BE(0)
-  return 0
+/** User information: no limit of length where it does not say, and no roles. */
+function readUser(user: Buffer): { maxLength: number; roles: Map<string, Roles> } {
+  const said = { maxLength: 0, roles: new Map<string, Roles>() }
+  for (const { type, value } of items(user)) {
+    if (type === userItem.maxLength && value.length === 4) said.maxLength = value.readUInt32BE(0)
+    if (type !== userItem.roles || value.length < 4) continue
+    const end = 2 + value.readUInt16BE(0)
+    if (end + 2 > value.length) throw new ProtocolError(abortReason.invalidParameter, 'a role selection is too short')
+    said.roles.set(text(value.subarray(2, end)), { scu: value[end] === 1, scp: value[end + 1] === 1 })
+  }
+  return said
 }
 
 /** A whole PDU: type, a reserved byte, length and body. */
@@ -142,7 +157,7 @@ const title = (name: string) => Buffer.from(name.slice(0, 16).padEnd(16), 'latin
 
 /** A-ASSOCIATE-RQ (PS3.8 9.3.2) of protocol version 1. */
 export function writeAssociateRequest(
-  request: Pick<AssociateRequest, 'called' | 'calling' | 'contexts' | 'maxLength'>,
+  request: Pick<AssociateRequest, 'called' | 'calling' | 'contexts' | 'maxLength'> & Partial<AssociateRequest>,
   implementation: Implementation,
 ): Buffer {
   return writePdu(
@@ -160,33 +175,49 @@ export function writeAssociateRequest(
         ...transferSyntaxes.map(syntax => uid(item.transfer, syntax)),
       ),
     ),
-    writeUser(request.maxLength, implementation),
+    writeUser(request.maxLength, implementation, request.roles),
   )
 }
 
-function writeUser(maxLength: number, implementation: Implementation): Buffer {
+function writeUser(maxLength: number, implementation: Implementation, roles: ReadonlyMap<string, Roles> = new Map()) {
   return writeItem(
     item.user,
     writeItem(userItem.maxLength, uint32(maxLength)),
     uid(userItem.implementationClass, implementation.classUid),
+    ...[...roles].map(([sopClass, { scu, scp }]) =>
+      writeItem(
+        userItem.roles,
+        Buffer.from([0, sopClass.length]),
+        Buffer.from(sopClass, 'latin1'),
+        Buffer.from([Number(scu), Number(scp)]),
+      ),
+    ),
     uid(userItem.implementationVersion, implementation.version),
   )
 }
 
 export interface AssociateAccept {
-  contexts: Pick<AnsweredContext, 'id' | 'result'>[]
+  contexts: AnsweredContext[]
   /** Longest P-DATA-TF that the peer takes, bytes; 0: no limit. */
   maxLength: number
+  /** What the acceptor made of the roles that were proposed. */
+  roles: ReadonlyMap<string, Roles>
 }
 
 /** @param body an A-ASSOCIATE-AC after its six bytes of header. @throws ProtocolError */
 export function readAssociateAccept(body: Buffer): AssociateAccept {
   if (body.length < 68) throw new ProtocolError(abortReason.invalidParameter, 'the answer is too short')
-  const accept: AssociateAccept = { contexts: [], maxLength: 0 }
+  const accept: AssociateAccept = { contexts: [], maxLength: 0, roles: new Map() }
   for (const { type, value } of items(body.subarray(68))) {
-    if (type === item.contextAnswer && value.length >= 4)
-      accept.contexts.push({ id: value.readUInt8(0), result: value.readUInt8(2) })
-    if (type === item.user) accept.maxLength = maxLengthOf(value)
+    if (type === item.contextAnswer && value.length >= 4) {
+      const { transferSyntaxes } = readContext(value)
+      accept.contexts.push({
+        id: value.readUInt8(0),
+        result: value.readUInt8(2),
+        transferSyntax: transferSyntaxes[0] ?? '',
+      })
+    }
+    if (type === item.user) Object.assign(accept, readUser(value))
   }
   return accept
 }
@@ -212,6 +243,7 @@ export function writeAssociateAccept(
   contexts: readonly AnsweredContext[],
   maxLength: number,
   implementation: Implementation,
+  roles?: ReadonlyMap<string, Roles>,
 ): Buffer {
   return writePdu(
     pdu.associateAc,
@@ -225,7 +257,7 @@ export function writeAssociateAccept(
         uid(item.transfer, context.transferSyntax),
       ),
     ),
-    writeUser(maxLength, implementation),
+    writeUser(maxLength, implementation, roles),
   )
 }
 

@@ -78,7 +78,7 @@ async function establish(link: Link, options: AssociationOptions): Promise<Sessi
     link.finish(writeReject(outcome.rejected))
     return undefined
   }
-  link.send(writeAssociateAccept(request, outcome.answers, options.maxPduBytes, implementation))
+  link.send(writeAssociateAccept(request, outcome.answers, options.maxPduBytes, implementation, outcome.roles))
   return new Session(link, request, outcome.accepted, options.stallMs)
 }
 

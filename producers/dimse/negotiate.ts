@@ -6,19 +6,25 @@ import {
   applicationContext,
   contextResult,
   ProtocolError,
+  type Roles,
   reject,
 } from '../dicom-pdu.ts'
+import { plainSyntaxes } from './sop-classes.ts'
 import { isStorageClass, transferSyntaxes, verification } from './syntaxes.ts'
 
 export interface NegotiationRules {
   aeTitle: string
   strictAeTitle: boolean
   privateSopClasses: boolean
+  /** SOP classes beside those of images (sop-classes.ts). */
+  offered: ReadonlySet<string>
 }
 
 export interface AcceptedContext {
   abstractSyntax: string
   transferSyntax: string
+  /** The peer takes images on it, as C-GET sends them. */
+  peerIsScp: boolean
 }
 
 export interface Rejection {
@@ -27,7 +33,14 @@ export interface Rejection {
   because: string
 }
 
-export type Negotiated = Rejection | { answers: AnsweredContext[]; accepted: Map<number, AcceptedContext> }
+export interface Acceptance {
+  answers: AnsweredContext[]
+  accepted: Map<number, AcceptedContext>
+  /** Those that the peer proposed, as far as they make sense; without a proposal the peer is SCU (PS3.7 D.3.3.4). */
+  roles: Map<string, Roles>
+}
+
+export type Negotiated = Rejection | Acceptance
 
 /** @throws ProtocolError where the proposal contradicts itself */
 export function negotiate(request: AssociateRequest, rules: NegotiationRules): Negotiated {
@@ -40,18 +53,24 @@ export function negotiate(request: AssociateRequest, rules: NegotiationRules): N
     return { rejected: reject.calledAeUnknown, because: 'called AE title is not ours' }
   const accepted = new Map<number, AcceptedContext>()
   const seen = new Set<number>()
+  const roles = new Map<string, Roles>()
   const answers = request.contexts.map(({ id, abstractSyntax, transferSyntaxes: proposed }) => {
     if (id % 2 === 0 || seen.has(id))
       throw new ProtocolError(abortReason.invalidParameter, 'presentation context ids must be odd and each its own')
     seen.add(id)
     const refused = (result: number) => ({ id, result, transferSyntax: proposed[0] ?? '' })
-    if (abstractSyntax !== verification && !isStorageClass(abstractSyntax, rules.privateSopClasses))
-      return refused(contextResult.abstractSyntaxNotSupported)
+    const stores = isStorageClass(abstractSyntax, rules.privateSopClasses)
+    const asks = rules.offered.has(abstractSyntax)
+    if (abstractSyntax !== verification && !asks && !stores) return refused(contextResult.abstractSyntaxNotSupported)
     // The first that we know, in the proposer's order: it is the one that costs the sender least.
-    const transferSyntax = proposed.find(candidate => transferSyntaxes.has(candidate))
+    const known = asks ? plainSyntaxes : transferSyntaxes
+    const transferSyntax = proposed.find(candidate => known.has(candidate))
     if (transferSyntax === undefined) return refused(contextResult.transferSyntaxesNotSupported)
-    accepted.set(id, { abstractSyntax, transferSyntax })
+    const proposal = request.roles.get(abstractSyntax)
+    const peerIsScp = stores && proposal?.scp === true
+    if (proposal) roles.set(abstractSyntax, { scu: proposal.scu, scp: peerIsScp })
+    accepted.set(id, { abstractSyntax, transferSyntax, peerIsScp })
     return { id, result: contextResult.accepted, transferSyntax }
   })
-  return { answers, accepted }
+  return { answers, accepted, roles }
 }

@@ -70,7 +70,7 @@ export const dimse = defineStage({
       })
     }
     const services = new Map([echo, storeService(store, logger)].map(service => [service.field, service]))
-    const server = await startServer({ ...config, logger, services })
+    const server = await startServer({ ...config, logger, services, offered: new Set() })
     const unregister = deps.health.register('dimse', () => {
       if (!server.listening) throw new RaylogError('stopping', 'the DICOM port is closed')
     })
