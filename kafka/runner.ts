@@ -8,7 +8,7 @@ import { RaylogError } from '../schemas/errors.ts'
 import type { EventOf, Topic } from '../schemas/topics.ts'
 import type { Plan } from './compile.ts'
 import type { Platform, Ports } from './ports.ts'
-import { type AttemptContext, toRecord } from './runner/attempt.ts'
+import { type FeedContext, toRecord } from './runner/attempt.ts'
 import { type Feed, openFeed } from './runner/feed.ts'
 import type { AnyStage, OpenStage } from './stage.ts'
 
@@ -54,7 +54,7 @@ export async function run(plan: Plan, ports: Ports, platform: Platform, options:
     await ports.log.ensureTopics(plan.topics)
     for (const { stage, config } of plan.stages) live.push(await open(stage, config, ports, platform))
     for (const one of live) {
-      const context = attemptContext(plan, ports, platform, options, one)
+      const context = feedContext(plan, ports, platform, options, one)
       const failed = (error: Error) => {
         one.logger.fatal({ err: error }, 'the stage cannot go on; stopping')
         // A stop now would close stages that are about to be fed.
@@ -105,7 +105,7 @@ async function open(stage: AnyStage, config: unknown, ports: Ports, platform: Pl
   return { stage, opened, abort, logger }
 }
 
-function attemptContext(plan: Plan, ports: Ports, platform: Platform, options: RunOptions, one: Live): AttemptContext {
+function feedContext(plan: Plan, ports: Ports, platform: Platform, options: RunOptions, one: Live): FeedContext {
   return {
     stage: one.stage,
     opened: one.opened,

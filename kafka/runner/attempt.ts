@@ -15,6 +15,8 @@ export interface AttemptContext {
   stage: AnyStage
   opened: OpenStage<Topic, Topic>
   log: EventLog
+  /** Puts what a handler emitted on the log; durable when it resolves. */
+  append(records: readonly NewRecord[]): Promise<unknown>
   codec: Codec
   clock: Clock
   logger: Logger
@@ -22,6 +24,9 @@ export interface AttemptContext {
   settings: PlatformConfig['runner']
   random: () => number
 }
+
+/** What a feed is opened with: it makes `append` by itself. */
+export type FeedContext = Omit<AttemptContext, 'append'>
 
 /** Headers that go on from an event to those made of it. */
 const carried = ['traceparent', 'tracestate']
@@ -41,7 +46,7 @@ export async function process(context: AttemptContext, record: LogRecord, signal
   for (let attempt = 1; ; attempt++) {
     try {
       const emitted = await handle(context, topic, record, attempt, signal)
-      if (emitted.length > 0) await context.log.append(emitted)
+      if (emitted.length > 0) await context.append(emitted)
       for (const { topic: name } of emitted) metrics.eventsOut.inc({ stage: stage.name, topic: name })
       return
     } catch (thrown) {

@@ -8,7 +8,7 @@ import { topics } from '../../schemas/topics.ts'
 import type { EventLog, LogRecord, Position, Subscriber } from '../log.ts'
 import type { Codec } from '../ports.ts'
 import { defineStage } from '../stage.ts'
-import type { AttemptContext } from './attempt.ts'
+import type { FeedContext } from './attempt.ts'
 import { openFeed } from './feed.ts'
 
 const partition = { topic: topics.feedback.name, partition: 0 }
@@ -68,7 +68,7 @@ function contextOf(log: Pick<EventLog, 'subscribe'>, handle: (offset: number) =>
     metrics: createMetrics(),
     settings: platformConfig.shape.runner.parse({ drainMs: 5_000 }),
     random: Math.random,
-  } satisfies AttemptContext
+  } satisfies FeedContext
 }
 
 describe('a feed that is closed', () => {

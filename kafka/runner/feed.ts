@@ -9,7 +9,8 @@
  */
 import { RaylogError } from '../../schemas/errors.ts'
 import type { LogRecord, Subscription, TopicPartition } from '../log.ts'
-import { type AttemptContext, process } from './attempt.ts'
+import { createAppender } from './appender.ts'
+import { type AttemptContext, type FeedContext, process } from './attempt.ts'
 import { Scheduler } from './scheduler.ts'
 import { Watermark } from './watermark.ts'
 
@@ -38,11 +39,14 @@ const nameOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
 /** @param failed called once with an error after which the stage cannot go on */
 export async function openFeed(
-  context: AttemptContext,
+  surroundings: FeedContext,
   options: { concurrency: number; failed: (error: Error) => void },
 ): Promise<Feed> {
-  const { stage, log, clock, logger, settings } = context
+  const { stage, log, clock, logger, settings } = surroundings
   const scheduler = new Scheduler({ limit: options.concurrency, byKey: stage.order === 'key' })
+  const enough = Math.ceil(options.concurrency / 4)
+  const append = createAppender({ log, clock, behind: () => scheduler.waiting > 0, enough })
+  const context: AttemptContext = { ...surroundings, append }
   const held = new Map<string, Held>()
   const highWater = Math.max(256, options.concurrency * 4)
   let subscription: Subscription | undefined

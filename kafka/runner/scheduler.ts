@@ -18,6 +18,11 @@ export class Scheduler {
     return this.#running
   }
 
+  /** Tasks that could run if there were a place. */
+  get waiting(): number {
+    return this.#ready.length - this.#readyHead
+  }
+
   /** `run` must not reject: what a failure means is decided inside it. */
   submit(key: string, run: () => Promise<void>): void {
     const task = { key, run }

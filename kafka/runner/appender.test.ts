@@ -1,0 +1,74 @@
+import { expect, it } from 'vitest'
+import { type Clock, systemClock } from '../../monitoring/clock.ts'
+import { RaylogError } from '../../schemas/errors.ts'
+import type { EventLog, NewRecord } from '../log.ts'
+import { createAppender } from './appender.ts'
+
+const record = (key: string): NewRecord => ({ topic: 't', key, value: new Uint8Array() })
+
+/** An appender over a log that notes what it was given at once, and a clock that is moved by hand. */
+function opened({ behind = false, enough = 4, refuses = (_: readonly NewRecord[]): Error | undefined => undefined }) {
+  const appends: string[][] = []
+  let due = Promise.withResolvers<void>()
+  const log: Pick<EventLog, 'append'> = {
+    async append(records) {
+      const error = refuses(records)
+      if (error) throw error
+      appends.push(records.map(({ key }) => key))
+      return []
+    },
+  }
+  const state = { behind }
+  const clock: Clock = { ...systemClock, sleep: () => due.promise }
+  const append = createAppender({ log, clock, behind: () => state.behind, enough })
+  return {
+    appends,
+    state,
+    append: (key: string) => append([record(key)]),
+    async moveClock() {
+      due.resolve()
+      due = Promise.withResolvers()
+    },
+  }
+}
+
+it('appends at once while the stage keeps up', async () => {
+  const { append, appends } = opened({})
+  await append('a')
+  await append('b')
+  expect(appends).toEqual([['a'], ['b']])
+})
+
+it('lets events wait for each other while the stage is behind, and not for long', async () => {
+  const { append, appends, moveClock } = opened({ behind: true })
+  const done = Promise.all([append('a'), append('b')])
+  expect(appends).toEqual([])
+  await moveClock()
+  await done
+  expect(appends).toEqual([['a', 'b']])
+})
+
+it('waits no longer when there are enough, or when the stage has caught up', async () => {
+  const { append, appends, state } = opened({ behind: true, enough: 2 })
+  await Promise.all([append('a'), append('b')])
+  const first = append('c')
+  state.behind = false
+  await Promise.all([first, append('d')])
+  expect(appends).toEqual([
+    ['a', 'b'],
+    ['c', 'd'],
+  ])
+})
+
+it("fails one handler alone for a record of its own, and all of them for the log's outage", async () => {
+  const tooLarge = (records: readonly NewRecord[]) =>
+    records.some(({ key }) => key === 'large') ? new RaylogError('too-large', 'large') : undefined
+  const { append, appends } = opened({ behind: true, enough: 2, refuses: tooLarge })
+  const outcomes = await Promise.allSettled([append('large'), append('b')])
+  expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+  expect(appends).toEqual([['b']])
+
+  const away = opened({ behind: true, enough: 2, refuses: () => new RaylogError('log-unavailable', 'away') })
+  const failed = await Promise.allSettled([away.append('a'), away.append('b')])
+  expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+})
