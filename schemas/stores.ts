@@ -44,6 +44,14 @@ export const kafkaSection = z.strictObject({
     .max(600_000)
     .default(30_000)
     .describe('a record that is not confirmed within this time is given up, and its sender refused, ms'),
+  instanceId: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,249}$/)
+    .nullable()
+    .default(null)
+    .describe(
+      'a name that this process alone has: started again within sessionTimeoutMs it goes on with its partitions, and the others notice nothing; null: none',
+    ),
   sessionTimeoutMs: z
     .int()
     .min(1_000)

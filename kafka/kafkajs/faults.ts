@@ -23,6 +23,8 @@ export function toLogError(cause: unknown): RaylogError {
   const type = typeOf(cause)
   if (/AUTHORIZATION|AUTHENTICATION|SASL/.test(type) || (cause instanceof Error && cause.name.includes('SASL')))
     return new RaylogError('config-invalid', `the brokers refuse this login: ${message}`, { cause })
+  if (type === 'FENCED_INSTANCE_ID')
+    return new RaylogError('config-invalid', 'another process has the same kafka.instanceId', { cause })
   if (type === 'UNKNOWN_TOPIC_OR_PARTITION') return new RaylogError('not-found', message, { cause })
   return new RaylogError('log-unavailable', message, { cause })
 }

@@ -19,8 +19,8 @@ export interface GroupSettings {
   /** Time that a member may take to drain before a rebalance goes on without it, ms. */
   rebalanceTimeoutMs: number
   /**
-   * The name of this process in its groups (static membership): when it is killed and back within the session timeout, it
-   * goes on with its partitions and the others notice nothing. Two processes must not have the same.
+   * The name of this process in its groups (static membership, KIP-345): when it was killed or stopped and is back within the
+   * session timeout, it goes on with its partitions and the others notice nothing. Of two with one name the older one fails.
    */
   instanceId?: string | null
 }
@@ -30,7 +30,7 @@ export interface Session {
   generationId: number
   memberId: string
   assigned: TopicPartition[]
-  /** Partitions of each topic, as the leader counted them; only the leader has it. */
+  /** Partitions of each topic, as they were counted; who has it looks for more of them. */
   counted: ReadonlyMap<string, number> | undefined
 }
 
@@ -44,7 +44,7 @@ export interface Member {
   /** @returns false: the partitions are another's by now, and nothing was committed */
   commit(session: Session, next: readonly Position[]): Promise<boolean>
   committed(partitions: readonly TopicPartition[]): Promise<Position[]>
-  /** At most once, and only as a courtesy: the session timeout does the same later. */
+  /** At most once, and only as a courtesy: the session timeout does the same later. One with a name keeps its place. */
   leave(): Promise<void>
   hangUp(): void
 }
@@ -118,13 +118,16 @@ export function createMember(options: {
     }))
     const names = [...new Set(readers.flatMap(reader => reader.topics))]
     await wire.refresh()
-    const counted = new Map(await Promise.all(names.map(async name => [name, await countOf(name)] as const)))
+    const counted = await countAll(names)
     const groupAssignment = [...assign(readers, counted)].map(([id, share]) => ({
       memberId: id,
       memberAssignment: encodeShare(share, kafkajs),
     }))
     return { counted, groupAssignment }
   }
+
+  const countAll = async (names: readonly string[]): Promise<Map<string, number>> =>
+    new Map(await Promise.all(names.map(async name => [name, await countOf(name)] as const)))
 
   /** A topic that another member asks for and that is not there has no partitions to share. */
   async function countOf(topic: string): Promise<number> {
@@ -153,7 +156,9 @@ export function createMember(options: {
         rebalanceTimeoutMs + graceMs,
       )
       const assigned = decodeShare(memberAssignment, kafkajs).filter(({ topic }) => topics.includes(topic))
-      return { generationId: joined.generationId, memberId, assigned, counted: mine?.counted }
+      // A leader that came back under its name is not told that it leads, so each of these counts for itself.
+      const counted = mine?.counted ?? (instanceId ? await countAll(topics) : undefined)
+      return { generationId: joined.generationId, memberId, assigned, counted }
     } catch (error) {
       if (typeOf(error) === 'UNKNOWN_MEMBER_ID') memberId = ''
       throw error
@@ -191,13 +196,13 @@ export function createMember(options: {
     },
     committed: partitions => fetchCommitted(coordinator, groupId, partitions, kafkajs),
     async leave() {
-      if (memberId === '') return
+      if (memberId === '' || instanceId) return
       const id = memberId
       memberId = ''
       try {
         // Its own connection may be waiting for the answer to a join.
         const link = await wire.coordinator(groupId, 'any')
-        await link.send('LeaveGroup', { groupId, memberId: id, ...instance }, { timeoutMs: leaveMs })
+        await link.send('LeaveGroup', { groupId, memberId: id }, { timeoutMs: leaveMs })
       } catch (error) {
         if (!isPassing(error) && !lost.has(typeOf(error))) throw error
       }
