@@ -1,6 +1,7 @@
 /**
  * npm run bench [-- NAMES…] [--quick] [--write]: every benchmark in a process of its own, one after another; the tables,
- * the machine and the date. `--write` puts them into bench/README.md; the figures as JSON are in bench/out/results.json.
+ * the machine and the date. `--write` puts them into bench/README.md, each in its place: those of others stay as they are.
+ * The figures as JSON are in bench/out/results.json. One that lacks what it needs here is left out, saying so.
  */
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -49,6 +50,13 @@ const benches: Bench[] = [
     quick: ['--events', '100000', '--seconds', '1'],
   },
   {
+    name: 'distributed',
+    title: 'Distributed mode against the runtime alone',
+    note: "Instances already on Kafka until their predictions are documents, by `infer` and `persist` in processes of their own, over bare session.run() in as many single-threaded processes, in turns; medians. Kafka, a server of MongoDB's protocol and S3 run on the same cores.",
+    args: ['--rounds', '3', '--seconds', '5'],
+    quick: ['--rounds', '1', '--seconds', '3'],
+  },
+  {
     name: 'soak',
     title: 'Start, and memory over many instances',
     note: 'Resident memory of the process and its workers together; predictions, documents and PDF reports all made.',
@@ -64,11 +72,13 @@ const { values: flags, positionals } = parseArgs({
 
 const result = z.object({
   bench: z.string(),
+  /** Why there are no figures. */
+  skipped: z.string().optional(),
   rows: z.array(z.object({ what: z.string(), figures: z.record(z.string(), z.union([z.number(), z.string()])) })),
 })
 
-/** Runs one, shows what it prints as it comes, and gives the rows of its last line. */
-async function run({ name, args, quick }: Bench): Promise<Row[]> {
+/** Runs one, shows what it prints as it comes, and gives what its last line says. */
+async function run({ name, args, quick }: Bench): Promise<z.infer<typeof result>> {
   const script = join(import.meta.dirname, `${name}.ts`)
   const child = spawn(process.execPath, [script, ...(flags.quick ? quick : args)], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -79,10 +89,11 @@ async function run({ name, args, quick }: Bench): Promise<Row[]> {
   })
   const code = await new Promise<number | null>(done => child.once('exit', done))
   if (code !== 0) throw new Error(`${name} ended with ${code}:\n${out}`)
-  return result.parse(JSON.parse(out.trim().split('\n').at(-1) ?? '')).rows
+  return result.parse(JSON.parse(out.trim().split('\n').at(-1) ?? ''))
 }
 
-const machine = {
+/** The machine as it is before a benchmark. */
+const machine = () => ({
   date: new Date().toISOString().slice(0, 10),
   cpu: `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}`,
   memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
@@ -91,26 +102,38 @@ const machine = {
   load: loadavg()
     .map(load => load.toFixed(1))
     .join(' / '),
+})
+
+function sectionOf({ name, title, note }: Bench, rows: readonly Row[], on: ReturnType<typeof machine>): string {
+  const where = `Measured on ${on.date}: ${on.cpu}, ${on.memory}, ${on.system}, Node ${on.node}; load before it ${on.load} (1, 5, 15 minutes).`
+  return `${begin(name)}\n## ${title}\n\n${note}\n\n${markdown(rows)}\n\n${where}\n${end(name)}`
 }
+
+const begin = (name: string) => `<!-- ${name} -->`
+const end = (name: string) => `<!-- end of ${name} -->`
+
+/** The page with this section in its place, or after the others. */
+function placed(page: string, name: string, section: string): string {
+  const [from, to] = [page.indexOf(begin(name)), page.indexOf(end(name))]
+  if (from >= 0 && to > from) return page.slice(0, from) + section + page.slice(to + end(name).length)
+  return page.replace('<!-- end of figures -->', `${section}\n\n<!-- end of figures -->`)
+}
+
 const chosen = positionals.length > 0 ? benches.filter(({ name }) => positionals.includes(name)) : benches
-const sections: string[] = []
-const results: Record<string, Row[]> = {}
+const results: Record<string, { machine: ReturnType<typeof machine>; rows: Row[] }> = {}
 for (const bench of chosen) {
-  const rows = await run(bench)
-  results[bench.name] = rows
-  const section = `## ${bench.title}\n\n${bench.note}\n\n${markdown(rows)}\n`
-  console.log(section)
-  sections.push(section)
+  const on = machine()
+  const { rows, skipped } = await run(bench)
+  if (skipped !== undefined) {
+    console.log(`## ${bench.title}\n\nLeft out: ${skipped}.\n`)
+    continue
+  }
+  results[bench.name] = { machine: on, rows }
+  const section = sectionOf(bench, rows, on)
+  console.log(`${section}\n`)
+  if (!flags.write) continue
+  const file = join(import.meta.dirname, 'README.md')
+  writeFileSync(file, placed(readFileSync(file, 'utf8'), bench.name, section))
 }
 mkdirSync(join(import.meta.dirname, 'out'), { recursive: true })
-writeFileSync(join(import.meta.dirname, 'out/results.json'), JSON.stringify({ machine, results }, null, 2))
-if (flags.write) {
-  const file = join(import.meta.dirname, 'README.md')
-  const page = readFileSync(file, 'utf8')
-  const [before, after] = [page.split('<!-- figures -->')[0], page.split('<!-- end of figures -->')[1]]
-  const where = `Measured on ${machine.date}: ${machine.cpu}, ${machine.memory}, ${machine.system}, Node ${machine.node}; load of the machine before it began ${machine.load} (1, 5, 15 minutes).`
-  writeFileSync(
-    file,
-    `${before}<!-- figures -->\n\n${where}\n\n${sections.join('\n')}\n<!-- end of figures -->${after}`,
-  )
-}
+writeFileSync(join(import.meta.dirname, 'out/results.json'), JSON.stringify(results, null, 2))

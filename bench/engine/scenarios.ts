@@ -53,21 +53,27 @@ const flat = (side: number, bits: 8 | 16) =>
     }),
   )
 
+/** Graphs of the shared folder: none where there is no such folder. */
+export function heavyScenarios(): Scenario[] {
+  const shape = [1, 3, 224, 224]
+  const inputs = [
+    { of: '224x224 DICOM', files: flat(224, 8), contentType: 'application/dicom', rows: 224, shape },
+    { of: '512 KB CT', files: flat(512, 16), contentType: 'application/dicom', rows: 512, shape },
+  ]
+  const graphs = [
+    { title: 'ResNet-50', path: 'light_resnet50.onnx', input: 'gpu_0/data_0', output: 'gpu_0/softmax_1' },
+    { title: 'SqueezeNet', path: 'light_squeezenet.onnx', input: 'data_0', output: 'softmaxout_1' },
+  ]
+  return graphs.flatMap(({ title, path, input, output }) => {
+    const weights = sharedPath(join('data/models/light', path))
+    if (!weights) return []
+    const manifest = heavy(title.toLowerCase().replaceAll('-', ''), weights, input, output)
+    return inputs.map(({ of, ...given }) => ({ name: `${title}, ${of}`, manifest, weights, ...given }))
+  })
+}
+
 export async function scenarios(): Promise<Scenario[]> {
-  const found: Scenario[] = []
-  const small = { files: flat(224, 8), contentType: 'application/dicom', rows: 224, shape: [1, 3, 224, 224] }
-  const resnet = sharedPath('data/models/light/light_resnet50.onnx')
-  if (resnet) {
-    const manifest = heavy('resnet50', resnet, 'gpu_0/data_0', 'gpu_0/softmax_1')
-    found.push({ name: 'ResNet-50, 224x224 DICOM', manifest, weights: resnet, ...small })
-  }
-  const squeezenet = sharedPath('data/models/light/light_squeezenet.onnx')
-  if (squeezenet) {
-    const manifest = heavy('squeezenet', squeezenet, 'data_0', 'softmaxout_1')
-    found.push({ name: 'SqueezeNet, 224x224 DICOM', manifest, weights: squeezenet, ...small })
-    const ct = { files: flat(512, 16), contentType: 'application/dicom', rows: 512, shape: small.shape }
-    found.push({ name: 'SqueezeNet, 512 KB CT', manifest, weights: squeezenet, ...ct })
-  }
+  const found = heavyScenarios()
   for (const max of [1, 2, 4, 8, 16, 32]) {
     found.push(await trained('breast', max, { files: await pictures(50), contentType: 'image/png', rows: 50 }))
   }

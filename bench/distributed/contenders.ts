@@ -1,0 +1,78 @@
+/** Whoever takes instances from a topic and makes documents of them, and one turn of it. */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { writeModel } from '../../models/testing.ts'
+import { type StoredObject, topics } from '../../schemas/topics.ts'
+import { until } from '../../tests/harness/until.ts'
+import { startProcesses } from '../../tests/services/distributed/processes.ts'
+import type { Scenario } from '../engine/scenarios.ts'
+import type { Ground } from './ground.ts'
+import { cpuMsOf, residentMbOf, treeOf } from './processes.ts'
+
+export interface Contender extends AsyncDisposable {
+  /** Where it reads instances. */
+  topic: string
+  /** Predictions that are documents. */
+  done(): Promise<number>
+  /** Whether nothing is left to do, documents other than predictions included. */
+  isLevel(): Promise<boolean>
+  /** Those that it was started as, without what these started. */
+  pids(): number[]
+}
+
+export interface Turn {
+  perSecond: number
+  /** Of all its processes. */
+  cpuMs: number
+  /** Of Kafka, S3 and the document database meanwhile. */
+  servicesCpuMs: number
+  residentMb: number
+}
+
+/** Raylog as a user starts it: `infer` with a worker for each core in one process, `persist` in another. */
+export async function raylogContender(ground: Ground, scenario: Scenario, workers: number): Promise<Contender> {
+  await using starting = new AsyncDisposableStack()
+  const folder = mkdtempSync(join(tmpdir(), 'raylog-bench-models-'))
+  starting.defer(() => rmSync(folder, { recursive: true, force: true }))
+  mkdirSync(folder, { recursive: true })
+  writeModel(folder, 'model', scenario.manifest, scenario.weights)
+  const set = ['models.builtIn=false', `models.folders=["${folder}"]`, `models.workers=${workers}`, 'logLevel=warn']
+  const processes = starting.use(
+    await startProcesses(ground.services, { infer: ['infer'], persist: ['persist'] }, { set }),
+  )
+  const before = await ground.documents('raylog', 'predictions')
+  const running = starting.move()
+  return {
+    topic: topics.instances.name,
+    done: async () => (await ground.documents('raylog', 'predictions')) - before,
+    isLevel: async () =>
+      (await ground.documents('raylog', 'predictions')) === (await ground.documents('raylog', 'instances')),
+    pids: () => processes.all.map(({ pid }) => pid),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+/** One turn: so many instances are appended, and the time is taken until their predictions are documents. */
+export async function turn(
+  ground: Ground,
+  contender: Contender,
+  { scenario, objects, count }: { scenario: Scenario; objects: readonly StoredObject[]; count: number },
+): Promise<Turn> {
+  const expected = (await contender.done()) + count
+  const pids = treeOf(contender.pids())
+  const [cpu, servicesCpu] = [cpuMsOf(pids), ground.servicesCpuMs()]
+  const began = performance.now()
+  await ground.append(contender.topic, scenario, objects, count)
+  const isDone = async () => (await contender.done()) >= expected
+  await until('every prediction is a document', isDone, { deadlineMs: 900_000, everyMs: 20 })
+  const seconds = (performance.now() - began) / 1_000
+  const residentMb = residentMbOf(pids)
+  await until('all is level', () => contender.isLevel(), { deadlineMs: 120_000 })
+  return {
+    perSecond: count / seconds,
+    cpuMs: (cpuMsOf(pids) - cpu) / count,
+    servicesCpuMs: (ground.servicesCpuMs() - servicesCpu) / count,
+    residentMb,
+  }
+}
