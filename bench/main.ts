@@ -57,6 +57,27 @@ const benches: Bench[] = [
     quick: ['--rounds', '1', '--seconds', '3'],
   },
   {
+    name: 'distributed-latency',
+    title: 'Latency that Raylog adds in distributed mode',
+    note: 'As above, with intake, infer, results and gateway in processes of their own, and Kafka, documents and S3 on the same cores.',
+    args: ['--seconds', '15'],
+    quick: ['--seconds', '5', '--flood', '300'],
+  },
+  {
+    name: 'baselines',
+    title: 'Distributed mode beside the ordinary alternative',
+    note: 'A Python consumer in as many processes as cores ([bench/baselines](baselines/README.md)) does the same work on the same broker, registry, S3 and documents, in turns; medians. The last row of each is Raylog divided by Python.',
+    args: ['--rounds', '3', '--seconds', '5'],
+    quick: ['--rounds', '1', '--seconds', '3', '--only', 'SqueezeNet, 512'],
+  },
+  {
+    name: 'runner',
+    title: "The runner's own ceiling",
+    note: 'Events a second through a stage whose handler does nothing, beside the bare client of each log: pages of EventLog.read, and a kafkajs consumer; and beside the same with each record decoded. In turns; medians.',
+    args: [],
+    quick: ['--events', '20000', '--rounds', '1'],
+  },
+  {
     name: 'soak',
     title: 'Start, and memory over many instances',
     note: 'Resident memory of the process and its workers together; predictions, documents and PDF reports all made.',
