@@ -90,7 +90,7 @@ async function trained(name: string, max: number, input: Pick<Scenario, 'files' 
   const { width, height, channels } = manifest.input
   return {
     name: `${name}, batches of ${max}, ${input.contentType === 'image/png' ? 'PNG' : 'DICOM'} ${input.rows}x${input.rows}`,
-    manifest: { ...manifest, batch: { max } },
+    manifest: { ...manifest, accepts, batch: { max } },
     weights: join(folder, manifest.weights.file),
     shape: [max, channels === 'grey' ? 1 : 3, height, width],
     ...input,
