@@ -78,6 +78,13 @@ const benches: Bench[] = [
     quick: ['--events', '20000', '--rounds', '1'],
   },
   {
+    name: 'replay',
+    title: 'Replays',
+    note: 'Images a second of a replay while nothing else runs, over the engine and over the runtime alone; then latency of live images at half of the capacity, alone and beside a replay (aims: 0.95, and 1.5 times at p99). In turns; medians.',
+    args: ['--rounds', '3', '--images', '300', '--seconds', '6'],
+    quick: ['--rounds', '1', '--images', '100', '--seconds', '3'],
+  },
+  {
     name: 'soak',
     title: 'Start, and memory over many instances',
     note: 'Resident memory of the process and its workers together; predictions, documents and PDF reports all made.',

@@ -2,20 +2,20 @@
  * Replays against what they could be and what they must not disturb.
  *
  * 1. Throughput when nothing else runs: images a second through a replay (log, codec, routing, the model, the log again,
- *    and persist writing documents), over the engine alone on the same images. Both take turns in one process.
+ *    and persist writing documents), over the engine alone on the same images, and over bare session.run() in as many
+ *    single-threaded processes. All take turns.
  * 2. Latency of live images from the acknowledgement to the live message, with and without a replay beside them, in turns,
  *    at about half of what the process can do.
  *
  *   node bench/replay.ts [--images 400] [--rounds 5] [--seconds 8] [--only throughput|latency] [--model text]
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import pino from 'pino'
 import { io } from 'socket.io-client'
-import { z } from 'zod'
 import { openPorts, storesOf } from '../cli/ports.ts'
 import { allStages } from '../cli/stages.ts'
 import { compile } from '../kafka/compile.ts'
@@ -29,7 +29,9 @@ import { isIdle } from '../tests/harness/census.ts'
 import { storeAll } from '../tests/harness/cstore.ts'
 import { until } from '../tests/harness/until.ts'
 import { ask, type Replay, radiograph, startWithVersions } from '../tests/pipeline/replay-kit.ts'
+import { openRaw } from './engine/raw.ts'
 import { type Scenario, scenarios } from './engine/scenarios.ts'
+import { cpuMsOf, treeOf } from './processes.ts'
 import { markdown, median, quantile, type Row, round } from './table.ts'
 
 const { values: flags } = parseArgs({
@@ -45,18 +47,10 @@ const images = Number(flags.images)
 const rounds = Number(flags.rounds)
 const seconds = Number(flags.seconds)
 const inFlight = 64
+const runtimeMs = 3_000
 
-/** CPU time of this process and its workers so far, ms. Says the same where others use the cores too (proc_pid_stat(5)). */
-function cpuMs(models: object): number {
-  const { user, system } = process.cpuUsage()
-  const pids = 'workers' in models && typeof models.workers === 'function' ? models.workers() : []
-  const workers = z.array(z.int()).parse(pids)
-  const ticks = workers.map(pid => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-    return Number(fields[11]) + Number(fields[12])
-  })
-  return (user + system) / 1_000 + ticks.reduce((sum, one) => sum + one * 10, 0)
-}
+/** CPU time of this process and its workers so far, ms. Says the same where others use the cores too. */
+const cpuMs = () => cpuMsOf(treeOf([process.pid]))
 
 async function throughput(scenario: Scenario): Promise<Row> {
   const folder = mkdtempSync(join(tmpdir(), 'raylog-bench-replay-'))
@@ -70,7 +64,9 @@ async function throughput(scenario: Scenario): Promise<Row> {
     replay: { beatMs: 100 },
   })
   const surroundings = { logger, clock: systemClock }
-  const turns: { raw: number; replay: number; rawCpu: number; cpu: number }[] = []
+  const { weights, manifest, shape } = scenario
+  const runtime = await openRaw(availableParallelism(), { weights, input: manifest.input.name, shape })
+  const turns: { runtime: number; raw: number; replay: number; rawCpu: number; cpu: number }[] = []
   {
     await using opened = await openPorts(plan, surroundings, await storesOf(plan, surroundings))
     const { ports, platform } = opened
@@ -128,32 +124,36 @@ async function throughput(scenario: Scenario): Promise<Row> {
     await raw()
     for (let n = 0; n < rounds; n++) {
       // Each after the other as often as before it.
-      const turn = { raw: 0, replay: 0, rawCpu: 0, cpu: 0 }
+      const { perSecond } = await runtime.measure(runtimeMs)
+      const turn = { runtime: perSecond, raw: 0, replay: 0, rawCpu: 0, cpu: 0 }
       const alone = async () => {
-        const before = cpuMs(ports.models)
+        const before = cpuMs()
         turn.raw = await raw()
-        turn.rawCpu = (cpuMs(ports.models) - before) / images
+        turn.rawCpu = (cpuMs() - before) / images
       }
       if (n % 2 === 0) await alone()
-      const before = cpuMs(ports.models)
+      const before = cpuMs()
       turn.replay = await replayed(n)
       const said = (n + 1) * images
       await until('persist is level', async () => (await ports.documents.count('replayed')) === said)
-      turn.cpu = (cpuMs(ports.models) - before) / images
+      turn.cpu = (cpuMs() - before) / images
       if (n % 2 === 1) await alone()
       turns.push(turn)
     }
   }
+  runtime.close()
   rmSync(folder, { recursive: true, force: true })
   return {
     what: `${scenario.name}: replay beside the engine alone`,
     figures: {
+      'runtime alone, images/s': round(median(turns.map(turn => turn.runtime)), 1),
       'engine, images/s': round(median(turns.map(({ raw }) => raw)), 1),
       'replay, images/s': round(median(turns.map(({ replay }) => replay)), 1),
-      ratio: round(median(turns.map(({ raw, replay }) => replay / raw)), 3),
+      'replay over engine': round(median(turns.map(({ raw, replay }) => replay / raw)), 3),
+      'replay over runtime': round(median(turns.map(turn => turn.replay / turn.runtime)), 3),
       'engine, CPU ms an image': round(median(turns.map(({ rawCpu }) => rawCpu)), 2),
       'replay, CPU ms an image': round(median(turns.map(({ cpu }) => cpu)), 2),
-      'ratio of CPU': round(median(turns.map(({ rawCpu, cpu }) => rawCpu / cpu)), 3),
+      'engine over replay, CPU': round(median(turns.map(({ rawCpu, cpu }) => rawCpu / cpu)), 3),
     },
   }
 }

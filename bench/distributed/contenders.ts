@@ -7,8 +7,8 @@ import { type StoredObject, topics } from '../../schemas/topics.ts'
 import { until } from '../../tests/harness/until.ts'
 import { startProcesses } from '../../tests/services/distributed/processes.ts'
 import type { Scenario } from '../engine/scenarios.ts'
+import { cpuMsOf, residentMbOf, treeOf } from '../processes.ts'
 import type { Ground } from './ground.ts'
-import { cpuMsOf, residentMbOf, treeOf } from './processes.ts'
 
 export interface Contender extends AsyncDisposable {
   /** Where it reads instances. */

@@ -12,7 +12,7 @@ import { openS3Objects } from '../../storage/s3-objects.ts'
 import { type Services, startServices } from '../../tests/services/distributed/services.ts'
 import { openLog } from '../../tests/services/kafka-kit.ts'
 import type { Scenario } from '../engine/scenarios.ts'
-import { cpuMsOf, treeOf } from './processes.ts'
+import { cpuMsOf, treeOf } from '../processes.ts'
 
 export interface Ground extends AsyncDisposable {
   services: Services
