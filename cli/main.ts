@@ -132,6 +132,19 @@ program
   })
 
 program
+  .command('deidentify')
+  .description(
+    'copy DICOM files without the people in them (PS3.15 Annex E), as the section deidentify of the settings says',
+  )
+  .argument('<in>', 'a file, or a folder with all below it')
+  .argument('<out>', 'the file or folder to make')
+  .option('--report <file>', 'what was changed in each, as JSON; never what it was')
+  .action(async (from: string, to: string, flags: { report?: string }) => {
+    const { deidentifyFiles } = await import('./commands/deidentify.ts')
+    await deidentifyFiles(sources(), from, to, flags)
+  })
+
+program
   .command('models')
   .description('the models, what they take and what they are worth')
   .option('--json', 'as JSON')

@@ -64,7 +64,9 @@ export async function openPorts(plan: Plan, { logger, clock }: Surroundings, sto
   const metrics = createMetrics()
   const codec = createCodec(log)
   const tail = await needed(['tail'], () => openTail(log, codec, logger).then(keep))
-  const images = objects && (await needed(['images'], async () => keep(openImages({ objects, metrics, logger }))))
+  const deidentify = { settings: config.deidentify, key: secrets.derive('deidentify'), site: config.site }
+  const images =
+    objects && (await needed(['images'], async () => keep(openImages({ objects, metrics, logger, deidentify }))))
   const predicts = plan.stages.some(({ stage }) => stage.role === 'processor' && stage.needs.includes('models'))
   const models =
     objects &&

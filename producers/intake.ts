@@ -171,6 +171,29 @@ export function createIntake(options: IntakeOptions): Intake {
   const gate = createGate(options.limit)
   const shelf = new Shelf()
 
+  /**
+   * The image without those whom it shows: held in memory until it is so, for nothing else may be kept. What the sender
+   * said of it is compared with what it was.
+   */
+  async function* deidentified(
+    bytes: AsyncIterable<Uint8Array>,
+    expect: Hints['expect'],
+    most: number,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const chunks: Uint8Array[] = []
+    let size = 0
+    for await (const chunk of bytes) {
+      size += chunk.length
+      if (size > most) throw new RaylogError('too-large', `larger than may be de-identified: ${most} bytes`)
+      chunks.push(Uint8Array.from(chunk))
+    }
+    if (size === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
+    const { bytes: clean, original } = await deps.images.deidentify(Buffer.concat(chunks))
+    if (expect && (original?.sopClass !== expect.sopClass || original.sopInstance !== expect.sopInstance))
+      throw new RaylogError('identity-mismatch', 'SOP class or instance differ between request and data set')
+    yield clean
+  }
+
   /** Reads the image to its end and makes it durable. */
   async function keep(
     bytes: AsyncIterable<Uint8Array>,
@@ -230,7 +253,10 @@ export function createIntake(options: IntakeOptions): Intake {
   async function receive(bytes: AsyncIterable<Uint8Array>, hints: Hints, signal?: AbortSignal): Promise<Received> {
     const leave = await gate.enter(options.waitMs, signal)
     try {
-      const { described, object } = await keep(bytes, hints.expect, signal)
+      const clean = deps.images.deidentifies(hints.source)
+      const { described, object } = clean
+        ? await keep(deidentified(bytes, hints.expect, Math.min(clean.maxBytes, maxBytes)), undefined, signal)
+        : await keep(bytes, hints.expect, signal)
       const event = toEvent(described, object, hints)
       hints.beforePublish?.(event)
       await publish(topics.instances, event)

@@ -2,8 +2,9 @@
  * Preamble and File Meta Information (PS3.10 7.1) before a data set, as one that came by C-STORE. The same for every sender
  * and version of ours: the object's name is its digest, so an image that is sent again is the same object.
  */
+import { implementation } from '../schemas/implementation.ts'
 
-export const implementation = { classUid: '2.25.251462843917846027411936409137826502873', version: 'RAYLOG' } as const
+export { implementation } from '../schemas/implementation.ts'
 
 function element(which: number, vr: string, value: Buffer): Buffer {
   const long = vr === 'OB'

@@ -1,5 +1,6 @@
 /** Settings of the platform. Each stage adds its own section, under its name (kafka/compile.ts). */
 import { z } from 'zod'
+import { deidentifySection } from './deidentify.ts'
 import { routingRule } from './routing.ts'
 import { kafkaSection, mongoSection, s3Section } from './stores.ts'
 
@@ -104,6 +105,7 @@ export const platformConfig = z.strictObject({
       showNames: z.boolean().default(false).describe("show patients' names on the page, and in reports"),
     })
     .prefault({}),
+  deidentify: deidentifySection.describe('what is taken out of images as they come in (PS3.15 Annex E)'),
   researchUseOnly: z.boolean().default(true).describe('every page and report says so'),
 })
 

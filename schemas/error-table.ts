@@ -65,6 +65,20 @@ const table = {
     title: 'The transfer syntax is not one that Raylog decodes',
     remedy: 'Stored, not analysed. Have the sender convert it, or see docs/errors.md for the list.',
   },
+  'not-deidentified': {
+    verdict: 'park',
+    http: 422,
+    dimse: 0xc000,
+    title: 'The object cannot be de-identified',
+    remedy: 'It was not kept. Send DICOM, or allow pictures as they are with deidentify.plainImages.',
+  },
+  'pixels-not-cleaned': {
+    verdict: 'park',
+    http: 422,
+    dimse: 0xc000,
+    title: 'Names may be burnt into the image, and no rule says where',
+    remedy: 'It was not kept. Add a rule for this device to deidentify.pixels.rules, or have such images made black.',
+  },
   'no-pixels': {
     verdict: 'park',
     http: 422,

@@ -4,7 +4,7 @@
  * Whoever loses `secrets.key` loses the names for good, and the same patient gets another pseudonym from then on: it
  * belongs in the backup, apart from the data that it seals.
  */
-import { createCipheriv, createDecipheriv, createHmac, randomBytes, randomUUID } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, randomUUID } from 'node:crypto'
 import { link, mkdir, open, readFile, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RaylogError, toRaylogError } from '../schemas/errors.ts'
@@ -37,6 +37,7 @@ export async function openSecrets(folder: string, overrides: { token?: string | 
     digest: (kind, text) => `${kind}_${keyed(pseudonymKey, ['digest', kind, text])}`,
     seal: (plain, context) => seal(sealKey, plain, context),
     open: (sealed, context) => unseal(sealKey, sealed, context),
+    derive: purpose => new Uint8Array(hkdfSync('sha256', pseudonymKey, '', `raylog ${purpose}`, keyBytes)),
   }
 }
 

@@ -10,6 +10,8 @@ export interface Secrets {
   seal(plain: string, context: string): string
   /** @throws RaylogError object-damaged when the text, the key or the context is not the one that sealed it */
   open(sealed: string, context: string): string
+  /** A key of 32 bytes for a purpose of its own; the same for every process and start. */
+  derive(purpose: string): Uint8Array
   /** The token that the page and the API ask for. */
   readonly token: string
 }

@@ -6,6 +6,7 @@ import type { Metrics } from '../../monitoring/metrics.ts'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import type { ObjectStore } from '../../storage/objects.ts'
 import { readAttributes } from './attributes.ts'
+import { type DeidentifierOptions, openDeidentifier } from './deidentify/pool.ts'
 import { describe } from './header.ts'
 import type { Images, PreviewOptions } from './port.ts'
 import type { PreviewResult, PreviewTask } from './preview-worker.ts'
@@ -25,6 +26,8 @@ export interface ImagesOptions {
   budgetMs?: number
   /** The module that the threads run. */
   worker?: URL
+  /** Without it nothing is de-identified. */
+  deidentify?: Pick<DeidentifierOptions, 'settings' | 'key' | 'site'>
 }
 
 /** The caller closes it. */
@@ -39,6 +42,8 @@ export function openImages(options: ImagesOptions): Images {
     idleTimeout: 60_000,
     resourceLimits: { maxOldGenerationSizeMb: 2048 },
   })
+  const deidentifier =
+    options.deidentify && openDeidentifier({ ...options.deidentify, metrics, ...(logger && { logger }) })
   const slots = createSlots(threads, maxWaiting)
   const cache = new LRUCache<string, Buffer>({
     maxSize: Math.max(1, cacheBytes),
@@ -94,9 +99,15 @@ export function openImages(options: ImagesOptions): Images {
         making.delete(id)
       }
     },
+    deidentifies: source => deidentifier?.deidentifies(source),
+    async deidentify(bytes) {
+      if (!deidentifier) throw new RaylogError('internal', 'this process was opened without de-identification')
+      return deidentifier.deidentify(bytes)
+    },
     async close() {
       closed = true
       slots.close()
+      await deidentifier?.close()
       await pool.destroy()
       await Promise.allSettled(making.values())
     },

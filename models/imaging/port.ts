@@ -39,6 +39,27 @@ export interface PreviewOptions {
   window?: { center: number; width: number }
 }
 
+/** What de-identification did, without what was there. */
+export interface DeidentifyReport {
+  options: readonly string[]
+  changes: readonly {
+    /** Eight hexadecimal digits, or `private`. */
+    tag: string
+    name: string
+    action: 'remove' | 'empty' | 'dummy' | 'uid' | 'shift' | 'words' | 'content'
+    /** Elements, those within sequences counted. */
+    count: number
+  }[]
+  pixels: 'none' | 'untouched' | 'known-clean' | 'regions' | 'blanked' | 'overlays-removed'
+}
+
+export interface Deidentified {
+  bytes: Uint8Array
+  report: DeidentifyReport
+  /** As they were, for a sender that must hear whether it sent what it said. Null for a plain image. */
+  original: { sopClass: string; sopInstance: string } | null
+}
+
 export interface Images {
   /**
    * Reads the header from the first bytes of an object (the whole of it, or as much as stands before the pixels).
@@ -51,5 +72,16 @@ export interface Images {
   attributes(head: Uint8Array, complete: boolean): Promise<HeaderAttributes>
   /** PNG, 8 bit, grey or RGB, as the image is meant to be seen. Cached. @throws RaylogError as Models.predict, but for the model's own */
   preview(object: Pick<StoredObject, 'key' | 'sha256' | 'contentType'>, options?: PreviewOptions): Promise<Buffer>
+  /**
+   * Whether the settings say that images of this source are de-identified before anything of them is kept; undefined where
+   * not, and otherwise the size up to which that is done.
+   */
+  deidentifies(source: Instance['source']): { maxBytes: number } | undefined
+  /**
+   * By PS3.15 Annex E as the settings say, in a thread of its own.
+   * @param bytes a whole object; given away
+   * @throws RaylogError not-deidentified, pixels-not-cleaned, too-large, worker-timeout, worker-died, as describe, decode-failed
+   */
+  deidentify(bytes: Uint8Array): Promise<Deidentified>
   close(): Promise<void>
 }

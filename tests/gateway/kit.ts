@@ -182,6 +182,8 @@ function picture(previews: { made: number }): Ports['images'] {
         .png()
         .toBuffer()
     },
+    deidentifies: () => undefined,
+    deidentify: () => Promise.reject(new Error('not asked for here')),
     close: () => Promise.resolve(),
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openImages } from '../../models/imaging/images.ts'
 import { createMetrics } from '../../monitoring/metrics.ts'
+import { deidentifySection } from '../../schemas/deidentify.ts'
 import { openSecrets } from '../../storage/file-secrets.ts'
 import { openFolderObjects } from '../../storage/folder-objects.ts'
 import { openSqliteDocuments } from '../../storage/sqlite-documents.ts'
@@ -11,13 +12,18 @@ import { openSqliteDocuments } from '../../storage/sqlite-documents.ts'
 export type Stores = Awaited<ReturnType<typeof openStores>>
 
 /** The caller closes them; that removes the folder. */
-export async function openStores() {
+export async function openStores(options: { deidentify?: object } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'raylog-stage-'))
   const metrics = createMetrics()
   const objects = await openFolderObjects({ folder: join(folder, 'objects') })
   const documents = await openSqliteDocuments({ folder })
   const secrets = await openSecrets(folder)
-  const images = openImages({ objects, metrics })
+  const deidentify = options.deidentify && {
+    settings: deidentifySection.parse(options.deidentify),
+    key: secrets.derive('deidentify'),
+    site: 'main',
+  }
+  const images = openImages({ objects, metrics, ...(deidentify && { deidentify }) })
   return {
     folder,
     metrics,

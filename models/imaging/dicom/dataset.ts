@@ -18,6 +18,8 @@ export interface Parsed {
   guessed: boolean
   /** Bytes of the data set (inflated where they were deflated); offsets in `data` point here. */
   bytes: Uint8Array
+  /** Where the data set begins in `bytes`, after the file meta information. */
+  start: number
   /** The element that holds the pixels, its value not read: length 0xffffffff where encapsulated. */
   pixels: Element | undefined
   /** Group of the element in which the bytes end; undefined when nothing was missing. */
@@ -56,7 +58,7 @@ export async function parseDataSet(input: Uint8Array, options: ParseOptions): Pr
   const guessed = stated === undefined
   if (guessed && walked.pixels?.hadUndefinedLength === true)
     throw new RaylogError('malformed-dicom', 'the pixels are compressed, but no transfer syntax says how')
-  return { ...walked, meta, transferSyntax, guessed, bytes }
+  return { ...walked, meta, transferSyntax, guessed, bytes, start }
 }
 
 /** A UID without its padding; undefined when empty. */

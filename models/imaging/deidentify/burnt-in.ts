@@ -1,0 +1,58 @@
+/** Clean Pixel Data (PS3.15 E.3.1): which images may have names burnt in, and the regions that are made black. */
+import type { DeidentifyRules, PixelRule, Region } from '../../../schemas/deidentify.ts'
+import { RaylogError } from '../../../schemas/errors.ts'
+import type { Parsed } from '../dicom/dataset.ts'
+import { textOf } from '../dicom/text.ts'
+
+/** Nothing, some regions, or all of every frame. */
+export type Cleaning = { kind: 'leave' | 'known-clean' | 'blank' } | { kind: 'regions'; regions: readonly Region[] }
+
+const secondaryCapture = '1.2.840.10008.5.1.4.1.1.7'
+
+/** @throws RaylogError pixels-not-cleaned */
+export function cleaningOf({ data, pixels }: Parsed, rules: DeidentifyRules): Cleaning {
+  if (pixels === undefined || !rules.options.includes('clean-pixels')) return { kind: 'leave' }
+  const text = textOf(data)
+  const facts = {
+    modality: text('x00080060', 'LO') ?? '',
+    manufacturer: text('x00080070', 'LO') ?? '',
+    model: text('x00081090', 'LO') ?? '',
+    rows: data.uint16('x00280010') ?? 0,
+    columns: data.uint16('x00280011') ?? 0,
+  }
+  const rule = rules.pixels.rules.find(one => fits(one, facts))
+  if (rule !== undefined)
+    return rule.regions.length === 0 ? { kind: 'known-clean' } : { kind: 'regions', regions: rule.regions }
+  const sopClass = text('x00080016', 'LO') ?? ''
+  const suspect =
+    text('x00280301', 'LO') === 'YES' ||
+    sopClass === secondaryCapture ||
+    sopClass.startsWith(`${secondaryCapture}.`) ||
+    rules.pixels.modalities.includes(facts.modality)
+  if (!suspect || rules.pixels.unknown === 'keep') return { kind: 'leave' }
+  if (rules.pixels.unknown === 'blank') return { kind: 'blank' }
+  throw new RaylogError(
+    'pixels-not-cleaned',
+    `names may be burnt into images of modality ${facts.modality || '(none)'}`,
+  )
+}
+
+interface Facts {
+  modality: string
+  manufacturer: string
+  model: string
+  rows: number
+  columns: number
+}
+
+function fits(rule: PixelRule, facts: Facts): boolean {
+  const within = (part: string | null, whole: string) =>
+    part === null || whole.toLowerCase().includes(part.toLowerCase())
+  return (
+    (rule.modality === null || rule.modality === facts.modality) &&
+    within(rule.manufacturer, facts.manufacturer) &&
+    within(rule.model, facts.model) &&
+    (rule.rows === null || rule.rows === facts.rows) &&
+    (rule.columns === null || rule.columns === facts.columns)
+  )
+}
