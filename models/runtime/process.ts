@@ -21,13 +21,20 @@ export interface WorkerProcess {
 /** What a worker wrote before it was open says why it could not open, and no image has been near it. */
 const STDERR_CHARS = 2_000
 
+/**
+ * Blocks from this size on go back to the system when they are freed, bytes. Left to itself glibc raises the limit with
+ * the first large block that is freed, and then keeps what loading a model needed for a moment: of ResNet-50 another 100 MB
+ * in each worker.
+ */
+const GIVEN_BACK_FROM = String(1024 * 1024)
+
 export function startWorker(open: OpenMessage, events: WorkerEvents): WorkerProcess {
   const child = fork(new URL('./worker.ts', import.meta.url), [], {
     serialization: 'advanced',
     // Not the flags of this process: a debugger's port or a test runner's loader is not for the worker.
     execArgv: [],
     // libvips starts a thread for each core otherwise; here a worker is the unit of parallelism.
-    env: { ...process.env, VIPS_CONCURRENCY: '1' },
+    env: { MALLOC_MMAP_THRESHOLD_: GIVEN_BACK_FROM, ...process.env, VIPS_CONCURRENCY: '1' },
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   let isOpen = false
