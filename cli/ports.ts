@@ -5,6 +5,7 @@ import { createCodec } from '../kafka/codec.ts'
 import type { Plan } from '../kafka/compile.ts'
 import type { EventLog } from '../kafka/log.ts'
 import type { Endpoints, Platform, PortName, Ports } from '../kafka/ports.ts'
+import type { AnyStage } from '../kafka/stage.ts'
 import { openTail } from '../kafka/tail.ts'
 import { openModels } from '../models/engine.ts'
 import { openImages } from '../models/imaging/images.ts'
@@ -13,6 +14,7 @@ import { createHealth } from '../monitoring/health.ts'
 import { createMetrics } from '../monitoring/metrics.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import { openSecrets } from '../storage/file-secrets.ts'
+import { allStages } from './stages.ts'
 
 export interface Opened extends AsyncDisposable {
   ports: Ports
@@ -54,7 +56,7 @@ export async function openPorts(plan: Plan, { logger, clock }: Surroundings, sto
   const needed = <T>(names: readonly PortName[], open: () => Promise<T>): Promise<T | undefined> =>
     names.some(name => needs.has(name)) ? open() : Promise.resolve(undefined)
 
-  const log = keep(await stores.log())
+  const log = ofStages(keep(await stores.log()), stagesThatRead(plan))
   const [documents, objects, secrets] = await Promise.all([
     needed(['documents'], () => stores.documents().then(keep)),
     needed(['objects', 'images', 'models'], () => stores.objects().then(keep)),
@@ -112,6 +114,21 @@ export async function openPorts(plan: Plan, { logger, clock }: Surroundings, sto
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }
 }
+
+/**
+ * Stages whose groups count. In one process those that run in it; otherwise every stage there is, as others run elsewhere.
+ * A stage that was taken out leaves its group on the log, which falls behind for ever.
+ */
+function stagesThatRead({ config, stages }: Plan): Set<string> {
+  const counted: readonly AnyStage[] = config.mode === 'embedded' ? stages.map(({ stage }) => stage) : allStages
+  return new Set(counted.filter(({ reads }) => reads.length > 0).map(({ name }) => name))
+}
+
+/** The log as a running Raylog sees it: of its groups, those of its stages. Brokers may have others of other systems. */
+const ofStages = (log: EventLog, names: ReadonlySet<string>): EventLog => ({
+  ...log,
+  groups: async () => (await log.groups()).filter(name => names.has(name)),
+})
 
 function createEndpoints(): Endpoints {
   const known = new Map<string, Record<string, string | number>>()

@@ -58,6 +58,12 @@ export interface SubscribeOptions {
   maxRecords?: number
 }
 
+/** Offsets `from` up to, and without, `to`. */
+export interface Gap extends TopicPartition {
+  from: number
+  to: number
+}
+
 /** What a subscriber does. Calls never overlap. */
 export interface Subscriber {
   /** Records of one partition, in order, each exactly once in this assignment. The next call waits for the promise. */
@@ -65,6 +71,8 @@ export interface Subscriber {
   assigned?(partitions: readonly TopicPartition[]): Promise<void> | void
   /** Finish and commit what is under way; the partitions go when the promise resolves (or the adapter's deadline passes). */
   revoked?(partitions: readonly TopicPartition[]): Promise<void> | void
+  /** Retention removed records of an assigned partition before they were delivered: they are never. */
+  missed?(gap: Gap): void
   /** The subscription cannot go on; the log retries what can be retried by itself. */
   failed?(error: Error): void
 }

@@ -5,6 +5,7 @@ import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { systemClock } from '../monitoring/clock.ts'
+import { createHealth } from '../monitoring/health.ts'
 import { createMetrics } from '../monitoring/metrics.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import { onlyHeader } from '../schemas/topics/parked.ts'
@@ -414,6 +415,25 @@ describe('the runner', () => {
     await expect(run(compile([first, second], {}), ports(), platform)).rejects.toThrow('nothing will help')
     expect(closed.sort()).toEqual(['first', 'second'])
     expect(handled).toEqual([])
+  })
+
+  it('says what retention removed before the stage had read it, and does not say it again', async () => {
+    const topic = topics.feedback.name
+    const old = await Promise.all([1, 2, 3].map(n => createCodec(log).encode(topics.feedback, feedback(n))))
+    await append(feedback(0))
+    await log.append(old.map(value => ({ topic, key: 'k', value, timestamp: 1 })))
+    await log.seek('probe', [{ topic, partition: 0, offset: 1 }])
+    await log.ensureTopics([{ name: topic, partitions: 1, retention: { maxAgeMs: 1, maxBytes: null } }])
+    await vi.waitFor(async () => expect(await log.trim()).toBe(4))
+    for (const times of [1, 0]) {
+      const known = { ...ports(), health: createHealth() }
+      running = await run(compile([stageOf(() => undefined)], {}), known, platform)
+      await vi.waitFor(async () => expect((await log.lag('probe'))[0]).toMatchObject({ committed: 4, lag: 0 }), 10_000)
+      const { values } = await known.metrics.eventsMissed.get()
+      expect(values).toEqual(times === 0 ? [] : [{ labels: { stage: 'probe', topic }, value: 3 }])
+      expect((await known.health.report()).parts.map(({ part }) => part)).toEqual(times === 0 ? [] : ['retention'])
+      await running.stop()
+    }
   })
 
   it('closes the stages that are open when one of them does not open', async () => {

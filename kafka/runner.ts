@@ -10,6 +10,7 @@ import type { Plan } from './compile.ts'
 import type { Platform, Ports } from './ports.ts'
 import { type FeedContext, toRecord } from './runner/attempt.ts'
 import { type Feed, openFeed } from './runner/feed.ts'
+import { createMissed } from './runner/missed.ts'
 import type { AnyStage, OpenStage } from './stage.ts'
 
 export interface Running extends AsyncDisposable {
@@ -53,6 +54,7 @@ export async function run(plan: Plan, ports: Ports, platform: Platform, options:
   try {
     await ports.log.ensureTopics(plan.topics)
     for (const { stage, config } of plan.stages) live.push(await open(stage, config, ports, platform))
+    const missed = createMissed({ ...platform, ...ports })
     for (const one of live) {
       const context = feedContext(plan, ports, platform, options, one)
       const failed = (error: Error) => {
@@ -62,7 +64,11 @@ export async function run(plan: Plan, ports: Ports, platform: Platform, options:
         else void stop(error)
       }
       if (one.stage.reads.length > 0)
-        one.feed = await openFeed(context, { concurrency: concurrencyOf(plan, one), failed })
+        one.feed = await openFeed(context, {
+          concurrency: concurrencyOf(plan, one),
+          failed,
+          missed: gap => missed(one.stage.name, gap),
+        })
       if (failure) throw failure
     }
     opening = false

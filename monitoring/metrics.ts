@@ -21,6 +21,10 @@ export function createMetrics() {
     eventsOut: counter('events_out_total', 'events that a stage put on the log', ['stage', 'topic']),
     eventsRetried: counter('events_retried_total', 'attempts after the first', ['stage', 'code']),
     eventsParked: counter('events_parked_total', 'events that a stage gave up on', ['stage', 'code']),
+    eventsMissed: counter('events_missed_total', 'events that retention removed before a stage had read them', [
+      'stage',
+      'topic',
+    ]),
     handleSeconds: histogram('handle_seconds', 'time that a stage took for one event', ['stage']),
     lag: gauge('lag_events', 'events on the log that a stage has not committed', ['stage', 'topic']),
     received: counter('received_total', 'images accepted or refused, by producer', ['producer', 'outcome']),

@@ -240,6 +240,14 @@ const table = {
     title: 'There is no such thing',
     remedy: 'Check the id; a new instance may need a moment to be written.',
   },
+  'events-missed': {
+    verdict: 'park',
+    http: 503,
+    dimse: 0xa700,
+    title: 'Events were removed before a stage had read them',
+    remedy:
+      'The stage was further behind than the log keeps events. Raise log.retentionDays or log.maxBytes, and let the stage keep up; the images are still stored: send them again, or replay a backup of the log.',
+  },
   'config-invalid': {
     verdict: 'stop',
     http: 500,

@@ -6,6 +6,7 @@ import { allTopics } from '../../schemas/topics.ts'
 import { openLogAlone } from '../log.ts'
 import { connect } from '../running.ts'
 import { platformSettings, type SettingSources } from '../settings.ts'
+import { allStages } from '../stages.ts'
 import { table } from '../table.ts'
 
 const topicList = z.object({
@@ -46,13 +47,16 @@ async function askBrokers(sources: SettingSources): Promise<State> {
   await using opened = await openLogAlone(sources, { make: false })
   const { log } = opened
   const lags = await Promise.all(
-    (await log.groups()).map(async stage => {
+    (await log.groups()).filter(isStage).map(async stage => {
       const byTopic = Map.groupBy(await log.lag(stage), ({ topic }) => topic)
       return [...byTopic].map(([topic, of]) => ({ stage, topic, lag: of.reduce((sum, { lag }) => sum + lag, 0) }))
     }),
   )
   return { topics: await log.topics(), lags: lags.flat() }
 }
+
+/** Groups of other systems, and of stages that are no more, are nobody's lag. */
+const isStage = (group: string): boolean => allStages.some(({ name }) => name === group)
 
 /** What the settings ask for and the log does not have; done as well where `apply` is true. */
 export async function planTopics(sources: SettingSources, { apply }: { apply: boolean }): Promise<void> {

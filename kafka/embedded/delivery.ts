@@ -64,9 +64,17 @@ export function createDelivery({ state, subscriber, clock, maxRecords, fetch, di
     return undefined
   }
 
+  const lowOf = (part: TopicPartition) => state.part(part)?.low ?? 0
+
+  /** What retention has removed is told of, and passed. */
+  function skipTo(part: Assigned, offset: number): void {
+    const { topic, partition, next: from } = part
+    if (from >= offset) return
+    part.next = offset
+    subscriber.missed?.({ topic, partition, from, to: offset })
+  }
+
   function take(part: Assigned): LogRecord[] | Promise<LogRecord[]> {
-    const low = state.part(part)?.low ?? 0
-    if (part.next < low) part.next = low
     return state.part(part)?.recent.from(part.next, maxRecords) ?? fetch(at(part), maxRecords)
   }
 
@@ -81,6 +89,7 @@ export function createDelivery({ state, subscriber, clock, maxRecords, fetch, di
     ahead = undefined
     const part = early && isCurrent(early.part, early.from) ? early.part : pick()
     if (!part) return undefined
+    if (early?.part !== part) skipTo(part, lowOf(part))
     const taken = early?.part === part ? early.records : take(part)
     const from = part.next
     const records = taken instanceof Promise ? await taken : taken
@@ -90,8 +99,10 @@ export function createDelivery({ state, subscriber, clock, maxRecords, fetch, di
   /** One chunk, read while the subscriber is busy with the one before. */
   function readAhead(): void {
     const part = pick()
-    const taken = part && take(part)
-    if (!part || !(taken instanceof Promise)) return
+    // A gap is told of in the part's turn, not while the subscriber is busy.
+    if (!part || part.next < lowOf(part)) return
+    const taken = take(part)
+    if (!(taken instanceof Promise)) return
     taken.catch(() => undefined) // whoever awaits it hears of it; nobody may, after a change
     ahead = { part, from: part.next, records: taken }
   }
@@ -100,6 +111,8 @@ export function createDelivery({ state, subscriber, clock, maxRecords, fetch, di
     const chunk = await next()
     const last = chunk?.records.at(-1)
     if (chunk && last) {
+      // It may have been removed after it was looked whether it is there.
+      skipTo(chunk.part, chunk.records[0]?.offset ?? 0)
       chunk.part.next = last.offset + 1
       readAhead()
       await callSubscriber(() => subscriber.records(chunk.records))

@@ -9,7 +9,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Logger } from 'pino'
 import type { Clock } from '../../monitoring/clock.ts'
-import type { LogRecord, Position, Subscriber, TopicPartition } from '../log.ts'
+import type { Gap, LogRecord, Position, Subscriber, TopicPartition } from '../log.ts'
 import { backoff, isPassing, toLogError, typeOf } from './faults.ts'
 import { type Fetched, fetchFrom } from './fetch.ts'
 import type { Offsets } from './offsets.ts'
@@ -35,6 +35,8 @@ export type Reader = ReturnType<typeof createReader>
 interface Part extends TopicPartition {
   fetchAt: number
   buffer: LogRecord[]
+  /** Behind the buffer; the subscriber hears of it before more is fetched. */
+  gap?: Gap | undefined
   fetching: boolean
 }
 
@@ -77,8 +79,9 @@ export function createReader(options: ReaderOptions) {
     options.died(error)
   }
 
-  const isReady = (part: Part) => part.buffer.length > 0 && !paused.has(nameOf(part))
-  const isWanted = (part: Part) => !part.fetching && part.buffer.length < maxRecords && !paused.has(nameOf(part))
+  const isReady = (part: Part) => (part.buffer.length > 0 || part.gap !== undefined) && !paused.has(nameOf(part))
+  const isWanted = (part: Part) =>
+    !part.fetching && !part.gap && part.buffer.length < maxRecords && !paused.has(nameOf(part))
 
   async function deliver(): Promise<void> {
     if (delivering) return
@@ -93,8 +96,10 @@ export function createReader(options: ReaderOptions) {
       await inTurn(() => {
         if (parts.get(name) !== part || !isReady(part)) return
         const chunk = part.buffer.splice(0, maxRecords)
+        const gap = chunk.length === 0 ? part.gap : undefined
+        if (gap) part.gap = undefined
         fetchMore()
-        return subscriber.records(chunk)
+        return gap ? subscriber.missed?.(gap) : subscriber.records(chunk)
       })
     }
     delivering = false
@@ -167,10 +172,13 @@ export function createReader(options: ReaderOptions) {
   async function reposition(part: Part): Promise<void> {
     const bound = (await offsets.bounds(part.topic)).find(({ partition }) => partition === part.partition)
     if (!bound) return
-    const offset = Math.min(Math.max(part.fetchAt, bound.low), bound.high)
-    if (offset !== part.fetchAt)
-      logger.warn({ ...bare(part), from: part.fetchAt, to: offset }, 'the position is not in the log any more')
-    part.fetchAt = offset
+    const from = part.fetchAt
+    const to = Math.min(Math.max(from, bound.low), bound.high)
+    if (to === from) return
+    logger.warn({ ...bare(part), from, to }, 'the position is not in the log any more')
+    part.fetchAt = to
+    if (to > from) part.gap = { ...bare(part), from, to }
+    void deliver()
   }
 
   function end(): void {

@@ -5,7 +5,7 @@ import { systemClock } from '../../monitoring/clock.ts'
 import { createMetrics } from '../../monitoring/metrics.ts'
 import { platformConfig } from '../../schemas/config.ts'
 import { topics } from '../../schemas/topics.ts'
-import type { EventLog, LogRecord, Position, Subscriber } from '../log.ts'
+import type { EventLog, Gap, LogRecord, Position, Subscriber } from '../log.ts'
 import type { Codec } from '../ports.ts'
 import { defineStage } from '../stage.ts'
 import type { FeedContext } from './attempt.ts'
@@ -46,6 +46,8 @@ function scripted(atClose: (subscriber: Subscriber) => Promise<void> | void) {
   return { log, committed, subscriber: heard.promise }
 }
 
+const quiet = { failed: (error: Error) => expect.unreachable(error.message), missed: () => undefined }
+
 function contextOf(log: Pick<EventLog, 'subscribe'>, handle: (offset: number) => Promise<void> | void) {
   const stage = defineStage({
     name: 'probe',
@@ -81,7 +83,7 @@ describe('a feed that is closed', () => {
         if (offset === 0) await release.promise
         handled.push(offset)
       }),
-      { concurrency: 4, failed: error => expect.unreachable(error.message) },
+      { ...quiet, concurrency: 4 },
     )
     const { records } = await subscriber
     await records([record(0)])
@@ -98,7 +100,7 @@ describe('a feed that is closed', () => {
     const { log, committed, subscriber } = scripted(() => undefined)
     const context = contextOf(log, () => release.promise)
     const settings = { ...context.settings, drainMs: 1 }
-    const feed = await openFeed({ ...context, settings }, { concurrency: 1, failed: () => undefined })
+    const feed = await openFeed({ ...context, settings }, { ...quiet, concurrency: 1, failed: () => undefined })
     await (await subscriber).records([record(0)])
     await feed.close()
     expect(feed.stuck()).toBe(1)
@@ -108,5 +110,24 @@ describe('a feed that is closed', () => {
     await new Promise(resolve => setImmediate(resolve))
     expect(timers()).toBe(before)
     expect(committed).toEqual([])
+  })
+
+  it('passes what retention removed for good, behind what was read before it', async () => {
+    const release = Promise.withResolvers<void>()
+    const { log, committed, subscriber } = scripted(() => undefined)
+    const gaps: Gap[] = []
+    const feed = await openFeed(
+      contextOf(log, () => release.promise),
+      { ...quiet, concurrency: 1, missed: gap => gaps.push(gap) },
+    )
+    const { records, missed } = await subscriber
+    await records([record(0)])
+    missed?.({ ...partition, from: 1, to: 9 })
+    const closing = feed.close()
+    expect(committed).toEqual([])
+    release.resolve()
+    await closing
+    expect(gaps).toEqual([{ ...partition, from: 1, to: 9 }])
+    expect(committed).toEqual([{ ...partition, offset: 9 }])
   })
 })

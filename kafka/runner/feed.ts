@@ -8,7 +8,7 @@
  * contiguously done is committed, and the rest will be read again.
  */
 import { RaylogError } from '../../schemas/errors.ts'
-import type { LogRecord, Subscription, TopicPartition } from '../log.ts'
+import type { Gap, LogRecord, Subscription, TopicPartition } from '../log.ts'
 import { createAppender } from './appender.ts'
 import { type AttemptContext, type FeedContext, process } from './attempt.ts'
 import { Scheduler } from './scheduler.ts'
@@ -40,7 +40,7 @@ const nameOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 /** @param failed called once with an error after which the stage cannot go on */
 export async function openFeed(
   surroundings: FeedContext,
-  options: { concurrency: number; failed: (error: Error) => void },
+  options: { concurrency: number; failed: (error: Error) => void; missed: (gap: Gap) => void },
 ): Promise<Feed> {
   const { stage, log, clock, logger, settings } = surroundings
   const scheduler = new Scheduler({ limit: options.concurrency, byKey: stage.order === 'key' })
@@ -55,11 +55,12 @@ export async function openFeed(
   let committing: Promise<void> = Promise.resolve()
   let commitTimer: NodeJS.Timeout | undefined
 
-  function hold(partition: TopicPartition): Held {
-    const found = held.get(nameOf(partition))
+  function hold({ topic, partition }: TopicPartition): Held {
+    const name = nameOf({ topic, partition })
+    const found = held.get(name)
     if (found) return found
     const fresh: Held = {
-      partition,
+      partition: { topic, partition },
       watermark: new Watermark(),
       abort: new AbortController(),
       draining: false,
@@ -67,7 +68,7 @@ export async function openFeed(
       running: new Set(),
       committed: undefined,
     }
-    held.set(nameOf(partition), fresh)
+    held.set(name, fresh)
     return fresh
   }
 
@@ -155,7 +156,7 @@ export async function openFeed(
         const first = records[0]
         // What came while the feed drained was not begun. A record after it, if it were, would be committed past it.
         if (!first || closing) return
-        const mine = hold({ topic: first.topic, partition: first.partition })
+        const mine = hold(first)
         for (const record of records) {
           const done = mine.watermark.begin(record.offset)
           scheduler.submit(record.key, () => run(mine, record, done))
@@ -169,6 +170,12 @@ export async function openFeed(
         for (const partition of partitions) hold(partition)
       },
       revoked: partitions => letGo(partitions.flatMap(partition => held.get(nameOf(partition)) ?? [])),
+      missed(gap) {
+        options.missed(gap)
+        // Passed for good: with nothing behind it, it would be missed again at each start.
+        hold(gap).watermark.begin(gap.to - 1)()
+        scheduleCommit()
+      },
       failed: options.failed,
     },
   )

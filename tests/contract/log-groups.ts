@@ -1,11 +1,12 @@
 /** The part of the log contract that is about consumer groups. */
 import { describe, expect, it } from 'vitest'
-import type { EventLog, TopicPartition } from '../../kafka/log.ts'
+import type { EventLog, Gap, TopicPartition } from '../../kafka/log.ts'
 import { ascending, type Collector, collect, newTopic, numbered, placeOf, range, unique, until } from './log-kit.ts'
 
 export interface Reopenable {
   log(): EventLog
   reopen(): Promise<EventLog>
+  forget(topic: string, before: number): Promise<void>
 }
 
 /** A key for each partition of the topic. */
@@ -20,7 +21,7 @@ async function keyOfEach(log: EventLog, topic: string, partitions: number): Prom
 
 const live = (collector: Collector) => collector.numbers().filter(n => n >= 0)
 
-export function groupsContract({ log, reopen }: Reopenable): void {
+export function groupsContract({ log, reopen, forget }: Reopenable): void {
   describe('groups', () => {
     it('gives a new group everything from the beginning, or only what comes later', async () => {
       const topic = await newTopic(log())
@@ -221,6 +222,23 @@ export function groupsContract({ log, reopen }: Reopenable): void {
       await member.close()
       await reopen()
       expect(await log().lag(group)).toEqual([{ topic, partition: 0, committed: 4, high: 10, lag: 6 }])
+    })
+
+    it('tells a group that was further behind than retention how many records it will never get', async () => {
+      const topic = await newTopic(log(), 1)
+      const group = unique('g')
+      await log().append(range(0, 10).map(n => ({ ...numbered(topic, n), timestamp: n })))
+      await log().append(range(10, 15).map(n => numbered(topic, n)))
+      await log().seek(group, [{ topic, partition: 0, offset: 4 }])
+      await forget(topic, 10)
+      const gaps: Gap[] = []
+      const missed = (gap: Gap) => void gaps.push(gap)
+      const behind = await collect(log(), { group, topics: [topic], from: 'earliest' }, { missed })
+      const fresh = await collect(log(), { group: unique('g'), topics: [topic], from: 'earliest' }, { missed })
+      await until('what is left', () => behind.records.length >= 5 && fresh.records.length >= 5)
+      expect([behind.numbers(), fresh.numbers()]).toEqual([range(10, 15), range(10, 15)])
+      expect(gaps).toEqual([{ topic, partition: 0, from: 4, to: 10 }])
+      await Promise.all([behind.close(), fresh.close()])
     })
 
     it('moves a group only while it has no members', async () => {

@@ -15,6 +15,8 @@ export interface Opened {
   log: EventLog
   /** Ends the process of the log as a crash would (nobody is told) and opens it again on the same data. */
   reopen(): Promise<EventLog>
+  /** Removes the records of partition 0 below `before`, which are those of 1970, as retention does. */
+  forget(topic: string, before: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -81,6 +83,7 @@ export async function collect(
       }),
     assigned: partitions => alone(() => subscriber.assigned?.(partitions)),
     revoked: partitions => alone(() => subscriber.revoked?.(partitions)),
+    missed: gap => subscriber.missed?.(gap),
     failed: error => subscriber.failed?.(error),
   })
   return {

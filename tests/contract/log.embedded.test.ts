@@ -17,6 +17,10 @@ logContract(
         log = await openEmbeddedLog({ folder })
         return log
       },
+      async forget(topic) {
+        await log.ensureTopics([{ name: topic, partitions: 1, retention: { maxAgeMs: 3_600_000, maxBytes: null } }])
+        await log.trim()
+      },
       async close() {
         await log.close()
         await rm(folder, { recursive: true })

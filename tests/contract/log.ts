@@ -274,6 +274,7 @@ export function logContract(name: string, open: () => Promise<Opened>, { dense }
         log = await opened.reopen()
         return log
       },
+      forget: (topic, before) => opened.forget(topic, before),
     })
   })
 }

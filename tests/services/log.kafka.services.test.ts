@@ -1,4 +1,5 @@
 /** The log's contract, on Apache Kafka and a schema registry. */
+import { Kafka, logLevel } from 'kafkajs'
 import pino from 'pino'
 import { afterAll } from 'vitest'
 import { type KafkaSettings, openKafkaLog } from '../../kafka/kafkajs/log.ts'
@@ -38,6 +39,12 @@ logContract(
         log.abandon()
         log = await open()
         return log
+      },
+      async forget(topic, before) {
+        const admin = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING }).admin()
+        await admin.connect()
+        await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(before) }] })
+        await admin.disconnect()
       },
       close: () => log.close(),
     }
