@@ -1,5 +1,6 @@
 /** A real Raylog in a process of its own, for tests and benchmarks: started, asked, stopped, killed. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -28,6 +29,8 @@ export interface Raylog extends AsyncDisposable {
   readonly dicomPort: number
   readonly inbox: string
   readonly pid: number
+  /** It runs, as far as the operating system knows. */
+  readonly alive: boolean
   /** What it said on stdout when it was last ready. */
   banner(): string
   /** Everything that it wrote to stderr, over all its lives. */
@@ -43,15 +46,16 @@ export interface Raylog extends AsyncDisposable {
   stop(): Promise<number | null>
 }
 
+/** Below the ports that the kernel gives to outgoing connections: one of those may take a port while its server is down. */
+const ports = { from: 10_000, to: 32_000 }
+
 /** A port that nothing listens on now. */
 export function freePort(): Promise<number> {
-  return new Promise((done, failed) => {
+  const port = randomInt(ports.from, ports.to)
+  return new Promise(done => {
     const server = createServer()
-    server.once('error', failed)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => (address && typeof address === 'object' ? done(address.port) : failed(new Error('no port'))))
-    })
+    server.once('error', () => done(freePort()))
+    server.listen(port, '127.0.0.1', () => server.close(() => done(port)))
   })
 }
 
@@ -104,6 +108,9 @@ export async function startRaylog(options: RaylogOptions = {}): Promise<Raylog> 
     inbox: join(data, 'inbox'),
     get pid() {
       return child.pid ?? -1
+    },
+    get alive() {
+      return child.exitCode === null && child.signalCode === null
     },
     banner: () => stdout,
     logs: () => stderr,

@@ -5,10 +5,11 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { chestDicom, chestUids, digitPng } from '../../producers/simulator/phantoms.ts'
+import { seeded } from '../../producers/simulator/random.ts'
 import { census, isIdle } from '../harness/census.ts'
 import { storeAll } from '../harness/cstore.ts'
-import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import { startRaylog } from '../harness/raylog.ts'
+import { smallRadiograph, uploadDigits } from '../harness/senders.ts'
 import { until } from '../harness/until.ts'
 
 const kills = Number(process.env.KILLS ?? 20)
@@ -16,60 +17,9 @@ const instances = 2_000
 const uploads = 500
 const seed = Number(process.env.KILL_SEED ?? Date.now() % 1_000_000)
 
-/** mulberry32: the same seed, the same moments. */
-function random(state: number) {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
-const preambleAndMeta = (file: Buffer) => 132 + 12 + file.readUInt32LE(140)
-
-function radiograph(n: number) {
-  const file = chestDicom(n, { size: 64 })
-  return { ...chestUids(n), transferSyntax: '1.2.840.10008.1.2.1', dataSet: file.subarray(preambleAndMeta(file)) }
-}
-
-/** Uploads each digit until it is acknowledged; the ids that were. */
-async function uploadAll(raylog: Raylog, count: number, pace: () => Promise<unknown>): Promise<string[]> {
-  const ids: string[] = []
-  for (let n = 0; n < count; n++) {
-    const png = new Uint8Array(await digitPng(n, n % 10))
-    for (;;) {
-      await pace()
-      try {
-        const form = new FormData()
-        form.append('model', 'digits')
-        form.append('file', new Blob([png], { type: 'image/png' }), `${n}.png`)
-        const response = await raylog.post('/api/v1/instances', form)
-        const body: unknown = await response.json()
-        const id = acknowledgedId(response.status, body)
-        if (id) {
-          ids.push(id)
-          break
-        }
-      } catch {
-        // Killed in the middle, or not there yet: not acknowledged, so again.
-        await wait(100)
-      }
-    }
-  }
-  return ids
-}
-
-function acknowledgedId(status: number, body: unknown): string | undefined {
-  if (status >= 300 || typeof body !== 'object' || body === null || !('items' in body) || !Array.isArray(body.items))
-    return
-  const first: unknown = body.items[0]
-  return typeof first === 'object' && first !== null && 'id' in first ? String(first.id) : undefined
-}
-
 describe('a Raylog that is killed at random', () => {
   it(`loses nothing that it acknowledged over ${kills} kills, and does nothing twice`, async () => {
-    const next = random(seed)
+    const next = seeded(seed)
     await using raylog = await startRaylog({ set: ['logLevel=warn'] })
     let sending = true
     // Slowed down so that the sending lasts as long as the killing.
@@ -80,13 +30,17 @@ describe('a Raylog that is killed at random', () => {
       let repeated = 0
       for (let at = 0; at < chests.length; at += 20) {
         await pace()
-        const sent = await storeAll(raylog.dicomPort, chests.slice(at, at + 20).map(radiograph))
+        const sent = await storeAll(raylog.dicomPort, chests.slice(at, at + 20).map(smallRadiograph))
         acknowledged.push(...sent.acknowledged)
         repeated += sent.repeated
       }
       return { acknowledged, repeated }
     })()
-    const uploaded = uploadAll(raylog, uploads, pace)
+    const uploaded = uploadDigits(
+      raylog,
+      Array.from({ length: uploads }, (_, n) => n),
+      pace,
+    )
     let killed = 0
     const killing = (async () => {
       while (killed < kills) {
@@ -97,7 +51,7 @@ describe('a Raylog that is killed at random', () => {
       }
       sending = false
     })()
-    const [{ acknowledged, repeated }, ids] = await Promise.all([stored, uploaded, killing])
+    const [{ acknowledged, repeated }, { acknowledged: ids }] = await Promise.all([stored, uploaded, killing])
     await until('every stage is idle', () => isIdle(raylog), { deadlineMs: 240_000, everyMs: 250 })
 
     const found = await census(raylog)

@@ -1,5 +1,6 @@
 /** A TCP relay between a client and a server on this machine, for faults of the network: cut, frozen, back again. */
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
+import { freePort } from '../harness/raylog.ts'
 
 export interface TcpProxy extends AsyncDisposable {
   readonly port: number
@@ -87,8 +88,8 @@ export async function startProxy(targetPort: number): Promise<TcpProxy> {
       })
     })
 
-  await listen(0)
-  const { port } = listener.address() as AddressInfo
+  const port = await freePort()
+  await listen(port)
   return {
     port,
     cut,

@@ -22,7 +22,10 @@ export async function installed(name: string, install: (folder: string) => Promi
   const aside = mkdtempSync(join(cache, `.${name}-`))
   try {
     await install(aside)
-    renameSync(aside, folder)
+    if (!existsSync(folder)) renameSync(aside, folder)
+  } catch (error) {
+    // Another run, which installs the same at the same time, may have been first.
+    if (!existsSync(folder)) throw error
   } finally {
     rmSync(aside, { recursive: true, force: true })
   }

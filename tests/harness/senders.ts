@@ -1,0 +1,62 @@
+/** Small images for tests that send thousands, and an HTTP sender that repeats each until it is acknowledged. */
+import { setTimeout as wait } from 'node:timers/promises'
+import { chestDicom, chestUids, digitPng } from '../../producers/simulator/phantoms.ts'
+import type { Sent, ToStore } from './cstore.ts'
+import type { Raylog } from './raylog.ts'
+
+const preambleAndMeta = (file: Buffer) => 132 + 12 + file.readUInt32LE(140)
+
+/** A radiograph of 64 by 64, each number with UIDs of its own. */
+export function smallRadiograph(n: number): ToStore {
+  const file = chestDicom(n, { size: 64 })
+  return { ...chestUids(n), transferSyntax: '1.2.840.10008.1.2.1', dataSet: file.subarray(preambleAndMeta(file)) }
+}
+
+/**
+ * Uploads the digits of these numbers, one after the other, each until it is acknowledged.
+ * @param pace waited for before each attempt
+ * @returns the ids that were answered
+ */
+export async function uploadDigits(
+  raylog: Pick<Raylog, 'post'>,
+  numbers: readonly number[],
+  pace: () => Promise<unknown> = async () => undefined,
+): Promise<Sent> {
+  const sent: Sent = { acknowledged: [], repeated: 0 }
+  for (const n of numbers) {
+    const png = new Uint8Array(await digitPng(n, n % 10))
+    for (;;) {
+      await pace()
+      const id = await uploadOnce(raylog, png, `${n}.png`)
+      if (id !== undefined) {
+        sent.acknowledged.push(id)
+        break
+      }
+      sent.repeated++
+      await wait(100)
+    }
+  }
+  return sent
+}
+
+/** @returns the id, or undefined where it was not acknowledged */
+async function uploadOnce(raylog: Pick<Raylog, 'post'>, png: Uint8Array<ArrayBuffer>, name: string) {
+  const form = new FormData()
+  form.append('model', 'digits')
+  form.append('file', new Blob([png], { type: 'image/png' }), name)
+  try {
+    const response = await raylog.post('/api/v1/instances', form)
+    const body: unknown = await response.json()
+    return acknowledgedId(response.status, body)
+  } catch {
+    // Killed in the middle, or not there yet.
+    return undefined
+  }
+}
+
+function acknowledgedId(status: number, body: unknown): string | undefined {
+  if (status >= 300 || typeof body !== 'object' || body === null || !('items' in body) || !Array.isArray(body.items))
+    return
+  const first: unknown = body.items[0]
+  return typeof first === 'object' && first !== null && 'id' in first ? String(first.id) : undefined
+}
