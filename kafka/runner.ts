@@ -54,7 +54,8 @@ export async function run(plan: Plan, ports: Ports, platform: Platform, options:
   try {
     await ports.log.ensureTopics(plan.topics)
     for (const { stage, config } of plan.stages) live.push(await open(stage, config, ports, platform))
-    const missed = createMissed({ ...platform, ...ports })
+    const { health, metrics } = ports
+    const missed = createMissed({ health, metrics, clock: platform.clock, logger: platform.logger })
     for (const one of live) {
       const context = feedContext(plan, ports, platform, options, one)
       const failed = (error: Error) => {
