@@ -48,10 +48,13 @@ export interface Raylog extends AsyncDisposable {
 
 /** Below the ports that the kernel gives to outgoing connections: one of those may take a port while its server is down. */
 const ports = { from: 10_000, to: 32_000 }
+const given = new Set<number>()
 
 /** A port that nothing listens on now. */
 export function freePort(): Promise<number> {
   const port = randomInt(ports.from, ports.to)
+  if (given.has(port)) return freePort()
+  given.add(port)
   return new Promise(done => {
     const server = createServer()
     server.once('error', () => done(freePort()))
@@ -91,10 +94,11 @@ export async function startRaylog(options: RaylogOptions = {}): Promise<Raylog> 
         done(status)
       })
     })
-    await until('Raylog is ready', () => {
+    const ready = () => {
       if (code !== undefined) throw new Error(`Raylog ended with ${code}:\n${stdout}\n${stderr.slice(-4_000)}`)
       return stdout.includes('Raylog is ready')
-    })
+    }
+    await until('Raylog is ready', ready, { deadlineMs: 180_000 })
   }
 
   await launch()

@@ -29,12 +29,15 @@ export interface Addresses {
 
 export async function startServices({ nodes = 1, through }: ServiceOptions = {}): Promise<Services> {
   await using starting = new AsyncDisposableStack()
-  const [kafka, registry, mongo, s3] = await Promise.all([
+  const begun = [
     startKafka(nodes).then(server => starting.use(server)),
     startRegistry().then(server => starting.use(server)),
     startMongo().then(server => starting.use(server)),
     startS3().then(server => starting.use(server)),
-  ])
+  ] as const
+  // Where one does not start the others are waited for, so that they are ended too.
+  await Promise.allSettled(begun)
+  const [kafka, registry, mongo, s3] = await Promise.all(begun)
   const running = starting.move()
   const services = { kafka, registry, mongo, s3, [Symbol.asyncDispose]: () => running.disposeAsync() }
   const direct: Addresses = { brokers: kafka.brokers, registryUrl: registry.url, mongoUrl: mongo.url, s3Url: s3.url }

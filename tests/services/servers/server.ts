@@ -86,7 +86,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
         if (ended) throw new Error(`${options.name} ended:\n${readFileSync(log, 'utf8').slice(-3_000)}`)
         return options.ready()
       },
-      { deadlineMs: options.readyMs ?? 90_000, everyMs: 50 },
+      { deadlineMs: options.readyMs ?? 300_000, everyMs: 50 },
     )
   }
 
