@@ -36,6 +36,10 @@ interface Holding {
   failure: unknown
 }
 
+/** Topics were there when it was subscribed to: a broker that has just started may not know them yet. */
+const passes = (error: unknown): boolean =>
+  error instanceof RaylogError && (error.entry.verdict === 'wait' || error.code === 'not-found')
+
 /** A group of one is ready within this time; one that waits for others to drain is waited for no longer. */
 const firstJoinMs = 1_000
 /** How often the leader looks whether topics have grown, ms. */
@@ -220,8 +224,7 @@ export async function openGroup(
       } catch (error) {
         if (wire.isClosed()) reader.end()
         if (closing.signal.aborted || wire.isClosed()) return
-        if (!isPassing(error) && !(error instanceof RaylogError && error.entry.verdict === 'wait'))
-          return fail(toLogError(error))
+        if (!isPassing(error) && !passes(error)) return fail(toLogError(error))
         logger.warn({ err: error, group }, 'the group is joined again')
         if (mine) await drain(mine, 'lost')
         await pause(backoff.mostMs, closing.signal)

@@ -12,6 +12,7 @@ import type { Clock } from '../../monitoring/clock.ts'
 import type { Gap, LogRecord, Position, Subscriber, TopicPartition } from '../log.ts'
 import { backoff, isPassing, toLogError, typeOf } from './faults.ts'
 import { type Fetched, fetchFrom } from './fetch.ts'
+import { LinkError } from './link.ts'
 import type { Offsets } from './offsets.ts'
 import type { Kafkajs } from './protocol.ts'
 import type { Wire } from './wire.ts'
@@ -109,7 +110,7 @@ export function createReader(options: ReaderOptions) {
     if (ended.signal.aborted || recovering || wire.isClosed()) return
     const byLeader = Map.groupBy([...parts.values()].filter(isWanted), part => wire.leaderOf(part))
     for (const [leader, wanted] of byLeader) {
-      if (leader < 0) recover(new Error('a partition has no leader'))
+      if (leader < 0) recover(new LinkError('a partition has no leader'))
       else if (!busy.has(leader)) void fetch(leader, wanted)
     }
   }

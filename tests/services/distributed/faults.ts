@@ -113,6 +113,7 @@ export function watchOver(processes: Readonly<Record<string, Raylog>>) {
       for (const mortal of mortals) {
         if (down.has(mortal) || mortal.raylog.alive || over.signal.aborted) continue
         endedAlone.push(`${mortal.name}: ${mortal.raylog.logs().slice(-2_000)}`)
+        console.log(`ended by itself: ${endedAlone.at(-1)}`)
         down.add(mortal)
         await revive(mortal)
         down.delete(mortal)

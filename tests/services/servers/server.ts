@@ -96,7 +96,15 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     await exited
   }
 
-  await start()
+  // On a machine that is busy with other things a server may give up in its first start.
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await start()
+      break
+    } catch (error) {
+      if (attempt === 3) throw error
+    }
+  }
   return {
     get pid() {
       return child.pid ?? -1
