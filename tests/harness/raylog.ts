@@ -10,6 +10,9 @@ import { until } from './until.ts'
 const root = resolve(import.meta.dirname, '../..')
 const node = join(root, 'node_modules/.bin/node')
 
+/** Without settings of the caller's: RAYLOG_KILL_INSTANCES and the like are for tests. */
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('RAYLOG_')))
+
 export interface RaylogOptions {
   /** Kept across restarts; a temporary one, removed at the end, unless given. */
   data?: string
@@ -83,7 +86,7 @@ export async function startRaylog(options: RaylogOptions = {}): Promise<Raylog> 
 
   async function launch(): Promise<void> {
     stdout = ''
-    const started = spawn(node, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
+    const started = spawn(node, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
     child = started
     started.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
     started.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
