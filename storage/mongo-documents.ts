@@ -8,6 +8,7 @@ import { cursorOf, declaredField, listingOf } from './document-query.ts'
 import type { DocumentStore } from './documents.ts'
 import { decode, encode, type Stored } from './mongo/codec.ts'
 import { duplicateKey, fromMongo } from './mongo/errors.ts'
+import { createLookups, type Lookups } from './mongo/lookups.ts'
 import { indexesOf, matchOf, pageOf, pathOf } from './mongo/query.ts'
 import { createUpserts, type Upserts } from './mongo/upserts.ts'
 import { within } from './outage.ts'
@@ -27,6 +28,8 @@ export interface MongoDocumentsOptions {
 export interface MongoDocuments extends DocumentStore {
   /** Bulk writes since it was opened: fewer than calls, the more come at once. */
   bulks(): number
+  /** Queries by id since it was opened: fewer than calls likewise. */
+  queries(): number
 }
 
 /**
@@ -42,6 +45,7 @@ export async function openMongoDocuments(options: MongoDocumentsOptions): Promis
   const db = client.db(database)
   let closed = false
   const upserts = new Map<Collection, Upserts>()
+  const lookups = new Map<Collection, Lookups<Stored>>()
 
   /** By a connection of its own, which may be silent for longer than any other. */
   async function makeIndexes(): Promise<void> {
@@ -79,14 +83,20 @@ export async function openMongoDocuments(options: MongoDocumentsOptions): Promis
     return made
   }
 
-  const documents = (collection: Collection, ids: readonly string[]) =>
-    guarded(() =>
-      from(collection)
-        .find({ _id: { $in: [...new Set(ids)] } }, { maxTimeMS: deadlineMs })
-        .toArray(),
-    )
+  function lookupsOf(collection: Collection): Lookups<Stored> {
+    const query = (ids: readonly string[]) =>
+      guarded(() =>
+        from(collection)
+          .find({ _id: { $in: [...ids] } }, { maxTimeMS: deadlineMs, batchSize: ids.length })
+          .toArray(),
+      )
+    const made = lookups.get(collection) ?? createLookups(query)
+    lookups.set(collection, made)
+    return made
+  }
 
   return {
+    queries: () => [...lookups.values()].reduce((sum, each) => sum + each.queries(), 0),
     bulks: () => [...upserts.values()].reduce((sum, each) => sum + each.bulks(), 0),
     async upsert(collection, docs) {
       const stored = docs.map(doc => encode(collection, doc))
@@ -106,12 +116,12 @@ export async function openMongoDocuments(options: MongoDocumentsOptions): Promis
       })
     },
     async get(collection, id) {
-      const [found] = await documents(collection, [id])
+      const found = (await lookupsOf(collection).find([id])).get(id)
       return found && decode(found)
     },
     async getMany(collection, ids) {
       if (ids.length === 0) return []
-      const found = new Map((await documents(collection, ids)).map(stored => [stored._id, stored]))
+      const found = await lookupsOf(collection).find(ids)
       return ids.flatMap(id => {
         const stored = found.get(id)
         return stored ? [decode<typeof collection>(stored)] : []

@@ -221,6 +221,19 @@ describe('documents in MongoDB', () => {
     expect(kept).toEqual({ _id: 'kept-7', ...fields })
   })
 
+  it('are found by id, many look-ups in one query, each getting its own', async () => {
+    await store.upsert(
+      'deliveries',
+      Array.from({ length: 300 }, (_, n) => delivery(`found-${n}`)),
+    )
+    const before = store.queries()
+    const found = await Promise.all(Array.from({ length: 400 }, (_, n) => store.get('deliveries', `found-${n}`)))
+    expect(found.map(doc => doc?.id)).toEqual(
+      Array.from({ length: 400 }, (_, n) => (n < 300 ? `found-${n}` : undefined)),
+    )
+    expect(store.queries() - before).toBeLessThan(5)
+  })
+
   it('come back with names of fields that mean something to MongoDB or its driver', async () => {
     const names = [
       'a.b',
