@@ -36,10 +36,11 @@ export async function census(raylog: Raylog): Promise<Census> {
 }
 
 /** Nothing is left to do: every stage has committed everything. */
-export async function isIdle(raylog: Raylog): Promise<boolean> {
+export async function isIdle(
+  raylog: Raylog,
+  readers: readonly string[] = ['infer', 'persist', 'report', 'notify'],
+): Promise<boolean> {
   const { items } = await raylog.json<{ items: { stage: string; lag: number }[] }>('/api/v1/monitoring/lag')
   const stages = new Set(items.map(({ stage }) => stage))
-  return (
-    ['infer', 'persist', 'report', 'notify'].every(stage => stages.has(stage)) && items.every(({ lag }) => lag === 0)
-  )
+  return readers.every(stage => stages.has(stage)) && items.every(({ lag }) => lag === 0)
 }

@@ -30,11 +30,25 @@ export function writeVersions(root: string): string {
   return root
 }
 
-export interface ReplayRaylog extends AsyncDisposable {
+export interface ReplaySystem extends AsyncDisposable {
+  /** Where people ask. */
   raylog: Raylog
+  /** Where replays run. */
+  runner: Raylog
   /** Sends radiographs of these numbers and waits until all is done with them. */
   send(numbers: readonly number[]): Promise<void>
+  /** Removes an object, as retention of the object store does. */
+  erase(key: string): Promise<void>
 }
+
+/** Version 1 in production, version 2 on standby, and a replay that is taken over soon. */
+export const versionSettings = (models: string): string[] => [
+  'models.builtIn=false',
+  `models.folders=[${writeVersions(models)}]`,
+  'models.standby=[pneumonia@2]',
+  'replay.beatMs=50',
+  'replay.leaseMs=1000',
+]
 
 export async function startWithVersions(set: readonly string[] = [], prepare?: (data: string) => Promise<void>) {
   const folder = mkdtempSync(join(tmpdir(), 'raylog-replay-'))
@@ -43,19 +57,13 @@ export async function startWithVersions(set: readonly string[] = [], prepare?: (
   await prepare?.(data)
   const raylog = await startRaylog({
     data,
-    set: [
-      'logLevel=warn',
-      'models.builtIn=false',
-      `models.folders=[${writeVersions(join(folder, 'models'))}]`,
-      'models.standby=[pneumonia@2]',
-      'replay.beatMs=50',
-      'replay.leaseMs=1000',
-      ...set,
-    ],
+    set: ['logLevel=warn', ...versionSettings(join(folder, 'models')), ...set],
   })
   return {
     raylog,
+    runner: raylog,
     folder,
+    erase: async (key: string) => rmSync(join(data, 'objects', key)),
     async send(numbers: readonly number[]) {
       await storeAll(raylog.dicomPort, numbers.map(radiograph))
       await until('every stage is idle', () => isIdle(raylog))
@@ -102,4 +110,30 @@ export async function reached(raylog: Raylog, id: string, ...states: string[]): 
     if (now.state === 'done' && (await replayed(raylog, id)).length < now.counts.predicted) return undefined
     return now
   })
+}
+
+export const noCounts = { read: 0, outside: 0, unreadable: 0, refused: 0, predicted: 0, gone: 0, failed: 0 }
+
+interface Judged {
+  auc: { n: number } | null
+  accuracy: { value: number; n: number } | null
+}
+export interface Truth {
+  labelled: number
+  production: Judged
+  candidate: Judged
+}
+
+/** Images behind the flips in one direction. */
+export async function listFlips(raylog: Raylog, id: string, direction: string): Promise<string[]> {
+  const all: string[] = []
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const query: string = `direction=${direction}&limit=3${cursor && `&cursor=${cursor}`}`
+    const page: { items: { instance: string }[]; next: string | null } = await raylog.json(
+      `/api/v1/replays/${id}/flips?${query}`,
+    )
+    all.push(...page.items.map(({ instance }) => instance))
+    cursor = page.next
+  }
+  return all
 }
