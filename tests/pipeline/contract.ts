@@ -77,7 +77,7 @@ export function pipelineContract(mode: string, start: (settings: readonly string
     await system?.[Symbol.asyncDispose]()
   })
 
-  describe(`from image to result, ${mode}`, () => {
+  describe(`from image to result, ${mode}`, { timeout: 120_000 }, () => {
     it('takes a radiograph over DICOM to documents, a report, a signed webhook and the live page', async () => {
       const dataSet = withElements({ PatientName: `${canary}^Canary`, PatientID: `${canary}-1` })
       const { sopClass, sopInstance } = chestUids(4_711)

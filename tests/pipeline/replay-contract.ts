@@ -104,7 +104,7 @@ export function replayContract(start: (settings: readonly string[]) => Promise<R
     })
   })
 
-  describe('a replay that is killed in the middle', { timeout: 120_000 }, () => {
+  describe('a replay that is killed in the middle', { timeout: 300_000 }, () => {
     let before: Awaited<ReturnType<typeof results>>
     let id: string
     let done: Replay
@@ -194,7 +194,7 @@ export function replayContract(start: (settings: readonly string[]) => Promise<R
     })
   })
 
-  describe('a replay', { timeout: 120_000 }, () => {
+  describe('a replay', { timeout: 300_000 }, () => {
     it('rests while it is paused, over a restart too, goes on where it was, and ends where it is cancelled', async () => {
       const { id } = await begin({ ratePerSecond: 20 })
       await until('some are predicted', async () => (await reachedCounts(id)).predicted >= 5)
