@@ -110,6 +110,7 @@ export async function openPorts(plan: Plan, { logger, clock }: Surroundings, sto
       dataFolder: config.data,
       showNames: config.privacy.showNames,
       researchUseOnly,
+      network: { peers: config.peers, dicomTls: config.dicomTls },
     },
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }

@@ -1,7 +1,9 @@
 /** Every stage that Raylog has. Adding one is adding a line here. */
+import { audit } from '../consumers/audit/stage.ts'
 import { notify } from '../consumers/notify/stage.ts'
 import { persist } from '../consumers/persist/stage.ts'
 import { report } from '../consumers/report/stage.ts'
+import { syslog } from '../consumers/syslog/stage.ts'
 import { gateway } from '../gateway/stage.ts'
 import type { AnyStage } from '../kafka/stage.ts'
 import { infer } from '../processors/infer/stage.ts'
@@ -21,5 +23,7 @@ export const allStages: readonly AnyStage[] = [
   persist,
   report,
   notify,
+  audit,
+  syslog,
   gateway,
 ]

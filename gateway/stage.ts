@@ -4,6 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { defineStage } from '../kafka/stage.ts'
 import { topics } from '../schemas/topics.ts'
+import { addAuditRoutes } from './api/audit.ts'
 import { addFeedbackRoute } from './api/feedback.ts'
 import { addInstanceRoutes } from './api/instances.ts'
 import { addOverviewRoutes } from './api/overview.ts'
@@ -61,6 +62,7 @@ export const gateway = defineStage({
         addReplayRoutes(app, context)
         addComparisonRoutes(app, context)
         addFeedbackRoute(app, context, publish)
+        addAuditRoutes(app, context)
         addOverviewRoutes(app, context)
       },
       { prefix: '/api/v1' },

@@ -6,6 +6,7 @@ import type { Models } from '../models/port.ts'
 import type { Clock } from '../monitoring/clock.ts'
 import type { Health } from '../monitoring/health.ts'
 import type { Metrics } from '../monitoring/metrics.ts'
+import type { DicomTls, Peer } from '../schemas/peers.ts'
 import type { EventOf, Topic } from '../schemas/topics.ts'
 import type { DocumentStore } from '../storage/documents.ts'
 import type { ObjectStore } from '../storage/objects.ts'
@@ -60,4 +61,11 @@ export interface Platform {
   readonly showNames: boolean
   /** Everything that people see says so. */
   readonly researchUseOnly: boolean
+  /** The systems around this one, and our certificate for them. */
+  readonly network: Network
+}
+
+export interface Network {
+  readonly peers: readonly Peer[]
+  readonly dicomTls: DicomTls | null
 }

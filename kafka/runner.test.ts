@@ -85,6 +85,7 @@ const platform: Platform = {
   dataFolder: '',
   showNames: false,
   researchUseOnly: true,
+  network: { peers: [], dicomTls: null },
 }
 
 async function start(stage: AnyStage, settings: Record<string, unknown> = {}): Promise<Running> {

@@ -264,6 +264,7 @@ export function writeAssociateAccept(
 /** Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 table 9-21). */
 export const reject = {
   applicationContext: [1, 1, 2],
+  callingAeUnknown: [1, 1, 3],
   calledAeUnknown: [1, 1, 7],
   protocolVersion: [1, 2, 2],
   tooManyAssociations: [2, 3, 2],

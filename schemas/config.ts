@@ -1,6 +1,7 @@
 /** Settings of the platform. Each stage adds its own section, under its name (kafka/compile.ts). */
 import { z } from 'zod'
 import { deidentifySection } from './deidentify.ts'
+import { dicomTlsSection, peersSection } from './peers.ts'
 import { routingRule } from './routing.ts'
 import { kafkaSection, mongoSection, s3Section } from './stores.ts'
 
@@ -71,6 +72,8 @@ export const platformConfig = z.strictObject({
       budgetMs: z.int().min(100).default(30_000).describe('time for one batch before its worker is replaced, ms'),
     })
     .prefault({}),
+  peers: peersSection,
+  dicomTls: dicomTlsSection.nullable().default(null).describe('certificate for DICOM over TLS; null: none'),
   http: z
     .strictObject({
       host: z

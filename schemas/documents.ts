@@ -1,6 +1,7 @@
 /** What the document store holds: one collection a kind, declared with the indexes that its queries need. */
 import type { DicomInstanceDoc, DicomSeriesDoc, DicomStudyDoc } from './dicom-index.ts'
 import type { ReplayDoc, ReplayRunDoc } from './replay.ts'
+import type { AuditEntry } from './topics/audit.ts'
 import type { Feedback } from './topics/feedback.ts'
 import type { Instance } from './topics/instances.ts'
 import type { Parked } from './topics/parked.ts'
@@ -64,6 +65,7 @@ export interface Documents {
   dicomStudies: DicomStudyDoc
   dicomSeries: DicomSeriesDoc
   dicomInstances: DicomInstanceDoc
+  audit: AuditEntry
 }
 
 export type Collection = keyof Documents
@@ -92,4 +94,5 @@ export const collections: {
   dicomStudies: { time: 'at', filters: ['site', 'uid', 'patient', 'patientId', 'family', 'accession', 'modalities'] },
   dicomSeries: { time: 'at', filters: ['uid', 'study', 'modality'] },
   dicomInstances: { time: 'at', filters: ['uid', 'study', 'series'] },
+  audit: { time: 'at', filters: ['action', 'actor', 'object', 'outcome', 'address', 'detail.patient', 'detail.study'] },
 }

@@ -212,6 +212,20 @@ const table = {
     title: 'The receiver did not take it',
     remedy: 'Check that the receiver runs and accepts the signature.',
   },
+  'peer-unavailable': {
+    verdict: 'wait',
+    http: 502,
+    dimse: 0xa700,
+    title: 'A system that Raylog calls does not answer',
+    remedy: 'Check that it runs, its host and port in the settings, and certificates where it is called over TLS.',
+  },
+  'peer-refused': {
+    verdict: 'park',
+    http: 502,
+    dimse: 0xa700,
+    title: 'A system that Raylog calls refused',
+    remedy: 'See the status in the message: it must know our AE title and allow what was asked.',
+  },
   'bad-record': {
     verdict: 'park',
     http: 500,

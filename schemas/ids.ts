@@ -32,5 +32,6 @@ export const ids = {
   feedback: (prediction: string, actor: string) => derive('fb', prediction, actor),
   /** Asked for twice under one key it is one replay. */
   replay: (key: string) => derive('rr', key),
+  audit: (key: string) => derive('au', key),
   studyRevision: (study: string, revision: number) => derive('sr', study, revision),
 }

@@ -5,7 +5,9 @@ import { listen } from '../../gateway/http.ts'
 import { compile } from '../../kafka/compile.ts'
 import { run } from '../../kafka/runner.ts'
 import { systemClock } from '../../monitoring/clock.ts'
+import { toRaylogError } from '../../schemas/errors.ts'
 import { buildPageIfChanged } from '../../web/build.ts'
+import { tellOfProcess } from '../audit.ts'
 import { banner } from '../banner.ts'
 import { createLogger } from '../logger.ts'
 import { openPorts, storesOf } from '../ports.ts'
@@ -24,6 +26,7 @@ export async function start(sources: SettingSources): Promise<void> {
   await using opened = await openPorts(plan, surroundings, await storesOf(plan, surroundings))
   const { ports, platform } = opened
   await page
+  await tellOfProcess('application-start', plan, ports, systemClock)
   await using running = await run(plan, ports, platform)
   const { url } = await listen(ports.http, plan.config.http)
   if (page) ports.endpoints.set('page', { url })
@@ -44,6 +47,10 @@ export async function start(sources: SettingSources): Promise<void> {
   try {
     await Promise.race([signals.caught, running.stopped])
     if (signals.caughtOne()) logger.info('stopping: finishing what is under way; a second signal ends at once')
+    // A log that is away must not keep the process from stopping.
+    await tellOfProcess('application-stop', plan, ports, systemClock).catch(error =>
+      logger.warn({ code: toRaylogError(error).code }, 'the stop is not in the audit'),
+    )
     await running.stop()
     await running.stopped
   } finally {

@@ -11,6 +11,7 @@ const at = z.int().describe('ms since the epoch')
 export const instanceShape = recordOf(topics.instances.schema)
 export const predictionShape = recordOf(topics.predictions.schema)
 export const reportShape = recordOf(topics.reports.schema)
+export const auditShape = recordOf(topics.audit.schema)
 const modelVersionShape = predictionShape.shape.model
 
 export const routeShape = z.object({ model: modelVersionShape, accepted: z.boolean(), reason: z.string() })

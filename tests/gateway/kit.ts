@@ -76,6 +76,7 @@ export async function startGateway({ settings = {}, showNames = false }: StartOp
     dataFolder: folder,
     showNames,
     researchUseOnly: true,
+    network: { peers: [], dicomTls: null },
   }
   const deps = Object.fromEntries(gateway.needs.map(name => [name, ports[name]]))
   const stage = await gateway.open({

@@ -1,14 +1,17 @@
 /** Opens a producer on real stores, with a publish that records what would be on the log, or fails as it is told. */
 import pino from 'pino'
-import type { Ports } from '../../kafka/ports.ts'
+import type { Network, Ports } from '../../kafka/ports.ts'
 import type { AnyStage } from '../../kafka/stage.ts'
 import { type Clock, systemClock } from '../../monitoring/clock.ts'
 import { createHealth } from '../../monitoring/health.ts'
+import { platformConfig } from '../../schemas/config.ts'
 import type { Instance } from '../../schemas/topics.ts'
 import { openStores, type Stores } from './stores.ts'
 
 export interface ProducerOptions {
   settings?: unknown
+  /** As in raylog.yaml: peers, dicomTls. */
+  network?: { peers?: unknown; dicomTls?: unknown }
   deps?: Partial<Ports>
   /** Called before each event is recorded; may throw, or wait. */
   publishing?: (event: Instance) => Promise<void> | void
@@ -28,6 +31,12 @@ export interface OpenProducer extends AsyncDisposable {
   objectCount(): Promise<number>
   /** Value of raylog_received_total for the outcome. */
   received(outcome: string): Promise<number>
+}
+
+/** The shared settings of the systems around, as a process has them. */
+function networkOf(settings: object = {}): Network {
+  const { peers, dicomTls } = platformConfig.parse(settings)
+  return { peers, dicomTls }
 }
 
 export async function openProducer(stage: AnyStage, options: ProducerOptions = {}): Promise<OpenProducer> {
@@ -59,6 +68,7 @@ export async function openProducer(stage: AnyStage, options: ProducerOptions = {
     dataFolder: stores.folder,
     showNames: false,
     researchUseOnly: true,
+    network: networkOf(options.network),
     logger: pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
     config: stage.config.parse(options.settings ?? {}),
     deps: Object.fromEntries(stage.needs.map(name => [name, ports[name]])),

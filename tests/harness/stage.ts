@@ -42,6 +42,7 @@ export async function openForTest(
     dataFolder: '/nowhere',
     showNames,
     researchUseOnly,
+    network: { peers: [], dicomTls: null },
     logger: pino({ level: 'silent' }),
     config: stage.config.parse(settings),
     deps: Object.fromEntries(stage.needs.map(name => [name, deps[name]])),

@@ -1,0 +1,65 @@
+import pino from 'pino'
+import { describe, expect, it } from 'vitest'
+import type { Audited } from '../schemas/audit.ts'
+import { RaylogError } from '../schemas/errors.ts'
+import type { AuditEntry } from '../schemas/topics.ts'
+import { createAuditTrail } from './audit-trail.ts'
+
+const rejected: Audited = {
+  action: 'association-rejected',
+  actor: 'EVIL',
+  object: 'RAYLOG',
+  outcome: 'failure',
+  address: '10.0.0.9',
+  detail: { reason: 'calling AE title is not that of a peer' },
+}
+
+function open(publish: (entries: AuditEntry[]) => void = () => undefined) {
+  const told: AuditEntry[] = []
+  let now = 0
+  let ids = 0
+  const trail = createAuditTrail({
+    async publish(_topic, ...entries) {
+      publish(entries as AuditEntry[])
+      told.push(...(entries as AuditEntry[]))
+      return []
+    },
+    clock: { now: () => now, sleep: () => Promise.resolve() },
+    logger: pino({ level: 'silent' }),
+    randomId: () => String(ids++),
+  })
+  return { trail, told, pass: (ms: number) => (now += ms) }
+}
+
+describe('the audit trail', () => {
+  it('tells each entry once, in order, under ids of their own', async () => {
+    const { trail, told } = open()
+    for (let i = 0; i < 1_200; i++) trail.tell({ ...rejected, actor: String(i) })
+    await trail.flush()
+    expect(told.map(({ actor }) => actor)).toEqual(Array.from({ length: 1_200 }, (_, i) => String(i)))
+    expect(new Set(told.map(({ id }) => id)).size).toBe(1_200)
+  })
+
+  it('goes on where it was when the log is back', async () => {
+    let failures = 3
+    const { trail, told } = open(() => {
+      if (failures-- > 0) throw new RaylogError('log-unavailable', 'away')
+    })
+    trail.tell(rejected)
+    await trail.flush()
+    expect(told).toHaveLength(1)
+  })
+
+  it('tells of one who is turned away again and again first once, then how often', async () => {
+    const { trail, told, pass } = open()
+    for (let i = 0; i < 5_000; i++) trail.tellOften(rejected)
+    trail.tellOften({ ...rejected, address: '10.0.0.10' })
+    await trail.flush(AbortSignal.timeout(0))
+    pass(20_000)
+    trail.tellOften(rejected)
+    await trail.flush()
+    const counts = told.filter(({ address }) => address === '10.0.0.9').map(({ detail }) => Number(detail.count ?? 1))
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(5_001)
+    expect(told.length).toBeLessThan(6)
+  })
+})

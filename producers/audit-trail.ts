@@ -1,0 +1,104 @@
+/**
+ * Puts audit entries on the log behind what they tell of: nobody waits for them, and none is lost while the process lives.
+ * One who is turned away again and again would fill the log: of the same within `window` the first is told, then how many.
+ */
+import type { Logger } from 'pino'
+import type { Publish } from '../kafka/stage.ts'
+import type { Clock } from '../monitoring/clock.ts'
+import { type Audited, auditEntry } from '../schemas/audit.ts'
+import { toRaylogError } from '../schemas/errors.ts'
+import { type AuditEntry, topics } from '../schemas/topics.ts'
+
+export interface AuditTrail {
+  tell(what: Audited): void
+  /** As `tell`, for what anybody on the network can make happen as often as they like. */
+  tellOften(what: Audited): void
+  /** Resolves when all that was told is on the log, or the signal is aborted. */
+  flush(signal?: AbortSignal): Promise<void>
+}
+
+export interface AuditTrailOptions {
+  publish: Publish<typeof topics.audit>
+  clock: Clock
+  logger: Logger
+  /** Makes the ids of the entries. */
+  randomId: () => string
+  windowMs?: number
+}
+
+/** Entries that wait while the log is away; with it away nothing is received, so more come from strangers alone. */
+const maxWaiting = 10_000
+const mostAtOnce = 500
+const maxWindows = 1_000
+const firstBackoffMs = 200
+const longestBackoffMs = 10_000
+
+export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
+  const { publish, clock, logger, randomId, windowMs = 10_000 } = options
+  const waiting: AuditEntry[] = []
+  const windows = new Map<string, { since: number; more: number; last: Audited }>()
+  let writing: Promise<void> | undefined
+  let dropped = 0
+
+  function put(what: Audited): void {
+    if (waiting.length >= maxWaiting) {
+      dropped++
+      return
+    }
+    waiting.push(auditEntry(what, clock.now(), randomId()))
+    writing ??= write().finally(() => {
+      writing = undefined
+    })
+  }
+
+  async function write(): Promise<void> {
+    for (let failures = 0; waiting.length > 0; ) {
+      const some = waiting.slice(0, mostAtOnce)
+      try {
+        await publish(topics.audit, ...some)
+        waiting.splice(0, some.length)
+        failures = 0
+        if (dropped > 0) logger.error({ entries: dropped }, 'audit entries were dropped while the log was away')
+        dropped = 0
+      } catch (thrown) {
+        const { code } = toRaylogError(thrown)
+        if (code === 'stopping') return
+        if (failures++ === 0) logger.warn({ code }, 'audit entries wait for the log')
+        await clock.sleep(Math.min(longestBackoffMs, firstBackoffMs * 2 ** Math.min(failures, 10)))
+      }
+    }
+  }
+
+  /** Says how many more there were in the windows that are over. */
+  function closeWindows(all: boolean): void {
+    const now = clock.now()
+    for (const [key, { since, more, last }] of windows) {
+      if (!all && now - since < windowMs && windows.size <= maxWindows) continue
+      windows.delete(key)
+      if (more > 0) put({ ...last, detail: { ...last.detail, count: String(more) } })
+    }
+  }
+
+  return {
+    tell: put,
+    tellOften(what) {
+      closeWindows(false)
+      const key = JSON.stringify([what.action, what.actor, what.address, what.detail?.reason])
+      const window = windows.get(key)
+      if (window) {
+        window.more++
+        window.last = what
+        return
+      }
+      windows.set(key, { since: clock.now(), more: 0, last: what })
+      put(what)
+    },
+    async flush(signal) {
+      closeWindows(true)
+      while (writing && !signal?.aborted) {
+        const over = new Promise<void>(resolve => signal?.addEventListener('abort', () => resolve(), { once: true }))
+        await Promise.race([writing, over])
+      }
+    },
+  }
+}
