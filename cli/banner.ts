@@ -16,11 +16,12 @@ export interface BannerFacts {
 }
 
 export function banner({ seconds, health, stages, endpoints, token, models, researchUseOnly }: BannerFacts): string {
-  const { page, dicom, inbox, simulator } = endpoints
+  const { page, dicom, dicomTls, inbox, simulator } = endpoints
   const rows: [string, string][] = []
   if (stages) rows.push(['Stages', stages.join(', ')])
   if (page) rows.push(['Page', `${page.url}/?token=${token}`])
   if (dicom) rows.push(['DICOM', `${dicom.host}:${dicom.port}, AE title ${dicom.aeTitle}`])
+  if (dicomTls) rows.push(['DICOM over TLS', `${dicomTls.host}:${dicomTls.port}, AE title ${dicomTls.aeTitle}`])
   if (inbox) rows.push(['Watched folder', relative('.', String(inbox.folder)) || String(inbox.folder)])
   rows.push(page ? ['API', `${page.url}/docs`] : ['Health', health])
   if (simulator) rows.push(['Demo', `${simulator.ratePerSecond} made-up images a second`])

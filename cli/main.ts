@@ -45,9 +45,10 @@ program
   .command('send')
   .description('send files or folders to a running Raylog (or any DICOM node or URL) and say what became of each')
   .argument('<paths...>', 'files, folders, ZIP archives')
-  .option('--to <target>', 'AETITLE@host:port for DICOM, or a URL; default: the Raylog on this data folder, over HTTP')
+  .option('--to <target>', 'a peer, AETITLE@host:port, or a URL; default: the Raylog on this data folder, over HTTP')
+  .option('--tls', 'DICOM over TLS, with the certificate of the settings')
   .option('--model <name>', 'ask for this model, for images that do not say what they are')
-  .action(async (paths: string[], flags: { to?: string; model?: string }) => {
+  .action(async (paths: string[], flags: { to?: string; model?: string; tls?: boolean }) => {
     const { send } = await import('./commands/send.ts')
     await send(sources(), paths, flags)
   })

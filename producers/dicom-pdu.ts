@@ -223,7 +223,12 @@ export function readAssociateAccept(body: Buffer): AssociateAccept {
 }
 
 /** Result of one presentation context (PS3.8 table 9-18). */
-export const contextResult = { accepted: 0, abstractSyntaxNotSupported: 3, transferSyntaxesNotSupported: 4 } as const
+export const contextResult = {
+  accepted: 0,
+  userRejection: 1,
+  abstractSyntaxNotSupported: 3,
+  transferSyntaxesNotSupported: 4,
+} as const
 
 export interface AnsweredContext {
   id: number

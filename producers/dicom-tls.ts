@@ -4,7 +4,7 @@
  */
 import { readFileSync, statSync } from 'node:fs'
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
-import { connect as connectTls, type SecureContextOptions, type TLSSocket } from 'node:tls'
+import { connect as connectTls, type SecureContextOptions, TLSSocket } from 'node:tls'
 import { RaylogError } from '../schemas/errors.ts'
 import type { DicomTls, Peer } from '../schemas/peers.ts'
 
@@ -116,8 +116,8 @@ function dialTls(peer: Called, dicomTls: DicomTls | null): TLSSocket {
 }
 
 function checkCertificate({ name, certificate }: Called, socket: Socket): void {
-  if (!certificate || !('getPeerCertificate' in socket)) return
-  const shown = certificateOf(socket as TLSSocket)
+  if (!certificate || !(socket instanceof TLSSocket)) return
+  const shown = certificateOf(socket)
   const right =
     shown &&
     (certificate.sha256 === null || certificate.sha256 === shown.sha256) &&

@@ -38,6 +38,8 @@ export interface Hints {
   bodyPart?: string | undefined
   view?: string | undefined
   priority?: Priority | undefined
+  /** Hospital or tenant of the sender; the installation's unless given. */
+  site?: string | undefined
   /** Groups plain images; DICOM has its own. */
   study?: string | undefined
   /** What a C-STORE request said; other content is refused as `identity-mismatch`. */
@@ -167,7 +169,7 @@ function checkIdentity(facts: ImageFacts, expect: Hints['expect']): void {
 }
 
 export function createIntake(options: IntakeOptions): Intake {
-  const { site, clock, deps, publish, maxBytes, producer } = options
+  const { clock, deps, publish, maxBytes, producer } = options
   const gate = createGate(options.limit)
   const shelf = new Shelf()
 
@@ -232,6 +234,7 @@ export function createIntake(options: IntakeOptions): Intake {
 
   function toEvent({ facts, patient }: Described, object: StoredObject, hints: Hints): Instance {
     const { contentType: _, ...said } = facts
+    const site = hints.site ?? options.site
     const id = ids.instance(site, facts.dicom?.sopInstance ?? null, object.sha256)
     return {
       ...said,

@@ -2,12 +2,12 @@
  * C-STORE of a file, its data set byte for byte as it stands: what is damaged must arrive damaged, to be refused. (A sender
  * that parses and writes anew, as dcmjs-dimse's, fills up a radiograph that was cut off with black, and it is accepted.)
  */
-import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { connect } from 'node:net'
+import type { DicomTls, Peer } from '../schemas/peers.ts'
 import { type Command, writeStoreRequest } from './dicom-command.ts'
 import { associate, type Requestor } from './dicom-requestor.ts'
+import { connectTo } from './dicom-tls.ts'
 import { type FileMeta, metaBytes, readFileMeta } from './part10.ts'
 import type { Attempt } from './send.ts'
 
@@ -16,6 +16,10 @@ export interface DicomTarget {
   port: number
   calledAeTitle: string
   callingAeTitle?: string
+  /** Over TLS, with this certificate of ours. */
+  tls?: DicomTls | undefined
+  /** That the other side must show, over TLS. */
+  certificate?: Peer['certificate']
 }
 
 /** For the connection and the association, and for the answer to an image, ms. */
@@ -57,9 +61,10 @@ export async function storeFile(path: string, target: DicomTarget): Promise<Atte
     (thrown: Error): Attempt => ({ ok: false, again: false, text: thrown.message }),
   )
   if ('ok' in meta) return meta
-  const socket = connect({ host: target.host, port: target.port, noDelay: true })
+  const { calledAeTitle: name, host, port, tls, certificate = null } = target
+  const at = { name, host, port, certificate, tls: tls !== undefined }
+  const socket = await connectTo(at, tls ?? null, { timeoutMs: waitMs.associateMs })
   try {
-    await once(socket, 'connect', { signal: AbortSignal.timeout(waitMs.associateMs) })
     const { calledAeTitle: called, callingAeTitle: calling = 'RAYLOG-SEND' } = target
     const contexts = [{ abstractSyntax: meta.sopClass, transferSyntaxes: [meta.transferSyntax] }]
     const peer = await associate(socket, { called, calling, contexts, ...waitMs })

@@ -9,9 +9,11 @@
  * answers is told by the command field and the presentation context's abstract syntax.
  */
 import type { Logger } from 'pino'
+import type { Peer } from '../../schemas/peers.ts'
 import { commandField, responseBit, status, writeResponse } from '../dicom-command.ts'
 import type { Link } from '../dicom-link.ts'
 import {
+  type AssociateRequest,
   abortReason,
   ProtocolError,
   pdu,
@@ -22,9 +24,17 @@ import {
   writeReleaseResponse,
 } from '../dicom-pdu.ts'
 import { implementation } from '../part10.ts'
+import type { Admitted, Caller, ShownCertificate } from './admission.ts'
 import { DataSet } from './data-set.ts'
 import { type NegotiationRules, negotiate, type Rejection } from './negotiate.ts'
-import { type Answer, AssociationEnded, type End, type Message, type Service } from './services/service.ts'
+import {
+  type Answer,
+  type Association,
+  AssociationEnded,
+  type End,
+  type Message,
+  type Service,
+} from './services/service.ts'
 import { Session } from './session.ts'
 
 export interface AssociationOptions extends NegotiationRules {
@@ -37,11 +47,22 @@ export interface AssociationOptions extends NegotiationRules {
   /** Between two pieces of one message, ms. */
   stallMs: number
   logger: Logger
+  /** Who shows a certificate over TLS, and a good one. */
+  certificate?: ShownCertificate | undefined
+  /** Who the caller is and what they may do, or why they may not. */
+  identify(caller: Caller): Admitted | Rejection
   /** Takes one of the places for associations, or says why not. */
-  admit(): Rejection | undefined
+  admit(peer: Peer | undefined): Rejection | undefined
+  /** Told of each association that was asked for. */
+  observer: AssociationObserver
   stopping(): boolean
   /** By command field. */
   services: ReadonlyMap<number, Service>
+}
+
+export interface AssociationObserver {
+  opened(association: Association): void
+  rejected(request: Pick<AssociateRequest, 'calling' | 'called'>, address: string, because: string): void
 }
 
 /** Talks until the association has ended one way or the other, then sees to it that the connection goes. Never throws. */
@@ -68,9 +89,9 @@ async function establish(link: Link, options: AssociationOptions): Promise<Sessi
   if (first.kind !== 'pdu' || first.type !== pdu.associateRq)
     throw new ProtocolError(abortReason.unexpectedPdu, 'not an association request')
   const request = readAssociateRequest(first.body)
-  const negotiated = negotiate(request, options)
-  const outcome = 'rejected' in negotiated ? negotiated : (options.admit() ?? negotiated)
+  const outcome = decide(request, link.address, options)
   if ('rejected' in outcome) {
+    options.observer.rejected(request, link.address, outcome.because)
     options.logger.info(
       { calling: request.calling, peer: link.address, because: outcome.because },
       'association rejected',
@@ -79,7 +100,18 @@ async function establish(link: Link, options: AssociationOptions): Promise<Sessi
     return undefined
   }
   link.send(writeAssociateAccept(request, outcome.answers, options.maxPduBytes, implementation, outcome.roles))
-  return new Session(link, request, outcome.accepted, options.stallMs)
+  const session = new Session(link, request, outcome, options.stallMs)
+  options.observer.opened(session)
+  return session
+}
+
+function decide(request: AssociateRequest, address: string, options: AssociationOptions) {
+  const caller = options.identify({ aeTitle: request.calling, address, certificate: options.certificate })
+  if ('rejected' in caller) return caller
+  const { peer, permits } = caller
+  const negotiated = negotiate(request, options, permits)
+  if ('rejected' in negotiated) return negotiated
+  return options.admit(peer) ?? { ...negotiated, peer }
 }
 
 async function serveMessages(link: Link, session: Session, options: AssociationOptions): Promise<void> {

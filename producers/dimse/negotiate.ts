@@ -42,8 +42,15 @@ export interface Acceptance {
 
 export type Negotiated = Rejection | Acceptance
 
-/** @throws ProtocolError where the proposal contradicts itself */
-export function negotiate(request: AssociateRequest, rules: NegotiationRules): Negotiated {
+/**
+ * @param permits what this caller may ask for, of what anyone may
+ * @throws ProtocolError where the proposal contradicts itself
+ */
+export function negotiate(
+  request: AssociateRequest,
+  rules: NegotiationRules,
+  permits: (abstractSyntax: string) => boolean = () => true,
+): Negotiated {
   // Bit 0 is version 1; the others are for versions that do not exist (PS3.8 table 9-11).
   if ((request.protocolVersion & 1) === 0)
     return { rejected: reject.protocolVersion, because: 'protocol version is not 1' }
@@ -62,6 +69,7 @@ export function negotiate(request: AssociateRequest, rules: NegotiationRules): N
     const stores = isStorageClass(abstractSyntax, rules.privateSopClasses)
     const asks = rules.offered.has(abstractSyntax)
     if (abstractSyntax !== verification && !asks && !stores) return refused(contextResult.abstractSyntaxNotSupported)
+    if (!permits(abstractSyntax)) return refused(contextResult.userRejection)
     // The first that we know, in the proposer's order: it is the one that costs the sender least.
     const known = asks ? plainSyntaxes : transferSyntaxes
     const transferSyntax = proposed.find(candidate => known.has(candidate))

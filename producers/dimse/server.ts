@@ -1,21 +1,40 @@
-/** Listens, and gives each connection its association. */
+/** Listens, plainly, over TLS or both, and gives each connection its association. */
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, TLSSocket, type Server as TlsServer } from 'node:tls'
+import type { Logger } from 'pino'
 import { RaylogError } from '../../schemas/errors.ts'
+import type { DicomTls, Peer } from '../../schemas/peers.ts'
 import { createLink, type Link } from '../dicom-link.ts'
 import { reject } from '../dicom-pdu.ts'
-import { type AssociationOptions, serveAssociation } from './association.ts'
+import { certificateOf, secureOptions, stampOf } from '../dicom-tls.ts'
+import { type AssociationObserver, type AssociationOptions, serveAssociation } from './association.ts'
+import type { Rejection } from './negotiate.ts'
 
-export interface ServerOptions extends Omit<AssociationOptions, 'admit' | 'stopping'> {
+export interface Listener {
   host: string
   /** The next free one is taken if it is in use; 0: any. */
   port: number
+}
+
+export interface TlsListener extends Listener {
+  certificates: DicomTls
+  /** Whoever shows no certificate is not connected. */
+  requireCertificate: boolean
+  /** Between two looks whether the files have changed, ms. */
+  reloadMs: number
+}
+
+export interface ServerOptions extends Omit<AssociationOptions, 'admit' | 'stopping' | 'certificate' | 'observer'> {
+  plain: Listener | null
+  tls: TlsListener | null
   maxAssociations: number
+  observer: AssociationObserver & { refusedTls(address: string, because: string): void }
 }
 
 export interface DimseServer {
-  readonly host: string
-  readonly port: number
+  readonly plain: Listener | null
+  readonly tls: Listener | null
   readonly associations: number
   readonly listening: boolean
   /** No new associations; idle ones are aborted, others when their message is answered. Resolves when all are gone. */
@@ -28,7 +47,7 @@ export interface DimseServer {
 const spareConnections = 64
 const portsTried = 20
 
-async function listen(server: Server, host: string, port: number): Promise<number> {
+async function listen(server: Server, { host, port }: Listener): Promise<Listener> {
   for (let candidate = port; ; candidate++) {
     server.listen({ host, port: candidate })
     try {
@@ -41,60 +60,96 @@ async function listen(server: Server, host: string, port: number): Promise<numbe
       })
     }
     const address = server.address()
-    return typeof address === 'object' && address ? address.port : candidate
+    return { host, port: typeof address === 'object' && address ? address.port : candidate }
+  }
+}
+
+/** Places for associations, of all and by peer. */
+class Places {
+  readonly #most: number
+  readonly #byPeer = new Map<string, number>()
+  taken = 0
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  /** @returns a function that gives the place back, or why there is none */
+  take(peer: Peer | undefined): Rejection | (() => void) {
+    const full = (because: string): Rejection => ({ rejected: reject.tooManyAssociations, because })
+    if (this.taken >= this.#most) return full('as many associations as maxAssociations allows')
+    const ofPeer = peer ? (this.#byPeer.get(peer.name) ?? 0) : 0
+    if (peer?.maxAssociations != null && ofPeer >= peer.maxAssociations)
+      return full('as many associations as the peer may have')
+    this.taken++
+    if (peer) this.#byPeer.set(peer.name, ofPeer + 1)
+    return () => {
+      this.taken--
+      if (peer) this.#byPeer.set(peer.name, (this.#byPeer.get(peer.name) ?? 1) - 1)
+    }
   }
 }
 
 export async function startServer(options: ServerOptions): Promise<DimseServer> {
+  const { logger } = options
   const links = new Set<Link>()
-  let associations = 0
+  const places = new Places(options.maxAssociations)
   let stopping = false
   const gone: (() => void)[] = []
 
-  function admission() {
-    let admitted = false
-    return {
-      admit() {
-        if (stopping) return { rejected: reject.stopping, because: 'stopping' }
-        if (associations >= options.maxAssociations)
-          return { rejected: reject.tooManyAssociations, because: 'as many associations as maxAssociations allows' }
-        admitted = true
-        associations++
-        return undefined
-      },
-      leave() {
-        if (admitted) associations--
-      },
-    }
-  }
-
-  const server = createServer({ noDelay: true, keepAlive: true }, async socket => {
+  async function serve(socket: Socket): Promise<void> {
     const link = createLink(socket, options.maxPduBytes)
-    const { admit, leave } = admission()
+    let leave: (() => void) | undefined
     links.add(link)
     void link.closed.then(() => {
       links.delete(link)
       if (links.size === 0) for (const resolve of gone.splice(0)) resolve()
     })
-    await serveAssociation(link, { ...options, admit, stopping: () => stopping }).finally(leave)
-  })
-  server.maxConnections = options.maxAssociations + spareConnections
-  const port = await listen(server, options.host, options.port)
-  server.on('error', error => options.logger.error({ err: error }, 'the DICOM port'))
+    await serveAssociation(link, {
+      ...options,
+      certificate: socket instanceof TLSSocket ? certificateOf(socket) : undefined,
+      admit(peer) {
+        if (stopping) return { rejected: reject.stopping, because: 'stopping' }
+        const place = places.take(peer)
+        if (typeof place !== 'function') return place
+        leave = place
+        return undefined
+      },
+      stopping: () => stopping,
+    }).finally(() => leave?.())
+  }
 
-  const allGone = () => (links.size === 0 ? Promise.resolve() : new Promise<void>(resolve => gone.push(resolve)))
+  const servers: Server[] = []
+  async function open(server: Server, at: Listener): Promise<Listener> {
+    server.maxConnections = options.maxAssociations + spareConnections
+    const bound = await listen(server, at)
+    server.on('error', error => logger.error({ err: error }, 'the DICOM port'))
+    servers.push(server)
+    return bound
+  }
   const stopListening = () => {
     stopping = true
-    if (server.listening) server.close()
+    for (const server of servers) if (server.listening) server.close()
   }
+  let plain: Listener | null = null
+  let tls: Listener | null = null
+  try {
+    if (options.plain) plain = await open(createServer({ noDelay: true, keepAlive: true }, serve), options.plain)
+    if (options.tls) tls = await open(tlsServer(options.tls, options, serve), options.tls)
+  } catch (thrown) {
+    stopListening()
+    throw thrown
+  }
+
+  const allGone = () => (links.size === 0 ? Promise.resolve() : new Promise<void>(resolve => gone.push(resolve)))
   return {
-    host: options.host,
-    port,
+    plain,
+    tls,
     get associations() {
-      return associations
+      return places.taken
     },
     get listening() {
-      return server.listening
+      return servers.every(server => server.listening)
     },
     async drain() {
       stopListening()
@@ -107,4 +162,48 @@ export async function startServer(options: ServerOptions): Promise<DimseServer> 
       await allGone()
     },
   }
+}
+
+/** @throws RaylogError config-invalid for certificates that cannot be used */
+function tlsServer(
+  { certificates, requireCertificate, reloadMs }: TlsListener,
+  { artimMs, logger, observer }: ServerOptions,
+  serve: (socket: TLSSocket) => Promise<void>,
+): TlsServer {
+  const verify = { requestCert: true, rejectUnauthorized: requireCertificate, handshakeTimeout: artimMs }
+  let server: TlsServer
+  try {
+    server = createTlsServer({ ...secureOptions(certificates), ...verify, noDelay: true, keepAlive: true }, serve)
+  } catch (cause) {
+    if (cause instanceof RaylogError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new RaylogError('config-invalid', `dicomTls: ${reason}`, { cause })
+  }
+  server.on('tlsClientError', (error, socket) => {
+    // Where the certificate is not good, Node ends the connection and says why on the socket alone.
+    const unauthorized: unknown = socket.authorizationError
+    const code = typeof unauthorized === 'string' ? unauthorized : 'code' in error ? String(error.code) : error.message
+    // One that comes and goes, as port scanners and load balancers do, has not been refused.
+    if (code !== 'ECONNRESET') observer.refusedTls(socket.remoteAddress ?? '', code)
+  })
+  reloadCertificates(server, certificates, reloadMs, logger)
+  return server
+}
+
+/** New certificates hold for new connections; while the files are half written the old ones stay. */
+function reloadCertificates(server: TlsServer, certificates: DicomTls, reloadMs: number, logger: Logger): void {
+  let stamp = stampOf(certificates)
+  const timer = setInterval(() => {
+    const now = stampOf(certificates)
+    if (now === undefined || now === stamp) return
+    stamp = now
+    try {
+      server.setSecureContext(secureOptions(certificates))
+      logger.info('the certificates of dicomTls were read again')
+    } catch (thrown) {
+      logger.error({ err: thrown }, 'the new certificates of dicomTls cannot be used; the old ones stay')
+    }
+  }, reloadMs)
+  timer.unref()
+  server.once('close', () => clearInterval(timer))
 }

@@ -1,5 +1,6 @@
 /** An association that is established: messages out, messages in, and the requests that we make on it ourselves. */
 import { RaylogError } from '../../schemas/errors.ts'
+import type { Peer } from '../../schemas/peers.ts'
 import { type Command, commandField, readCommand, responseBit } from '../dicom-command.ts'
 import type { Incoming, Link } from '../dicom-link.ts'
 import { type AssociateRequest, abortReason, ProtocolError } from '../dicom-pdu.ts'
@@ -28,6 +29,7 @@ export class Session implements Association {
   readonly calling: string
   readonly called: string
   readonly address: string
+  readonly peer: Peer | undefined
   readonly contexts: ReadonlyMap<number, AcceptedContext>
   readonly signal: AbortSignal
   readonly #link: Link
@@ -39,11 +41,17 @@ export class Session implements Association {
   #underWay: (Asked & { id: number }) | undefined
   #lastId = 0
 
-  constructor(link: Link, request: AssociateRequest, contexts: Map<number, AcceptedContext>, stallMs: number) {
+  constructor(
+    link: Link,
+    request: AssociateRequest,
+    { accepted, peer }: { accepted: ReadonlyMap<number, AcceptedContext>; peer: Peer | undefined },
+    stallMs: number,
+  ) {
     this.calling = request.calling
     this.called = request.called
     this.address = link.address
-    this.contexts = contexts
+    this.peer = peer
+    this.contexts = accepted
     this.signal = this.#over.signal
     this.#link = link
     this.#maxLength = request.maxLength

@@ -1,22 +1,25 @@
 /** C-STORE and C-ECHO SCP: modalities and PACS send here. "Stored" (0x0000) is said when bytes and event are durable. */
+import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import type { Network } from '../../kafka/ports.ts'
 import { defineStage } from '../../kafka/stage.ts'
 import { RaylogError } from '../../schemas/errors.ts'
+import { aeTitle } from '../../schemas/peers.ts'
 import { topics } from '../../schemas/topics.ts'
+import { type AuditTrail, createAuditTrail } from '../audit-trail.ts'
+import { tlsPort } from '../dicom-tls.ts'
 import { createIntake } from '../intake.ts'
-import { filePrefix } from '../part10.ts'
-import { startServer } from './server.ts'
+import { createAdmission } from './admission.ts'
+import { createReception } from './reception.ts'
+import { type ServerOptions, startServer } from './server.ts'
 import { echo } from './services/echo.ts'
-import { type Store, type StoreRequest, storeService } from './services/store.ts'
+import { storeService } from './services/store.ts'
+import { createTransfers } from './transfers.ts'
 
 const dimseConfig = z.strictObject({
   host: z.string().default('127.0.0.1').describe('address to listen on; 0.0.0.0 lets other machines send'),
   port: z.int().min(0).max(65_535).default(11_112).describe('the next free one is taken if it is in use; 0: any'),
-  aeTitle: z
-    .string()
-    .regex(/^[!-[\]-~]([ -[\]-~]{0,14}[!-[\]-~])?$/)
-    .default('RAYLOG')
-    .describe('our application entity title'),
+  aeTitle: aeTitle.default('RAYLOG').describe('our application entity title'),
   strictAeTitle: z.boolean().default(false).describe('refuse associations that call another title'),
   privateSopClasses: z.boolean().default(false).describe("take SOP classes outside the standard's root too"),
   maxAssociations: z.int().min(1).max(10_000).default(256).describe('at once; more are refused for the moment'),
@@ -36,15 +39,53 @@ const dimseConfig = z.strictObject({
   artimMs: z.int().min(10).default(10_000).describe('for an association request, and for the end of a connection, ms'),
   idleMs: z.int().min(10).default(300_000).describe('an association without messages is aborted after this, ms'),
   stallMs: z.int().min(10).default(60_000).describe('a message of which nothing more comes is given up, ms'),
+  acceptAnyoneOnThisNetwork: z
+    .boolean()
+    .default(false)
+    .describe('for labs: whoever reaches the port may use every service, whether or not "peers" names them'),
+  plain: z.boolean().default(true).describe('listen without TLS; false needs tls'),
+  tls: z
+    .strictObject({
+      host: z.string().nullable().default(null).describe('address to listen on; null: the same as dimse.host'),
+      port: z.int().min(0).max(65_535).default(tlsPort).describe('the next free one is taken if it is in use; 0: any'),
+      requireCertificate: z
+        .boolean()
+        .default(true)
+        .describe('false: also those who show no certificate, where their peer settings name none'),
+      reloadMs: z.int().min(100).default(10_000).describe('between two looks for new certificates, ms'),
+    })
+    .nullable()
+    .default(null)
+    .describe('listen with TLS, with the certificate of dicomTls'),
 })
 
-/** A data set as a Part 10 file. */
-async function* asFile({ sopClass, sopInstance, transferSyntax, dataSet }: StoreRequest): AsyncGenerator<Buffer> {
-  let first = true
-  for await (const bytes of dataSet) {
-    if (first) yield filePrefix(sopClass, sopInstance, transferSyntax)
-    first = false
-    yield bytes
+/** @throws RaylogError config-invalid for settings that contradict each other */
+function listenersOf({ host, port, plain, tls }: z.infer<typeof dimseConfig>, { dicomTls }: Network) {
+  if (!plain && !tls) throw new RaylogError('config-invalid', 'dimse.plain: false needs dimse.tls')
+  if (!tls) return { plain: { host, port }, tls: null }
+  if (!dicomTls)
+    throw new RaylogError('config-invalid', 'dimse.tls needs dicomTls: our certificate and the CA of the peers')
+  return { plain: plain ? { host, port } : null, tls: { ...tls, host: tls.host ?? host, certificates: dicomTls } }
+}
+
+/** Associations for the audit: those that were opened, and those that were not. */
+function observerOf(trail: AuditTrail, aeTitle: string): ServerOptions['observer'] {
+  return {
+    opened: ({ calling, called, address, peer }) =>
+      trail.tell({
+        ...{ action: 'association-opened', actor: calling || '(none)', object: aeTitle, outcome: 'success', address },
+        detail: { called, peer: peer?.name },
+      }),
+    rejected: ({ calling, called }, address, reason) =>
+      trail.tellOften({
+        ...{ action: 'association-rejected', actor: calling || '(none)', object: aeTitle, outcome: 'failure', address },
+        detail: { called, reason },
+      }),
+    refusedTls: (address, reason) =>
+      trail.tellOften({
+        ...{ action: 'association-rejected', actor: address || '(gone)', object: aeTitle, outcome: 'failure', address },
+        detail: { reason: `TLS: ${reason}` },
+      }),
   }
 }
 
@@ -53,31 +94,38 @@ export const dimse = defineStage({
   role: 'producer',
   summary: 'receives images by DICOM C-STORE; from this machine alone unless its host says otherwise',
   reads: [],
-  writes: [topics.instances],
+  writes: [topics.instances, topics.audit],
   needs: ['objects', 'images', 'secrets', 'metrics', 'health', 'endpoints'],
   config: dimseConfig,
-  async open({ config, deps, publish, logger, site, clock }) {
+  async open({ config, deps, publish, logger, site, clock, network, signal }) {
     const { concurrency: limit, waitMs, maxBytes } = config
     const intake = createIntake({ producer: 'dimse', site, clock, deps, publish, limit, waitMs, maxBytes })
-    const store: Store = async request => {
-      const { calling, sopClass, sopInstance } = request
-      // UIDs have 64 characters at most (PS3.5 9.1); a longer one would not fit the file meta group.
-      if (sopInstance.length > 64 || sopClass.length > 64)
-        throw new RaylogError('identity-mismatch', 'the request names an instance that is no UID')
-      await intake.receive(asFile(request), {
-        source: { kind: 'dimse', peer: calling },
-        expect: { sopClass, sopInstance },
-      })
-    }
+    const listeners = listenersOf(config, network)
+    const trail = createAuditTrail({ publish, clock, logger, randomId: randomUUID })
+    const stopping = new AbortController()
+    const store = createReception({ intake, transfers: createTransfers(trail), clock, stopping: stopping.signal })
     const services = new Map([echo, storeService(store, logger)].map(service => [service.field, service]))
-    const server = await startServer({ ...config, logger, services, offered: new Set() })
+    const { acceptAnyoneOnThisNetwork: acceptAnyone } = config
+    const server = await startServer({
+      ...config,
+      ...listeners,
+      ...{ logger, services, offered: new Set(), observer: observerOf(trail, config.aeTitle) },
+      identify: createAdmission({ peers: network.peers, acceptAnyone }),
+    })
     const unregister = deps.health.register('dimse', () => {
       if (!server.listening) throw new RaylogError('stopping', 'the DICOM port is closed')
     })
-    deps.endpoints.set('dicom', { host: server.host, port: server.port, aeTitle: config.aeTitle })
-    logger.info({ host: server.host, port: server.port, aeTitle: config.aeTitle }, 'DICOM C-STORE')
+    const { plain, tls } = server
+    if (plain) deps.endpoints.set('dicom', { ...plain, aeTitle: config.aeTitle })
+    if (tls) deps.endpoints.set('dicomTls', { ...tls, aeTitle: config.aeTitle })
+    logger.info({ plain, tls, aeTitle: config.aeTitle }, 'DICOM')
+    if (acceptAnyone) logger.warn('anyone who reaches the DICOM port is accepted (dimse.acceptAnyoneOnThisNetwork)')
     return {
-      drain: () => server.drain(),
+      async drain() {
+        stopping.abort(new RaylogError('stopping', 'Raylog is stopping'))
+        await server.drain()
+        await trail.flush(signal)
+      },
       async close() {
         unregister()
         await server.close()

@@ -5,7 +5,7 @@ import type { AnyStage } from '../../kafka/stage.ts'
 import { type Clock, systemClock } from '../../monitoring/clock.ts'
 import { createHealth } from '../../monitoring/health.ts'
 import { platformConfig } from '../../schemas/config.ts'
-import type { Instance } from '../../schemas/topics.ts'
+import { type AuditEntry, type Instance, type Topic, topics } from '../../schemas/topics.ts'
 import { openStores, type Stores } from './stores.ts'
 
 export interface ProducerOptions {
@@ -23,6 +23,7 @@ export interface ProducerOptions {
 export interface OpenProducer extends AsyncDisposable {
   readonly stores: Stores
   readonly published: Instance[]
+  readonly audited: AuditEntry[]
   readonly endpoints: Record<string, Record<string, string | number>>
   /** Every log line so far. */
   logs(): string
@@ -42,6 +43,7 @@ function networkOf(settings: object = {}): Network {
 export async function openProducer(stage: AnyStage, options: ProducerOptions = {}): Promise<OpenProducer> {
   const stores = options.stores ?? (await openStores())
   const published: Instance[] = []
+  const audited: AuditEntry[] = []
   const endpoints: Record<string, Record<string, string | number>> = {}
   const lines: string[] = []
   const stop = new AbortController()
@@ -72,9 +74,15 @@ export async function openProducer(stage: AnyStage, options: ProducerOptions = {
     logger: pino({ level: 'debug' }, { write: (line: string) => lines.push(line) }),
     config: stage.config.parse(options.settings ?? {}),
     deps: Object.fromEntries(stage.needs.map(name => [name, ports[name]])),
-    async publish(_topic: unknown, event: Instance) {
-      await options.publishing?.(event)
-      published.push(event)
+    async publish(topic: Topic, ...events: unknown[]) {
+      if (topic.name === topics.audit.name) {
+        audited.push(...(events as AuditEntry[]))
+        return []
+      }
+      for (const event of events as Instance[]) {
+        await options.publishing?.(event)
+        published.push(event)
+      }
       return []
     },
     signal: stop.signal,
@@ -92,6 +100,7 @@ export async function openProducer(stage: AnyStage, options: ProducerOptions = {
   return {
     stores,
     published,
+    audited,
     endpoints,
     logs: () => lines.join(''),
     drain: async () => opened.drain?.(),

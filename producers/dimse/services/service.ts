@@ -1,4 +1,5 @@
 /** What a DIMSE service is: one operation, served over the association on which it is asked for. */
+import type { Peer } from '../../../schemas/peers.ts'
 import type { Command, ResponseDetails } from '../../dicom-command.ts'
 import type { Incoming } from '../../dicom-link.ts'
 import type { DataSet } from '../data-set.ts'
@@ -23,6 +24,8 @@ export interface Association {
   readonly called: string
   /** The peer's, without its port. */
   readonly address: string
+  /** Who it is by the settings; undefined for one that they do not name. */
+  readonly peer: Peer | undefined
   readonly contexts: ReadonlyMap<number, AcceptedContext>
   /** Aborted when the association is over. */
   readonly signal: AbortSignal

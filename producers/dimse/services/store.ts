@@ -3,10 +3,10 @@ import type { Logger } from 'pino'
 import { toRaylogError } from '../../../schemas/errors.ts'
 import { commandField, status } from '../../dicom-command.ts'
 import { isStorageClass } from '../syntaxes.ts'
-import type { Answer, Message, Service } from './service.ts'
+import type { Answer, Association, Message, Service } from './service.ts'
 
 export interface StoreRequest {
-  calling: string
+  association: Association
   sopClass: string
   sopInstance: string
   transferSyntax: string
@@ -26,7 +26,7 @@ export function storeService(store: Store, logger: Logger): Service {
     if (sopClass !== abstractSyntax)
       return { code: status.sopClassNotSupported, comment: 'SOP class is not that of the presentation context' }
     try {
-      await store({ calling, sopClass, sopInstance, transferSyntax, dataSet: data?.bytes() ?? nothing() })
+      await store({ association, sopClass, sopInstance, transferSyntax, dataSet: data?.bytes() ?? nothing() })
       return { code: status.success }
     } catch (thrown) {
       const error = toRaylogError(thrown)
