@@ -86,7 +86,7 @@ describe('the OpenAPI document', () => {
       studies/{id} predictions predictions/{id} predictions/{id}/explanation reports reports/{id} reports/{id}/object stats models
       parked parked/{id}/retry parked/{id}/drop parked/retry monitoring/health monitoring/lag endpoints log/topics
       predictions/{id}/feedback replays replays/plan replays/arrivals replays/{id} replays/{id}/pause replays/{id}/resume
-      replays/{id}/cancel replays/{id}/comparison replays/{id}/comparison.csv replays/{id}/flips`
+      replays/{id}/cancel replays/{id}/comparison replays/{id}/comparison.csv replays/{id}/flips audit`
     const expected = [...routes.split(/\s+/).map(path => `/api/v1/${path}`), '/healthz', '/metrics']
     expect(Object.keys(paths).toSorted()).toEqual(expected.toSorted())
     for (const [path, operations] of Object.entries(paths)) {
