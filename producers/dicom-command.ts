@@ -41,6 +41,17 @@ export interface Command {
   destination: string
   /** Action or event type of an N-ACTION or N-EVENT-REPORT. */
   type: number
+  /** Of a response to a C-MOVE or C-GET; zeros where it does not say. */
+  subOperations: Required<SubOperations>
+}
+
+/** Sub-operations of a C-MOVE or C-GET (PS3.4 C.4.2.1.6). */
+export interface SubOperations {
+  /** Left out of the final response, but for one to a cancelled request. */
+  remaining?: number
+  completed: number
+  failed: number
+  warning: number
 }
 
 const element = {
@@ -84,6 +95,13 @@ function* elements(bytes: Buffer): Generator<{ which: number; value: Buffer }> {
 
 const text = (value: Buffer) => value.toString('latin1').replace(/[\0 ]+$/, '')
 
+const counted: Readonly<Record<number, keyof SubOperations>> = {
+  [element.remaining]: 'remaining',
+  [element.completed]: 'completed',
+  [element.failed]: 'failed',
+  [element.warning]: 'warning',
+}
+
 /** @throws ProtocolError when it is not a command set */
 export function readCommand(bytes: Buffer): Command {
   const command: Command = {
@@ -97,6 +115,7 @@ export function readCommand(bytes: Buffer): Command {
     comment: '',
     destination: '',
     type: -1,
+    subOperations: { remaining: 0, completed: 0, failed: 0, warning: 0 },
   }
   for (const { which, value } of elements(bytes)) {
     const number = value.length >= 2 ? value.readUInt16LE(0) : -1
@@ -110,6 +129,10 @@ export function readCommand(bytes: Buffer): Command {
     else if (which === element.comment) command.comment = text(value).trim()
     else if (which === element.destination) command.destination = text(value).trim()
     else if (which === element.actionType || which === element.eventType) command.type = number
+    else {
+      const count = counted[which]
+      if (count) command.subOperations[count] = number
+    }
   }
   const isAnswer = (command.field & responseBit) !== 0 || command.field === commandField.cancel
   if (command.field < 0 || (!isAnswer && command.messageId < 0) || (command.field > responseBit && command.status < 0))
@@ -149,15 +172,6 @@ function writeCommand(parts: readonly (readonly [which: number, value: Buffer | 
 
 const uid = (value: string) => (value ? padded(value, '\0') : undefined)
 const number = (value: number | undefined) => (value === undefined ? undefined : uint16(value))
-
-/** Sub-operations of a C-MOVE or C-GET (PS3.4 C.4.2.1.6). */
-export interface SubOperations {
-  /** Left out of the final response, but for one to a cancelled request. */
-  remaining?: number
-  completed: number
-  failed: number
-  warning: number
-}
 
 export interface ResponseDetails {
   /** Why it failed, without anybody's name; goes in Error Comment (0000,0902). */
@@ -221,5 +235,46 @@ export function writeEventReport(messageId: number, sopClass: string, sopInstanc
     [element.dataSetType, uint16(dataSetType.present)],
     [element.sopInstance, uid(sopInstance)],
     [element.eventType, uint16(eventType)],
+  ])
+}
+
+/**
+ * C-FIND-RQ, C-MOVE-RQ or C-GET-RQ of medium priority (PS3.7 9.3.2 to 9.3.4); its identifier follows.
+ * @param destination AE title, for a C-MOVE
+ */
+export function writeQueryRequest(
+  field: typeof commandField.find | typeof commandField.move | typeof commandField.get,
+  messageId: number,
+  sopClass: string,
+  destination?: string,
+): Buffer {
+  return writeCommand([
+    [element.sopClass, uid(sopClass)],
+    [element.field, uint16(field)],
+    [element.messageId, uint16(messageId)],
+    [element.destination, destination === undefined ? undefined : padded(destination, ' ')],
+    [element.priority, uint16(0)],
+    [element.dataSetType, uint16(dataSetType.present)],
+  ])
+}
+
+/** C-CANCEL-RQ of a C-FIND, C-MOVE or C-GET (PS3.7 9.3.2.3). */
+export function writeCancel(messageId: number): Buffer {
+  return writeCommand([
+    [element.field, uint16(commandField.cancel)],
+    [element.respondedTo, uint16(messageId)],
+    [element.dataSetType, uint16(dataSetType.none)],
+  ])
+}
+
+/** N-ACTION-RQ with a data set (PS3.7 10.3.5.1). */
+export function writeAction(messageId: number, sopClass: string, sopInstance: string, type: number): Buffer {
+  return writeCommand([
+    [element.requestedSopClass, uid(sopClass)],
+    [element.field, uint16(commandField.action)],
+    [element.messageId, uint16(messageId)],
+    [element.dataSetType, uint16(dataSetType.present)],
+    [element.requestedSopInstance, uid(sopInstance)],
+    [element.actionType, uint16(type)],
   ])
 }

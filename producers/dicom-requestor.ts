@@ -11,6 +11,7 @@ import {
   readAssociateAccept,
   writeAbort,
   writeAssociateRequest,
+  writeCommandPdus,
   writePdu,
 } from './dicom-pdu.ts'
 import { isCommand, isLast } from './dicom-reader.ts'
@@ -65,6 +66,8 @@ export interface Requestor {
     command: (messageId: number) => Buffer,
     dataSet?: Buffer | AsyncIterable<Buffer>,
   ): Promise<Command>
+  /** Sends a command that has no response: a C-CANCEL. */
+  send(context: UsableContext, command: Buffer): void
   /** Ends in order. Never throws. */
   release(): Promise<void>
   /** Ends at once. */
@@ -167,6 +170,7 @@ function requestor(link: Link, { maxLength }: AssociateAccept, contexts: UsableC
   return {
     contexts,
     responses,
+    send: ({ id }, command) => link.send(writeCommandPdus(id, command, maxLength)),
     async request(context, command, dataSet) {
       for await (const response of responses(context, command, dataSet)) return response.command
       throw failure('no answer')

@@ -22,10 +22,18 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
  */
 export async function sendMessage(link: Link, out: Outgoing, maxLength: number, stallMs: number): Promise<boolean> {
   const { context, command, dataSet } = out
-  link.send(writeCommandPdus(context, command, maxLength))
-  if (dataSet === undefined) return true
+  const first = writeCommandPdus(context, command, maxLength)
+  if (dataSet === undefined) {
+    link.send(first)
+    return true
+  }
   // Pieces of even length: a data set has one (PS3.5 7.1.1), and so have, for some receivers, its fragments.
   const room = (Math.min(maxLength === 0 ? maxSentPdu : Math.max(maxLength, 8), maxSentPdu) - 6) & ~1
+  if (Buffer.isBuffer(dataSet) && dataSet.length <= room) {
+    link.send(Buffer.concat([first, writeData(context, 'data', true, dataSet)]))
+    return link.drained(stallMs)
+  }
+  link.send(first)
   let held: Buffer = Buffer.alloc(0)
   const write = (bytes: Buffer, last: boolean) => {
     link.send(writeData(context, 'data', last, bytes))

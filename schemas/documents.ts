@@ -48,6 +48,23 @@ export interface ParkedDoc extends Omit<Parked, 'value'> {
   state: 'parked' | 'retried' | 'dropped'
 }
 
+/**
+ * A request for storage commitment (PS3.4 J): answered at once, looked into and reported afterwards, by whichever process is
+ * there when `dueAt` has come.
+ */
+export interface CommitmentDoc {
+  id: string
+  /** AE title of who asked. */
+  peer: string
+  /** Transaction UID. */
+  transaction: string
+  items: { sopClass: string; sopInstance: string }[]
+  state: 'asked' | 'reported' | 'given-up'
+  attempts: number
+  askedAt: number
+  dueAt: number
+}
+
 export interface Documents {
   instances: Instance
   predictions: Prediction
@@ -66,6 +83,7 @@ export interface Documents {
   dicomSeries: DicomSeriesDoc
   dicomInstances: DicomInstanceDoc
   audit: AuditEntry
+  commitments: CommitmentDoc
 }
 
 export type Collection = keyof Documents
@@ -94,5 +112,6 @@ export const collections: {
   dicomStudies: { time: 'at', filters: ['site', 'uid', 'patient', 'patientId', 'family', 'accession', 'modalities'] },
   dicomSeries: { time: 'at', filters: ['uid', 'study', 'modality'] },
   dicomInstances: { time: 'at', filters: ['uid', 'study', 'series'] },
+  commitments: { time: 'dueAt', filters: ['state'] },
   audit: { time: 'at', filters: ['action', 'actor', 'object', 'outcome', 'address', 'detail.patient', 'detail.study'] },
 }

@@ -96,7 +96,8 @@ const table = {
   'too-large': {
     verdict: 'park',
     http: 413,
-    dimse: 0xa700,
+    // Not 0xA700: it will not be any smaller the next time, and senders would try for ever.
+    dimse: 0xc000,
     title: 'Larger than the limit',
     remedy: 'Raise the limit named in the message, if this size is meant.',
   },

@@ -33,5 +33,7 @@ export const ids = {
   /** Asked for twice under one key it is one replay. */
   replay: (key: string) => derive('rr', key),
   audit: (key: string) => derive('au', key),
+  /** A transaction of a peer's (PS3.4 J): asked for twice it is one. */
+  commitment: (peer: string, transactionUid: string) => derive('sc', peer, transactionUid),
   studyRevision: (study: string, revision: number) => derive('sr', study, revision),
 }

@@ -26,7 +26,7 @@ const rules: Record<string, readonly string[]> = {
   storage: ['storage', 'schemas', 'monitoring'],
   models: ['models', 'schemas', 'storage', 'monitoring'],
   kafka: ['kafka', 'schemas', 'storage', 'monitoring', 'models/port.ts', 'models/imaging/port.ts'],
-  producers: [...stageMayImport, 'producers/'],
+  producers: [...stageMayImport, 'models/imaging/dicom/text.ts', 'producers/'],
   processors: stageMayImport,
   consumers: stageMayImport,
   gateway: [...stageMayImport, 'models/manifest.ts', 'gateway', 'monitoring', 'schemas'],

@@ -60,7 +60,8 @@ describe('an association', () => {
         { abstract: dx, syntaxes: ['1.2.3.4', '1.2.840.10008.1.2.4.90', implicitLittle] },
         { abstract: dx, syntaxes: [implicitLittle, '1.2.840.10008.1.2.4.90'] },
         { abstract: dx, syntaxes: ['1.2.3.4'] },
-        { abstract: '1.2.840.10008.5.1.4.1.2.1.1', syntaxes: [implicitLittle] },
+        { abstract: '1.2.840.10008.5.1.4.1.2.1.1', syntaxes: ['1.2.840.10008.1.2.2', implicitLittle] },
+        { abstract: '1.2.840.10008.5.1.1.9', syntaxes: [implicitLittle] },
         { abstract: '1.2.840.10008.5.1.4.1.1.999.7', syntaxes: [implicitLittle] },
         { abstract: '1.3.12.2.1107.5.9.1', syntaxes: [implicitLittle] },
       ],
@@ -69,9 +70,10 @@ describe('an association', () => {
       { id: 1, result: 0, syntax: '1.2.840.10008.1.2.4.90' },
       { id: 3, result: 0, syntax: implicitLittle },
       { id: 5, result: 4 },
-      { id: 7, result: 3 },
-      { id: 9, result: 0 },
-      { id: 11, result: 3 },
+      { id: 7, result: 0, syntax: implicitLittle },
+      { id: 9, result: 3 },
+      { id: 11, result: 0 },
+      { id: 13, result: 3 },
     ])
   })
 
@@ -144,12 +146,15 @@ describe('an association', () => {
         { abstract: dx, syntaxes: [explicitLittle] },
       ],
     })
-    const find = Buffer.concat([
-      dataPdus(1, true, command(0x0020, { data: true })),
+    const create = Buffer.concat([
+      dataPdus(1, true, command(0x0140, { data: true })),
       dataPdus(1, false, Buffer.alloc(40_000)),
     ])
-    peer.write(find)
+    peer.write(create)
     expect(statusOf(await peer.next()).status).toBe(0x0211)
+    // A query on a context of C-ECHO.
+    peer.write(dataPdus(1, true, command(0x0020)))
+    expect(statusOf(await peer.next()).status).toBe(0x0122)
     // An image on a context of another class: that class was not negotiated.
     const { sopInstance } = chestUids(1)
     peer.write(store({ context: 3, sopClass: '1.2.840.10008.5.1.4.1.1.2', sopInstance }, dataSetOf(chestDicom(1))))

@@ -161,7 +161,9 @@ async function serveMessage(
       else answer = await service.serve({ association: session, ...message })
     }
     if (data && !(await data.skip())) return data.ended
-    if (answer) await session.send(id, writeResponse(command, answer.code, answer))
+    if (!answer) return undefined
+    const { code, dataSet } = answer
+    await session.send(id, writeResponse(command, code, { ...answer, hasDataSet: dataSet !== undefined }), dataSet)
     return undefined
   } catch (thrown) {
     if (thrown instanceof AssociationEnded) return thrown.end

@@ -12,6 +12,10 @@ export interface ServiceClass {
 
 const query = '1.2.840.10008.5.1.4.1.2.'
 
+export const commitmentClass = '1.2.840.10008.1.20.1'
+/** The well-known instance that storage commitment is asked of (PS3.4 J.3.5). */
+export const commitmentInstance = '1.2.840.10008.1.20.1.1'
+
 export const serviceClasses: readonly ServiceClass[] = [
   { uid: `${query}1.1`, name: 'Patient Root Query/Retrieve - FIND', service: 'find', root: 'PATIENT' },
   { uid: `${query}1.2`, name: 'Patient Root Query/Retrieve - MOVE', service: 'move', root: 'PATIENT' },
@@ -19,7 +23,7 @@ export const serviceClasses: readonly ServiceClass[] = [
   { uid: `${query}2.1`, name: 'Study Root Query/Retrieve - FIND', service: 'find', root: 'STUDY' },
   { uid: `${query}2.2`, name: 'Study Root Query/Retrieve - MOVE', service: 'move', root: 'STUDY' },
   { uid: `${query}2.3`, name: 'Study Root Query/Retrieve - GET', service: 'get', root: 'STUDY' },
-  { uid: '1.2.840.10008.1.20.1', name: 'Storage Commitment Push Model', service: 'commitment', root: null },
+  { uid: commitmentClass, name: 'Storage Commitment Push Model', service: 'commitment', root: null },
 ]
 
 const byUid = new Map(serviceClasses.map(each => [each.uid, each]))

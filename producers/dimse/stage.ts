@@ -1,4 +1,6 @@
-/** C-STORE and C-ECHO SCP: modalities and PACS send here. "Stored" (0x0000) is said when bytes and event are durable. */
+/**
+ * The DICOM node: modalities and PACS send here, query and retrieve. "Stored" (0x0000) is said when bytes and event are durable.
+ */
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { Network } from '../../kafka/ports.ts'
@@ -12,8 +14,7 @@ import { createIntake } from '../intake.ts'
 import { createAdmission } from './admission.ts'
 import { createReception } from './reception.ts'
 import { type ServerOptions, startServer } from './server.ts'
-import { echo } from './services/echo.ts'
-import { storeService } from './services/store.ts'
+import { createServices, servicesConfig } from './services/all.ts'
 import { createTransfers } from './transfers.ts'
 
 const dimseConfig = z.strictObject({
@@ -57,6 +58,7 @@ const dimseConfig = z.strictObject({
     .nullable()
     .default(null)
     .describe('listen with TLS, with the certificate of dicomTls'),
+  ...servicesConfig,
 })
 
 /** @throws RaylogError config-invalid for settings that contradict each other */
@@ -92,10 +94,11 @@ function observerOf(trail: AuditTrail, aeTitle: string): ServerOptions['observer
 export const dimse = defineStage({
   name: 'dimse',
   role: 'producer',
-  summary: 'receives images by DICOM C-STORE; from this machine alone unless its host says otherwise',
+  summary:
+    'the DICOM node: receives images, answers queries and retrievals; from this machine alone unless its host says otherwise',
   reads: [],
   writes: [topics.instances, topics.audit],
-  needs: ['objects', 'images', 'secrets', 'metrics', 'health', 'endpoints'],
+  needs: ['objects', 'documents', 'images', 'secrets', 'metrics', 'health', 'endpoints'],
   config: dimseConfig,
   async open({ config, deps, publish, logger, site, clock, network, signal }) {
     const { concurrency: limit, waitMs, maxBytes } = config
@@ -104,12 +107,13 @@ export const dimse = defineStage({
     const trail = createAuditTrail({ publish, clock, logger, randomId: randomUUID })
     const stopping = new AbortController()
     const store = createReception({ intake, transfers: createTransfers(trail), clock, stopping: stopping.signal })
-    const services = new Map([echo, storeService(store, logger)].map(service => [service.field, service]))
+    const services = createServices({ config, deps, network, clock, logger, store })
     const { acceptAnyoneOnThisNetwork: acceptAnyone } = config
     const server = await startServer({
       ...config,
       ...listeners,
-      ...{ logger, services, offered: new Set(), observer: observerOf(trail, config.aeTitle) },
+      ...{ logger, services: services.byField, offered: services.offered },
+      ...{ observer: observerOf(trail, config.aeTitle) },
       identify: createAdmission({ peers: network.peers, acceptAnyone }),
     })
     const unregister = deps.health.register('dimse', () => {
@@ -129,6 +133,7 @@ export const dimse = defineStage({
       async close() {
         unregister()
         await server.close()
+        await services.close()
       },
     }
   },

@@ -57,8 +57,9 @@ export interface Message {
 }
 
 /** The final response: a status, and what goes with it. */
-export interface Answer extends ResponseDetails {
+export interface Answer extends Omit<ResponseDetails, 'hasDataSet'> {
   code: number
+  dataSet?: Buffer | undefined
 }
 
 export interface Service {

@@ -1,0 +1,171 @@
+/** What C-MOVE and C-GET share (PS3.4 C.4.2, C.4.3): which instances, one sub-operation after the other, and what is told. */
+import type { Logger } from 'pino'
+import type { QueryLevel } from '../../../schemas/dicom-index.ts'
+import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
+import type { DicomIndex } from '../../../storage/dicom-query.ts'
+import type { ObjectStore } from '../../../storage/objects.ts'
+import { chunksOf } from '../../bytes.ts'
+import { status, writeResponse } from '../../dicom-command.ts'
+import { writeElements } from '../../dicom-data-set.ts'
+import { metaBytes, readFileMeta } from '../../part10.ts'
+import { type Identifier, levelsTo, readIdentifier, uniqueKeys } from '../identifier.ts'
+import { serviceClass } from '../sop-classes.ts'
+import { isCancelled, queryFailure } from './find.ts'
+import { type Answer, AssociationEnded, type Message } from './service.ts'
+
+export interface RetrieveOptions {
+  index: DicomIndex
+  objects: Pick<ObjectStore, 'range' | 'stream'>
+  logger: Logger
+  /** Instances of one request; more are refused with "unable to calculate number of matches". */
+  maxInstances: number
+  /** Longest identifier, bytes. */
+  maxIdentifierBytes: number
+}
+
+/** An instance to be sent. */
+export interface Stored {
+  sopClass: string
+  sopInstance: string
+  transferSyntax: string
+  object: { key: string; bytes: number }
+}
+
+export type Outcome = 'completed' | 'warning' | 'failed'
+
+/** Sends instances, one at a time. */
+export interface Sender {
+  /** A C-CANCEL came while an instance was on its way. */
+  readonly cancelled?: boolean
+  /** Resolves with what became of it. @throws AssociationEnded, ProtocolError where the peer that asked is gone or broken */
+  send(instance: Stored): Promise<Outcome>
+  /** Always called, at the end. */
+  close(): Promise<void>
+}
+
+/** Statuses of PS3.4 C.4.2.1.5. */
+const retrieveStatus = { tooMany: 0xa701, nothingSent: 0xa702, someFailed: 0xb000 } as const
+
+/** Failed SOP Instance UID List. */
+const failedList = '00080058'
+
+/** The instances that an identifier names (PS3.4 C.4.2.2.1). @throws RaylogError identity-mismatch, too-large */
+async function instancesOf(
+  { index, maxInstances }: RetrieveOptions,
+  { level, keys }: Identifier,
+  message: Message,
+): Promise<Stored[]> {
+  const root = serviceClass(message.context.abstractSyntax)?.root ?? 'STUDY'
+  const found: Stored[] = []
+  const query = { level: 'IMAGE' as const, keys: uniqueOf(level, root, keys), signal: message.association.signal }
+  for await (const { instance } of index.find(query)) {
+    if (!instance) continue
+    if (found.length === maxInstances) throw new RaylogError('too-large', `more than ${maxInstances} instances`)
+    const { uid: sopInstance, transferSyntax, object, values } = instance
+    found.push({ sopClass: String(values['00080016']?.[0] ?? ''), sopInstance, transferSyntax, object })
+  }
+  return found
+}
+
+/** Unique keys alone narrow a retrieval, and that of its level must be there: an empty one would fetch the archive. */
+function uniqueOf(level: QueryLevel, root: QueryLevel, keys: Identifier['keys']): Record<string, string> {
+  const asked: Record<string, string> = {}
+  for (const each of levelsTo(level, root)) {
+    const value = keys.get(uniqueKeys[each])?.trim() ?? ''
+    if (/[*?]/.test(value)) throw new RaylogError('identity-mismatch', 'a wild card in a unique key')
+    if (value !== '') asked[uniqueKeys[each]] = value
+  }
+  if (asked[uniqueKeys[level]] === undefined)
+    throw new RaylogError('identity-mismatch', `no unique key of the level ${level}`)
+  return asked
+}
+
+/**
+ * Serves a C-MOVE or C-GET.
+ * @param open makes the sender once it is known what will be sent
+ */
+export async function retrieve(
+  message: Message,
+  options: RetrieveOptions,
+  open: (instances: readonly Stored[]) => Sender,
+): Promise<Answer> {
+  try {
+    const instances = await instancesOf(options, await readIdentifier(message, options.maxIdentifierBytes), message)
+    const sender = open(instances)
+    try {
+      return await sendAll(message, instances, sender, options.logger)
+    } finally {
+      await sender.close()
+    }
+  } catch (thrown) {
+    if (thrown instanceof AssociationEnded) throw thrown
+    const failed = queryFailure(thrown)
+    options.logger.warn(
+      { calling: message.association.calling, status: failed.code, reason: failed.comment },
+      'retrieval failed',
+    )
+    return toRaylogError(thrown).code === 'too-large' ? { ...failed, code: retrieveStatus.tooMany } : failed
+  }
+}
+
+async function sendAll(
+  message: Message,
+  instances: readonly Stored[],
+  sender: Sender,
+  logger: Logger,
+): Promise<Answer> {
+  const { association, id, context, command } = message
+  const counts = { completed: 0, failed: 0, warning: 0 }
+  const failed: string[] = []
+  let remaining = instances.length
+  const answer = (code: number, withRemaining = false): Answer => ({
+    code,
+    subOperations: withRemaining ? { remaining: count(remaining), ...counted(counts) } : counted(counts),
+    dataSet: failed.length > 0 ? failedIdentifier(failed, context.transferSyntax) : undefined,
+  })
+  for (const instance of instances) {
+    if (sender.cancelled || (await isCancelled(message))) return answer(status.cancelled, true)
+    const outcome = await sender.send(instance)
+    counts[outcome]++
+    remaining--
+    if (outcome === 'failed') failed.push(instance.sopInstance)
+    const subOperations = { remaining: count(remaining), ...counted(counts) }
+    if (remaining > 0) await association.send(id, writeResponse(command, status.pending, { subOperations }))
+  }
+  logger.info({ calling: association.calling, ...counts }, 'retrieval')
+  if (counts.failed === 0) return answer(status.success)
+  return answer(counts.failed === instances.length ? retrieveStatus.nothingSent : retrieveStatus.someFailed)
+}
+
+/** Numbers of sub-operations are US: a larger number cannot be said. */
+const count = (number: number) => Math.min(number, 0xffff)
+const counted = (counts: { completed: number; failed: number; warning: number }) => ({
+  completed: count(counts.completed),
+  failed: count(counts.failed),
+  warning: count(counts.warning),
+})
+
+function failedIdentifier(uids: readonly string[], transferSyntax: string): Buffer {
+  // In explicit VR a list of UIDs has 64 KB at most: what does not fit is told by the number of failures alone.
+  const room = Math.floor(0xfffe / 65)
+  return writeElements({ [failedList]: { vr: 'UI', Value: uids.slice(0, room) } }, transferSyntax)
+}
+
+/**
+ * The data set of a stored object, as it stands, from its first byte.
+ * @throws RaylogError object-missing, before the first byte
+ */
+export async function dataSetOf(
+  objects: RetrieveOptions['objects'],
+  { key, bytes }: Stored['object'],
+): Promise<AsyncIterable<Buffer>> {
+  const head = await objects.range(key, { start: 0, end: metaBytes - 1 })
+  const start = readFileMeta(head)?.dataAt ?? 0
+  return chunksOf(await objects.stream(key, { start, end: bytes - 1 }))
+}
+
+/** What a C-STORE's status says (PS3.4 B.2.3): warnings have stored it too. */
+export function outcomeOf(code: number): Outcome {
+  if (code === status.success) return 'completed'
+  return (code & 0xf000) === 0xb000 ? 'warning' : 'failed'
+}
