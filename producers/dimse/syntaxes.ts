@@ -2,7 +2,7 @@
 
 export const verification = '1.2.840.10008.1.1'
 
-const storageRoot = '1.2.840.10008.5.1.4.1.1.'
+export const storageRoot = '1.2.840.10008.5.1.4.1.1.'
 
 /** Storage SOP classes, some of them retired, that stand outside the root. */
 const storageElsewhere = new Set([
@@ -20,7 +20,7 @@ const storageElsewhere = new Set([
 ])
 
 /** Queries and services that share the root, and are not storage. */
-const notStorage = new Set([
+export const notStorage: ReadonlySet<string> = new Set([
   `${storageRoot}200.4`, // Protocol Approval Information Model, FIND, MOVE, GET
   `${storageRoot}200.5`,
   `${storageRoot}200.6`,
@@ -48,18 +48,40 @@ export function isStorageClass(uid: string, withPrivate: boolean): boolean {
 
 const encapsulated = '1.2.840.10008.1.2.4.'
 
-/** Those that are decoded, and video, which is stored only. */
-export const transferSyntaxes: ReadonlySet<string> = new Set([
-  '1.2.840.10008.1.2', // implicit VR little endian
-  '1.2.840.10008.1.2.1', // explicit VR little endian
-  '1.2.840.10008.1.2.1.99', // deflated
-  '1.2.840.10008.1.2.2', // explicit VR big endian (retired)
-  '1.2.840.10008.1.2.5', // RLE
-  ...['50', '51', '57', '70'].map(tail => encapsulated + tail), // JPEG
-  ...['80', '81'].map(tail => encapsulated + tail), // JPEG-LS
-  ...['90', '91'].map(tail => encapsulated + tail), // JPEG 2000
-  ...['201', '202', '203'].map(tail => encapsulated + tail), // High-Throughput JPEG 2000
-  ...['100', '100.1', '101', '101.1'].map(tail => encapsulated + tail), // MPEG-2
-  ...['102', '102.1', '103', '103.1', '104', '104.1', '105', '105.1', '106', '106.1'].map(tail => encapsulated + tail), // MPEG-4
-  ...['107', '108'].map(tail => encapsulated + tail), // HEVC
+/** Those that are decoded, and video, which is stored only; with their names (PS3.6 table A-1). */
+export const transferSyntaxNames: ReadonlyMap<string, string> = new Map([
+  ['1.2.840.10008.1.2', 'Implicit VR Little Endian'],
+  ['1.2.840.10008.1.2.1', 'Explicit VR Little Endian'],
+  ['1.2.840.10008.1.2.1.99', 'Deflated Explicit VR Little Endian'],
+  ['1.2.840.10008.1.2.2', 'Explicit VR Big Endian (retired)'],
+  ['1.2.840.10008.1.2.5', 'RLE Lossless'],
+  [`${encapsulated}50`, 'JPEG Baseline (Process 1)'],
+  [`${encapsulated}51`, 'JPEG Extended (Process 2 and 4)'],
+  [`${encapsulated}57`, 'JPEG Lossless, Non-Hierarchical (Process 14)'],
+  [`${encapsulated}70`, 'JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14, Selection Value 1)'],
+  [`${encapsulated}80`, 'JPEG-LS Lossless'],
+  [`${encapsulated}81`, 'JPEG-LS Lossy (Near-Lossless)'],
+  [`${encapsulated}90`, 'JPEG 2000 (Lossless Only)'],
+  [`${encapsulated}91`, 'JPEG 2000'],
+  [`${encapsulated}201`, 'High-Throughput JPEG 2000 (Lossless Only)'],
+  [`${encapsulated}202`, 'High-Throughput JPEG 2000 with RPCL Options (Lossless Only)'],
+  [`${encapsulated}203`, 'High-Throughput JPEG 2000'],
+  [`${encapsulated}100`, 'MPEG2 Main Profile / Main Level'],
+  [`${encapsulated}100.1`, 'Fragmentable MPEG2 Main Profile / Main Level'],
+  [`${encapsulated}101`, 'MPEG2 Main Profile / High Level'],
+  [`${encapsulated}101.1`, 'Fragmentable MPEG2 Main Profile / High Level'],
+  [`${encapsulated}102`, 'MPEG-4 AVC/H.264 High Profile / Level 4.1'],
+  [`${encapsulated}102.1`, 'Fragmentable MPEG-4 AVC/H.264 High Profile / Level 4.1'],
+  [`${encapsulated}103`, 'MPEG-4 AVC/H.264 BD-compatible High Profile / Level 4.1'],
+  [`${encapsulated}103.1`, 'Fragmentable MPEG-4 AVC/H.264 BD-compatible High Profile / Level 4.1'],
+  [`${encapsulated}104`, 'MPEG-4 AVC/H.264 High Profile / Level 4.2 For 2D Video'],
+  [`${encapsulated}104.1`, 'Fragmentable MPEG-4 AVC/H.264 High Profile / Level 4.2 For 2D Video'],
+  [`${encapsulated}105`, 'MPEG-4 AVC/H.264 High Profile / Level 4.2 For 3D Video'],
+  [`${encapsulated}105.1`, 'Fragmentable MPEG-4 AVC/H.264 High Profile / Level 4.2 For 3D Video'],
+  [`${encapsulated}106`, 'MPEG-4 AVC/H.264 Stereo High Profile / Level 4.2'],
+  [`${encapsulated}106.1`, 'Fragmentable MPEG-4 AVC/H.264 Stereo High Profile / Level 4.2'],
+  [`${encapsulated}107`, 'HEVC/H.265 Main Profile / Level 5.1'],
+  [`${encapsulated}108`, 'HEVC/H.265 Main 10 Profile / Level 5.1'],
 ])
+
+export const transferSyntaxes: ReadonlySet<string> = new Set(transferSyntaxNames.keys())

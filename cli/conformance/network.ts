@@ -1,0 +1,184 @@
+/** Sections 3 to 5 of the conformance statement: the application entity and what it does on the network. */
+import dcmjs from 'dcmjs-dimse'
+import { uniqueKeys } from '../../producers/dimse/identifier.ts'
+import { plainSyntaxes, serviceClasses } from '../../producers/dimse/sop-classes.ts'
+import { dimse } from '../../producers/dimse/stage.ts'
+import {
+  isStorageClass,
+  notStorage,
+  storageRoot,
+  transferSyntaxNames,
+  verification,
+} from '../../producers/dimse/syntaxes.ts'
+import { implementation } from '../../producers/part10.ts'
+import { indexedAttributes, queryLevels } from '../../schemas/dicom-index.ts'
+import { errorTable } from '../../schemas/errors.ts'
+import { table } from './table.ts'
+
+const hex = (code: number) => `0x${code.toString(16).toUpperCase().padStart(4, '0')}`
+
+/** Defaults of the settings, as the schema has them. */
+function defaults(): Record<string, unknown> {
+  return Object(dimse.config.parse({}))
+}
+
+const model = () => `## 2. Implementation model
+
+One application entity, \`${String(defaults().aeTitle)}\` (\`dimse.aeTitle\`), listens for associations, by default on port ${String(defaults().port)} (\`dimse.port\`), over TCP/IP, with and
+without TLS. It opens associations for the sub-operations of C-MOVE and for reports of storage commitment, to the systems that \`peers\` names.
+An image is acknowledged when its bytes and its event are on stable storage.
+
+## 3. Association policies
+
+${table(
+  ['what', 'value', 'setting'],
+  [
+    ['application context', '1.2.840.10008.3.1.1.1', ''],
+    ['associations accepted at once', String(defaults().maxAssociations), '`dimse.maxAssociations`'],
+    ['longest P-DATA-TF received, bytes', String(defaults().maxPduBytes), '`dimse.maxPduBytes`'],
+    ['asynchronous operations window', '1 (not negotiated)', ''],
+    ['SCP/SCU role selection', 'accepted for storage classes, for C-GET', ''],
+    ['extended negotiation', 'none', ''],
+    ['user identity negotiation', 'none', ''],
+    ['implementation class UID', implementation.classUid, ''],
+    ['implementation version name', implementation.version, ''],
+    ['ARTIM, ms', String(defaults().artimMs), '`dimse.artimMs`'],
+    ['idle association aborted after, ms', String(defaults().idleMs), '`dimse.idleMs`'],
+  ],
+)}
+
+Who may associate, and for which services, is said by \`peers\` (docs/peers.md). Of the transfer syntaxes that are proposed for a presentation context the first
+that is known is taken. Whatever is proposed, nothing is converted on its way in or out.`
+
+/** CtImageStorage as CT Image Storage. */
+function words(name: string): string {
+  const spaced = name.replace(/([a-z\d])([A-Z])/g, '$1 $2').replace(/([A-Z]+)([A-Z][a-z])/g, '$1 $2')
+  return spaced.replace(/\b(Ct|Mr|Pet|Xa|Xrf|Rt|Sr|Ecg|Dx|Us|Nm|Vl|Oct|Cad|Pdf|Cda|Stl|Eeg|Emg|Eog)\b/g, word =>
+    word.toUpperCase(),
+  )
+}
+
+function storageClasses(): string {
+  const known = Object.entries(dcmjs.constants.StorageClass)
+    .filter(([, uid]) => isStorageClass(uid, false))
+    .toSorted(([, a], [, b]) => (a < b ? -1 : 1))
+  const byUid = new Map(known.map(([name, uid]) => [uid, words(name)]))
+  return table(
+    ['SOP class', 'UID'],
+    [...byUid].map(([uid, name]) => [name, uid]),
+  )
+}
+
+const storage = () => `### 4.2 Storage
+
+SCP of every SOP class under \`${storageRoot}\` but ${[...notStorage].map(uid => uid.slice(storageRoot.length)).join(', ')}, also of those that are newer than this list:
+
+${storageClasses()}
+
+In these transfer syntaxes:
+
+${table(
+  ['transfer syntax', 'UID'],
+  [...transferSyntaxNames].map(([uid, name]) => [name, uid]),
+)}
+
+Storage level 2 (full): all attributes are kept, private ones too, byte for byte. An instance that comes again is the same instance; the same SOP Instance UID with
+other content is kept beside it, and queries and retrievals give the first.
+
+${table(
+  ['status', 'when'],
+  [
+    ['0x0000', 'the image is durably stored'],
+    ...[0xa700, 0xa900, 0xc000].map(code => [
+      hex(code),
+      Object.entries(errorTable)
+        .filter(([, entry]) => entry.dimse === code)
+        .map(([name]) => `\`${name}\``)
+        .join(', '),
+    ]),
+    ['0x0122', 'the SOP class is not that of the presentation context'],
+  ],
+)}
+
+The words are codes of docs/errors.md; Error Comment (0000,0902) has the code and the reason. After 0xA700 it is worth sending again.`
+
+const query = () => `### 4.3 Query and retrieve
+
+${table(
+  ['SOP class', 'UID', 'role'],
+  serviceClasses.filter(({ root }) => root !== null).map(({ name, uid }) => [name, uid, 'SCP']),
+)}
+
+Transfer syntaxes: ${[...plainSyntaxes].map(uid => transferSyntaxNames.get(uid)).join(', ')}.
+
+C-FIND matches by single value, list of UIDs, wild card (\`*\`, \`?\`), range of dates and times, and universally (PS3.4 C.2.2.2). Names match whatever their case. Keys of levels above
+may be left out (relational queries), whether or not that was negotiated. Keys:
+
+${queryLevels
+  .map(
+    level => `${level}:
+
+${table(
+  ['attribute', 'tag', 'VR', 'key'],
+  indexedAttributes
+    .filter(each => each.level === level)
+    .map(({ keyword, tag, vr, computed }) => [
+      keyword,
+      `(${tag.slice(0, 4)},${tag.slice(4)})`,
+      vr,
+      tag === uniqueKeys[level] ? 'unique' : computed ? 'returned' : 'matched and returned',
+    ]),
+)}`,
+  )
+  .join('\n\n')}
+
+Keys that are not in the list narrow nothing, are not returned, and are told by the status 0xFF01. Retrieve AE Title (0008,0054) is returned always.
+
+C-MOVE and C-GET take unique keys alone, lists of UIDs too; that of the level must be there. C-GET needs the role SCP for the classes that are to come back, C-MOVE a destination that \`peers\`
+names with its host. Each instance is proposed, and sent, in the transfer syntax in which it is stored; where that is not accepted the sub-operation fails.
+
+${table(
+  ['status', 'when'],
+  [
+    ['0xFF00', 'pending; of C-MOVE and C-GET after each sub-operation, with its counters'],
+    ['0xFF01', 'pending, and some keys of the query are not supported'],
+    ['0x0000', 'complete'],
+    ['0xB000', 'complete, some sub-operations failed; Failed SOP Instance UID List (0008,0058) names them'],
+    ['0xFE00', 'cancelled'],
+    ['0xA700', 'a store is away, or more matches than `dimse.query.maxMatches`'],
+    ['0xA701', 'more instances than `dimse.query.maxInstances`'],
+    ['0xA702', 'no sub-operation succeeded'],
+    ['0xA801', 'the move destination is not known'],
+    ['0xA900', 'the identifier does not fit the information model'],
+    ['0xC000', 'the identifier cannot be understood'],
+  ],
+)}`
+
+const commitment = () => `### 4.4 Storage commitment
+
+${table(
+  ['SOP class', 'UID', 'role'],
+  serviceClasses.filter(({ service }) => service === 'commitment').map(({ name, uid }) => [name, uid, 'SCP']),
+)}
+
+N-ACTION (type 1) is answered when the request is durable. The report (N-EVENT-REPORT, type 1 or 2) follows when each instance was found and its stored bytes had their digest: on the same
+association while that lasts, or else on one of ours to the peer's address, with the role SCP proposed. A peer that cannot be reached is tried again for \`dimse.commitment.giveUpMs\`. Media
+(Storage Media File-Set) are not supported.
+
+${table(
+  ['failure reason', 'when'],
+  [
+    ['0x0110', 'the stored object does not have its digest'],
+    ['0x0112', 'no such instance here'],
+    ['0x0119', 'it is of another SOP class'],
+  ],
+)}`
+
+const verificationSection = () => `## 4. Network services
+
+### 4.1 Verification
+
+SCP of Verification (${verification}), on any presentation context.`
+
+export const networkSection = (): string =>
+  [model(), verificationSection(), storage(), query(), commitment()].join('\n\n')
