@@ -4,6 +4,7 @@ import { Command, Option } from 'commander'
 import { toRaylogError } from '../schemas/errors.ts'
 import { asCallError } from './call-error.ts'
 import type { StartFlags } from './commands/replay.ts'
+import type { RetrieveFlags } from './commands/retrieve.ts'
 import type { SettingSources } from './settings.ts'
 
 const program = new Command('raylog')
@@ -202,6 +203,48 @@ replay
     const { compareReplay } = await import('./commands/replay.ts')
     await compareReplay(sources(), id, flags)
   })
+
+const retrieve = program.command('retrieve').description('pull studies from a peer of the settings')
+retrieve
+  .command('start', { isDefault: true })
+  .requiredOption('--from <peer>', 'name of a peer in the settings')
+  .option('--study <uids>', 'Study Instance UIDs, separated by commas', list)
+  .option('--accession <numbers>', 'accession numbers, separated by commas', list)
+  .option('--accessions <file>', 'accession numbers, one a line; - reads them from stdin')
+  .option('--priors-of <patient id>', 'earlier studies of a patient')
+  .option('--issuer <name>', 'of the patient id')
+  .option('--before <day>', 'priors before this day, YYYY-MM-DD')
+  .option('--modality <name>', 'priors with this modality alone')
+  .option('--most <number>', 'the newest so many priors', Number)
+  .option('--how <way>', 'auto, get, move or dicomweb')
+  .option('--rate <number>', 'most images a second', Number)
+  .option('--hours <from-to>', 'works between these times of day alone, such as 20:00-06:00')
+  .option('--detach', 'do not wait for its end')
+  .action(async (flags: RetrieveFlags) => {
+    const { startRetrieval } = await import('./commands/retrieve.ts')
+    await startRetrieval(sources(), flags)
+  })
+retrieve
+  .command('list')
+  .description('retrievals, the newest first')
+  .action(async () => {
+    const { listRetrievals } = await import('./commands/retrieve.ts')
+    await listRetrievals(sources())
+  })
+for (const [action, description] of [
+  ['pause', 'let it rest; what is here is kept'],
+  ['resume', 'go on where it was'],
+  ['cancel', 'end it; what is here is kept'],
+] as const) {
+  retrieve
+    .command(action)
+    .description(description)
+    .argument('<id>', 'id of a retrieval (rt_…)')
+    .action(async (id: string) => {
+      const { changeRetrieval } = await import('./commands/retrieve.ts')
+      await changeRetrieval(sources(), action, id)
+    })
+}
 
 program
   .command('config')

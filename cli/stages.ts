@@ -9,6 +9,7 @@ import type { AnyStage } from '../kafka/stage.ts'
 import { infer } from '../processors/infer/stage.ts'
 import { replay } from '../processors/replay/stage.ts'
 import { dimse } from '../producers/dimse/stage.ts'
+import { retrieve } from '../producers/retrieve/stage.ts'
 import { simulator } from '../producers/simulator/stage.ts'
 import { upload } from '../producers/upload/stage.ts'
 import { watch } from '../producers/watch/stage.ts'
@@ -17,6 +18,7 @@ export const allStages: readonly AnyStage[] = [
   dimse,
   upload,
   watch,
+  retrieve,
   simulator,
   infer,
   replay,

@@ -86,14 +86,17 @@ describe('the OpenAPI document', () => {
       studies/{id} predictions predictions/{id} predictions/{id}/explanation reports reports/{id} reports/{id}/object stats models
       parked parked/{id}/retry parked/{id}/drop parked/retry monitoring/health monitoring/lag endpoints log/topics
       predictions/{id}/feedback replays replays/plan replays/arrivals replays/{id} replays/{id}/pause replays/{id}/resume
-      replays/{id}/cancel replays/{id}/comparison replays/{id}/comparison.csv replays/{id}/flips audit`
+      replays/{id}/cancel replays/{id}/comparison replays/{id}/comparison.csv replays/{id}/flips audit retrievals
+      retrievals/{id} retrievals/{id}/pause retrievals/{id}/resume retrievals/{id}/cancel`
     const expected = [...routes.split(/\s+/).map(path => `/api/v1/${path}`), '/healthz', '/metrics']
     expect(Object.keys(paths).toSorted()).toEqual(expected.toSorted())
     for (const [path, operations] of Object.entries(paths)) {
       for (const [method, { parameters = [], responses }] of Object.entries(operations)) {
         const inPath = parameters.filter(parameter => parameter.in === 'path').map(({ name }) => `{${name}}`)
         expect(inPath).toEqual(path.match(/\{\w+\}/g) ?? [])
-        expect(Object.keys(responses)).toContain(method === 'post' && path === '/api/v1/replays' ? '201' : '200')
+        expect(Object.keys(responses)).toContain(
+          method === 'post' && /\/(replays|retrievals)$/.test(path) ? '201' : '200',
+        )
         if (path !== '/healthz') expect(Object.keys(responses)).toContain('4XX')
       }
     }

@@ -12,6 +12,7 @@ import { addParkedRoutes } from './api/parked.ts'
 import { addReplayRoutes } from './api/replays.ts'
 import { addComparisonRoutes } from './api/replays-compared.ts'
 import { addPredictionRoutes, addReportRoutes } from './api/results.ts'
+import { addRetrievalRoutes } from './api/retrievals.ts'
 import { addStudyRoutes } from './api/studies.ts'
 import { openLive } from './live/server.ts'
 import { addPage, builtPage } from './page.ts'
@@ -49,7 +50,7 @@ export const gateway = defineStage({
     'endpoints',
   ],
   config,
-  async open({ config, deps, publish, clock, logger, showNames }) {
+  async open({ config, deps, publish, clock, logger, showNames, network }) {
     const context = { deps, clock, logger, showNames }
     await deps.http.register(
       async instance => {
@@ -61,6 +62,7 @@ export const gateway = defineStage({
         addParkedRoutes(app, context)
         addReplayRoutes(app, context)
         addComparisonRoutes(app, context)
+        addRetrievalRoutes(app, context, network.peers)
         addFeedbackRoute(app, context, publish)
         addAuditRoutes(app, context)
         addOverviewRoutes(app, context)

@@ -1,7 +1,7 @@
 /** The requestor's side of an association (PS3.8 9.2): opens it, asks one thing at a time, and releases it. */
 import type { Socket } from 'node:net'
 import { RaylogError } from '../schemas/errors.ts'
-import { type Command, readCommand, responseBit, status } from './dicom-command.ts'
+import { type Command, commandField, readCommand, responseBit, status, writeResponse } from './dicom-command.ts'
 import { createLink, type Incoming, type Link } from './dicom-link.ts'
 import {
   type AssociateAccept,
@@ -34,7 +34,17 @@ export interface RequestorOptions {
   associateMs: number
   /** For an answer, and for the peer to read what it is sent, ms. */
   answerMs: number
+  /** Takes what the peer stores while it answers a C-GET (PS3.4 C.4.3); without it none is taken. */
+  store?: StoreSubOperation
 }
+
+/** Resolves with the status of the C-STORE response. May leave the data set before its end; must not throw. */
+export type StoreSubOperation = (request: {
+  sopClass: string
+  sopInstance: string
+  transferSyntax: string
+  dataSet: AsyncGenerator<Buffer, void, undefined>
+}) => Promise<{ code: number; comment?: string | undefined }>
 
 export interface UsableContext {
   id: number
@@ -94,7 +104,7 @@ function unexpected(what: Incoming): RaylogError {
 }
 
 /** One message of the peer's. @throws RaylogError delivery-failed */
-async function readMessage(link: Link, timeoutMs: number): Promise<Response> {
+async function readMessage(link: Link, timeoutMs: number, mayStore: boolean): Promise<Read> {
   const parts: { command: Buffer[]; data: Buffer[] } = { command: [], data: [] }
   let command: Command | undefined
   for (let size = 0; ; ) {
@@ -109,6 +119,40 @@ async function readMessage(link: Link, timeoutMs: number): Promise<Response> {
     if (command) return { command, data: Buffer.concat(parts.data) }
     command = readCommand(Buffer.concat(parts.command))
     if (!command.hasDataSet) return { command, data: undefined }
+    // An image is as large as it is, and is handed on as it comes.
+    if (mayStore && command.field === commandField.store)
+      return {
+        command,
+        data: undefined,
+        stores: { context: what.context, dataSet: dataOf(link, what.context, timeoutMs) },
+      }
+  }
+}
+
+type Read = Response & { stores?: { context: number; dataSet: AsyncGenerator<Buffer, void, undefined> } }
+
+/** The data set of a message, fragment by fragment. @throws RaylogError delivery-failed */
+async function* dataOf(link: Link, context: number, timeoutMs: number): AsyncGenerator<Buffer, void, undefined> {
+  for (;;) {
+    const what = await link.take(timeoutMs)
+    if (what.kind === 'interrupted') continue
+    if (what.kind !== 'fragment') throw unexpected(what)
+    if (isCommand(what.flags) || what.context !== context) throw failure('fragments of two messages at once')
+    if (what.bytes.length > 0) yield what.bytes
+    if (what.done && isLast(what.flags)) return
+  }
+}
+
+/** The same, read to its end even where its reader leaves early. */
+function whole(fragments: AsyncGenerator<Buffer, void, undefined>) {
+  async function* bytes(): AsyncGenerator<Buffer, void, undefined> {
+    for (let next = await fragments.next(); !next.done; next = await fragments.next()) yield next.value
+  }
+  return {
+    bytes: bytes(),
+    async skip() {
+      while (!(await fragments.next()).done);
+    },
   }
 }
 
@@ -132,7 +176,7 @@ export async function associate(socket: Socket, options: RequestorOptions): Prom
     if (answer.kind !== 'pdu' || answer.type !== pdu.associateAc) throw unexpected(answer)
     const accept = readAssociateAccept(answer.body)
     const syntaxes = new Map(proposed.map(({ id, abstractSyntax }) => [id, abstractSyntax]))
-    return requestor(link, accept, usable(accept, syntaxes), options.answerMs)
+    return requestor(link, accept, usable(accept, syntaxes), options)
   } catch (thrown) {
     link.destroy()
     throw thrown instanceof RaylogError ? thrown : failure(String(thrown))
@@ -146,8 +190,27 @@ function usable({ contexts }: AssociateAccept, syntaxes: ReadonlyMap<number, str
   })
 }
 
-function requestor(link: Link, { maxLength }: AssociateAccept, contexts: UsableContext[], answerMs: number): Requestor {
+function requestor(
+  link: Link,
+  { maxLength }: AssociateAccept,
+  contexts: UsableContext[],
+  { answerMs, store }: Pick<RequestorOptions, 'answerMs' | 'store'>,
+): Requestor {
   let lastId = 0
+
+  async function takeImage(command: Command, stores: NonNullable<Read['stores']>): Promise<void> {
+    const { sopClass, sopInstance } = command
+    const context = contexts.find(({ id }) => id === stores.context)
+    if (!context || !store) throw failure('an image that was not asked for')
+    const { bytes, skip } = whole(stores.dataSet)
+    const { code, comment } = await store({
+      ...{ sopClass, sopInstance },
+      transferSyntax: context.transferSyntax,
+      dataSet: bytes,
+    })
+    await skip()
+    link.send(writeCommandPdus(context.id, writeResponse(command, code, { comment }), maxLength))
+  }
 
   async function* responses(
     { id }: UsableContext,
@@ -159,7 +222,11 @@ function requestor(link: Link, { maxLength }: AssociateAccept, contexts: UsableC
     if (!(await sendMessage(link, { context: id, command: command(messageId), dataSet }, maxLength, answerMs)))
       throw failure('the peer is gone, or reads nothing')
     for (;;) {
-      const response = await readMessage(link, answerMs)
+      const { stores, ...response } = await readMessage(link, answerMs, store !== undefined)
+      if (stores) {
+        await takeImage(response.command, stores)
+        continue
+      }
       const { field, respondedTo } = response.command
       if ((field & responseBit) === 0 || respondedTo !== messageId) throw failure('an answer to something else')
       yield response

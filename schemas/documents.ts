@@ -1,6 +1,7 @@
 /** What the document store holds: one collection a kind, declared with the indexes that its queries need. */
 import type { DicomInstanceDoc, DicomSeriesDoc, DicomStudyDoc } from './dicom-index.ts'
 import type { ReplayDoc, ReplayRunDoc } from './replay.ts'
+import type { RetrievalDoc, RetrievalRunDoc } from './retrieval.ts'
 import type { AuditEntry } from './topics/audit.ts'
 import type { Feedback } from './topics/feedback.ts'
 import type { Instance } from './topics/instances.ts'
@@ -84,6 +85,8 @@ export interface Documents {
   dicomInstances: DicomInstanceDoc
   audit: AuditEntry
   commitments: CommitmentDoc
+  retrievals: RetrievalDoc
+  retrievalRuns: RetrievalRunDoc
 }
 
 export type Collection = keyof Documents
@@ -114,4 +117,6 @@ export const collections: {
   dicomInstances: { time: 'at', filters: ['uid', 'study', 'series'] },
   commitments: { time: 'dueAt', filters: ['state'] },
   audit: { time: 'at', filters: ['action', 'actor', 'object', 'outcome', 'address', 'detail.patient', 'detail.study'] },
+  retrievals: { time: 'createdAt', filters: ['phase', 'peer'] },
+  retrievalRuns: { time: 'epoch', filters: ['retrieval'] },
 }

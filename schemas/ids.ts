@@ -32,6 +32,8 @@ export const ids = {
   feedback: (prediction: string, actor: string) => derive('fb', prediction, actor),
   /** Asked for twice under one key it is one replay. */
   replay: (key: string) => derive('rr', key),
+  /** Asked for twice under one key it is one retrieval. */
+  retrieval: (key: string) => derive('rt', key),
   audit: (key: string) => derive('au', key),
   /** A transaction of a peer's (PS3.4 J): asked for twice it is one. */
   commitment: (peer: string, transactionUid: string) => derive('sc', peer, transactionUid),

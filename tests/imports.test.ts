@@ -19,6 +19,7 @@ const stageMayImport = [
   'storage/documents.ts',
   'storage/dicom-query.ts',
   'storage/secrets.ts',
+  'storage/terms.ts',
 ]
 const rules: Record<string, readonly string[]> = {
   schemas: ['schemas'],

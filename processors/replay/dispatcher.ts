@@ -1,8 +1,9 @@
 /** Looks for replays that nobody runs, and runs them here. */
 import { toRaylogError } from '../../schemas/errors.ts'
 import { isEnded, type ReplayDoc } from '../../schemas/replay.ts'
+import { Watch } from '../../storage/terms.ts'
 import { type RunContext, runTerm } from './run.ts'
-import { claim, newestTerm, type Progress, type TermOptions, Watch } from './term.ts'
+import { claim, newestTerm, type Progress, type TermOptions } from './term.ts'
 
 export interface DispatcherOptions {
   run: RunContext
@@ -22,7 +23,7 @@ export function openDispatcher({ run, owner, leaseMs, atOnce }: DispatcherOption
   const { clock, logger, deps, settings } = run
   const { documents, models } = deps
   const options: TermOptions = { documents, clock, owner, leaseMs }
-  const watch = new Watch(clock, leaseMs)
+  const watch = new Watch({ clock, leaseMs })
   const running = new Map<string, Promise<void>>()
   const stopping = new AbortController()
 
@@ -40,7 +41,7 @@ export function openDispatcher({ run, owner, leaseMs, atOnce }: DispatcherOption
       watch.forget(replay.id)
       return await documents.upsert('replays', [{ ...replay, phase: 'ended' }])
     }
-    if (last && !watch.isFree(last)) return
+    if (last && !watch.isFree(replay.id, last)) return
     if (replay.wanted !== 'run') {
       // Nobody runs it: what is wanted is so already, and only has to be said.
       const state = replay.wanted === 'cancel' ? 'cancelled' : 'paused'

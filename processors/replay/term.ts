@@ -1,12 +1,8 @@
-/**
- * Who runs a replay. A term is a document whose id holds the replay and an epoch: of all who insert the next one, the
- * store lets exactly one. Its holder shows that it lives by a beat that grows; others take over when it has not for as
- * long as a lease, by their own clock, so that no two clocks are compared. A holder that could not write its beat for two
- * thirds of that stops by itself, before anyone may have taken over.
- */
+/** The terms of a replay: who runs it, and how far it is (storage/terms.ts). */
 import type { Clock } from '../../monitoring/clock.ts'
 import { noCounts, type ReplayDoc, type ReplayRunDoc } from '../../schemas/replay.ts'
 import type { DocumentStore } from '../../storage/documents.ts'
+import { beginTerm, type Term as TermOf, type TermStore } from '../../storage/terms.ts'
 
 export const runId = (replay: string, epoch: number): string => `${replay}:${epoch}`
 
@@ -27,43 +23,13 @@ export type Progress = Partial<
   Pick<ReplayRunDoc, 'state' | 'owner' | 'next' | 'counts' | 'codes' | 'activeMs' | 'givesWayTo' | 'error'>
 >
 
-export class Term {
-  readonly #options: TermOptions
-  #doc: ReplayRunDoc
-  /** When the last write that succeeded was begun. */
-  #writtenAt: number
-  #lost = false
+export type Term = TermOf<ReplayRunDoc>
 
-  constructor(options: TermOptions, doc: ReplayRunDoc, writtenAt: number) {
-    this.#options = options
-    this.#doc = doc
-    this.#writtenAt = writtenAt
-  }
-
-  get doc(): Readonly<ReplayRunDoc> {
-    return this.#doc
-  }
-
-  /** Nobody else can have it now. */
-  get held(): boolean {
-    const { clock, leaseMs } = this.#options
-    return !this.#lost && clock.now() - this.#writtenAt < (leaseMs * 2) / 3
-  }
-
-  /** Writes how far it is, which is also the sign of life. @returns false when the term is not ours any more */
-  async save(progress: Progress): Promise<boolean> {
-    const { documents, clock } = this.#options
-    const begun = clock.now()
-    const newest = await newestTerm(documents, this.#doc.replay)
-    if (newest && newest.epoch > this.#doc.epoch) this.#lost = true
-    if (!this.held) return false
-    const doc = { ...this.#doc, ...progress, beat: this.#doc.beat + 1, updatedAt: clock.now() }
-    await documents.upsert('replayRuns', [doc])
-    this.#doc = doc
-    this.#writtenAt = begun
-    return this.held
-  }
-}
+const storeOf = (documents: DocumentStore, replay: string): TermStore<ReplayRunDoc> => ({
+  newest: () => newestTerm(documents, replay),
+  insert: doc => documents.insert('replayRuns', doc),
+  upsert: doc => documents.upsert('replayRuns', [doc]),
+})
 
 /** Begins the term after `last`. @returns undefined when someone else was first */
 export async function claim(
@@ -92,32 +58,5 @@ export async function claim(
     error: null,
     ...as,
   }
-  return (await documents.insert('replayRuns', doc)) ? new Term(options, doc, now) : undefined
-}
-
-/** Remembers when each term was last seen to live. */
-export class Watch {
-  readonly #seen = new Map<string, { sign: string; at: number }>()
-  readonly #clock: Clock
-  readonly #leaseMs: number
-
-  constructor(clock: Clock, leaseMs: number) {
-    this.#clock = clock
-    this.#leaseMs = leaseMs
-  }
-
-  /** Whether a term may be taken over: let go of, or without a sign of life for as long as a lease. */
-  isFree({ replay, epoch, beat, owner }: ReplayRunDoc): boolean {
-    if (owner === null) return true
-    const sign = `${epoch} ${beat}`
-    const now = this.#clock.now()
-    const seen = this.#seen.get(replay)
-    if (seen?.sign === sign) return now - seen.at >= this.#leaseMs
-    this.#seen.set(replay, { sign, at: now })
-    return false
-  }
-
-  forget(replay: string): void {
-    this.#seen.delete(replay)
-  }
+  return await beginTerm(storeOf(documents, replay.id), options, doc)
 }

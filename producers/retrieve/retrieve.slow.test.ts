@@ -1,0 +1,232 @@
+/** Orthanc, over DIMSE and DICOMweb, and dcmqrscp as the peers that studies are pulled from. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { freePort, type Raylog, startRaylog } from '../../tests/harness/raylog.ts'
+import { until } from '../../tests/harness/until.ts'
+import { chestDicom } from '../simulator/phantoms.ts'
+
+const run = promisify(execFile)
+const env = { ...process.env, TCP_NODELAY: '1' }
+const has = (tool: string) => ['/usr/bin', '/usr/sbin'].some(at => existsSync(join(at, tool)))
+const plugins = ['/usr/share/orthanc/plugins', '/usr/lib/orthanc'].find(at =>
+  existsSync(join(at, 'libOrthancDicomWeb.so')),
+)
+const orthancThere = has('Orthanc') && plugins !== undefined
+const qrscpThere = has('dcmqrscp') && has('storescu')
+
+const images = 12
+let folder = ''
+let ports: { dicom: number; http: number; qrscp: number; raylog: number }
+const children: ChildProcess[] = []
+
+function launch(command: string, args: string[]): ChildProcess {
+  const child = spawn(command, args, { stdio: 'ignore', env })
+  children.push(child)
+  return child
+}
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'raylog-retrieve-'))
+  ports = { dicom: await freePort(), http: await freePort(), qrscp: await freePort(), raylog: await freePort() }
+  for (let seed = 0; seed < images; seed++) await writeFile(join(folder, `${seed}.dcm`), chestDicom(seed))
+  // Half of them in one series, so that several are asked for in one request.
+  const half = Array.from({ length: images / 2 }, (_, seed) => join(folder, `${seed}.dcm`))
+  if (has('dcmodify')) await run('dcmodify', ['-nb', '-m', '0020,000d=2.25.777', '-m', '0020,000e=2.25.778', ...half])
+  if (orthancThere) {
+    const config = {
+      ...{ StorageDirectory: join(folder, 'orthanc'), IndexDirectory: join(folder, 'orthanc'), Plugins: [plugins] },
+      ...{ DicomPort: ports.dicom, DicomAet: 'ORTHANC', HttpPort: ports.http, RemoteAccessAllowed: true },
+      ...{ AuthenticationEnabled: true, RegisteredUsers: { someone: 'secret' }, DicomAlwaysAllowGet: true },
+      DicomModalities: { raylog: ['RAYLOG', '127.0.0.1', ports.raylog] },
+      DicomWeb: { Enable: true, Root: '/dicom-web/' },
+    }
+    await writeFile(join(folder, 'orthanc.json'), JSON.stringify(config))
+    await writeFile(join(folder, 'password'), 'secret\n')
+    launch('Orthanc', [join(folder, 'orthanc.json')])
+    await until('Orthanc answers', () =>
+      run('echoscu', ['127.0.0.1', String(ports.dicom)], { env }).then(
+        () => true,
+        () => false,
+      ),
+    )
+    await run('storescu', ['-aec', 'ORTHANC', '127.0.0.1', String(ports.dicom), '+sd', folder, '+sp', '*.dcm'], { env })
+  }
+  if (qrscpThere) {
+    const area = join(folder, 'qrscp')
+    await mkdir(area)
+    const config = `NetworkTCPPort = ${ports.qrscp}
+MaxPDUSize = 16384
+MaxAssociations = 16
+HostTable BEGIN
+raylog = (RAYLOG, 127.0.0.1, ${ports.raylog})
+HostTable END
+VendorTable BEGIN
+VendorTable END
+AETable BEGIN
+QR ${area} RW (100, 1024mb) ANY
+AETable END
+`
+    await writeFile(join(folder, 'qrscp.cfg'), config)
+    launch('dcmqrscp', ['-c', join(folder, 'qrscp.cfg')])
+    await until('dcmqrscp answers', () =>
+      run('echoscu', ['-aec', 'QR', '127.0.0.1', String(ports.qrscp)], { env }).then(
+        () => true,
+        () => false,
+      ),
+    )
+    await run('storescu', ['-aec', 'QR', '127.0.0.1', String(ports.qrscp), '+sd', folder, '+sp', '*.dcm'], { env })
+  }
+})
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL')
+  await rm(folder, { recursive: true, force: true })
+})
+
+let raylog: Raylog | undefined
+afterEach(async () => {
+  await raylog?.[Symbol.asyncDispose]()
+  raylog = undefined
+})
+
+interface View {
+  id: string
+  state: string
+  studies: { uid: string; state: string; expected: number | null; here: number; code: string | null }[]
+  unknown: number
+  received: number
+  error: unknown
+}
+
+async function start(): Promise<Raylog> {
+  const peers = [
+    { name: 'orthanc', aeTitle: 'ORTHANC', host: '127.0.0.1', port: ports.dicom },
+    { name: 'qr', aeTitle: 'QR', host: '127.0.0.1', port: ports.qrscp },
+    {
+      name: 'web',
+      dicomweb: {
+        url: `http://127.0.0.1:${ports.http}/dicom-web`,
+        ...{ username: 'someone', passwordFile: join(folder, 'password') },
+      },
+    },
+  ]
+  raylog = await startRaylog({
+    set: [
+      ...[`peers=${JSON.stringify(peers)}`, `dimse.port=${ports.raylog}`, 'models.workers=1'],
+      ...['retrieve.beatMs=100', 'retrieve.leaseMs=1000', 'retrieve.atOnce=4'],
+    ],
+  })
+  return raylog
+}
+
+async function ask(body: object): Promise<View> {
+  const answer = await raylog?.post('/api/v1/retrievals', JSON.stringify(body), { 'content-type': 'application/json' })
+  if (answer?.status !== 201) throw new Error(`${answer?.status} ${await answer?.text()}`)
+  return (await answer.json()) as View
+}
+
+const ended = (id: string) =>
+  until('the retrieval ends', async () => {
+    const view = await raylog?.json<View>(`/api/v1/retrievals/${id}`)
+    return view && ['done', 'failed', 'cancelled'].includes(view.state) ? view : undefined
+  })
+
+const counted = () =>
+  raylog?.json<{ totals: { instances: number } }>('/api/v1/stats').then(({ totals }) => totals.instances)
+
+/** UIDs, accession number and patient id of a file, as DCMTK reads them. */
+async function dump(file: string) {
+  const { stdout } = await run('dcmdump', ['-q', join(folder, file)])
+  const value = (tag: string) => new RegExp(`\\(${tag}\\) .. \\[([^\\]]*)\\]`).exec(stdout)?.[1]?.trim() ?? ''
+  return { study: value('0020,000d'), accession: value('0008,0050'), patientId: value('0010,0020') }
+}
+
+describe.skipIf(!orthancThere)(orthancThere ? 'Orthanc' : 'Orthanc (skipped: not installed)', () => {
+  it.each([
+    ['orthanc', 'get'],
+    ['orthanc', 'move'],
+    ['web', 'dicomweb'],
+  ])('gives %s by %s what is asked for, each once, byte for byte', async (peer, how) => {
+    await start()
+    const all = await Promise.all((await readdir(folder)).filter(name => name.endsWith('.dcm')).map(dump))
+    const studies = [...new Set(all.map(({ study }) => study))]
+    const view = await ended((await ask({ peer, how, studies })).id)
+    expect(view).toMatchObject({ state: 'done', error: null, received: how === 'move' ? 0 : images })
+    await until('they are in the documents', async () => (await counted()) === images)
+    // Asked for again, all is here already.
+    expect(await ended((await ask({ peer, how, studies })).id)).toMatchObject({ state: 'done', received: 0 })
+    expect(await counted()).toBe(images)
+  })
+
+  it.each(['orthanc', 'web'])(
+    '%s finds studies by accession number and patient, and neither is told to anyone',
+    async peer => {
+      await start()
+      const [first] = await Promise.all(['0.dcm'].map(dump))
+      if (!first) throw new Error('no file')
+      const byAccession = await ended(
+        (await ask({ peer, accessionNumbers: [first.accession || 'NOSUCH-1', 'NOSUCH-2'] })).id,
+      )
+      expect(byAccession).toMatchObject({ state: 'done', unknown: first.accession ? 1 : 2 })
+      const priors = await ended((await ask({ peer, priors: { patientId: first.patientId, most: 3 } })).id)
+      expect(priors.state).toBe('done')
+      expect(priors.studies.map(({ uid }) => uid)).toContain(first.study)
+      for (const secret of ['NOSUCH-2', ...(first.accession ? [first.accession] : []), first.patientId]) {
+        expect(raylog?.logs()).not.toContain(secret)
+        expect(await (await raylog?.get('/api/v1/retrievals'))?.text()).not.toContain(secret)
+        expect(await (await raylog?.get('/api/v1/audit'))?.text()).not.toContain(secret)
+      }
+    },
+  )
+
+  it('is pulled from to the end by a process that was killed in the middle, nothing doubled', async () => {
+    await start()
+    const all = await Promise.all((await readdir(folder)).filter(name => name.endsWith('.dcm')).map(dump))
+    const studies = [...new Set(all.map(({ study }) => study))]
+    const { id } = await ask({ peer: 'orthanc', studies, ratePerSecond: 10 })
+    await until('some are here', async () => ((await counted()) ?? 0) >= 3)
+    await raylog?.kill()
+    await raylog?.restart()
+    expect(await ended(id)).toMatchObject({ state: 'done' })
+    await until('all are here', async () => (await counted()) === images)
+    const { items } = (await raylog?.json<{ items: { dicom: { sopInstance: string } }[] }>(
+      '/api/v1/instances?limit=100',
+    )) ?? { items: [] }
+    expect(new Set(items.map(({ dicom }) => dicom.sopInstance)).size).toBe(images)
+    expect(items).toHaveLength(images)
+  })
+
+  it('is paused, goes on and is cancelled as asked, over the command line too', async () => {
+    await start()
+    const all = await Promise.all((await readdir(folder)).filter(name => name.endsWith('.dcm')).map(dump))
+    const studies = [...new Set(all.map(({ study }) => study))]
+    const { id } = await ask({ peer: 'orthanc', studies, ratePerSecond: 2 })
+    const state = async () => (await raylog?.json<View>(`/api/v1/retrievals/${id}`))?.state
+    await until('it works', async () => (await state()) === 'running')
+    await raylog?.post(`/api/v1/retrievals/${id}/pause`)
+    await until('it rests', async () => (await state()) === 'paused')
+    await raylog?.post(`/api/v1/retrievals/${id}/resume`)
+    await until('it goes on', async () => (await state()) === 'running')
+    await raylog?.post(`/api/v1/retrievals/${id}/cancel`)
+    await until('it is over', async () => (await state()) === 'cancelled')
+    expect((await raylog?.post(`/api/v1/retrievals/${id}/resume`))?.status).toBe(400)
+  })
+})
+
+describe.skipIf(!qrscpThere)(qrscpThere ? 'dcmqrscp' : 'dcmqrscp (skipped: dcmtk is not installed)', () => {
+  it.each(['get', 'move'])('gives by %s what is asked for', async how => {
+    await start()
+    const all = await Promise.all((await readdir(folder)).filter(name => name.endsWith('.dcm')).map(dump))
+    const studies = [...new Set(all.map(({ study }) => study))]
+    const view = await ended((await ask({ peer: 'qr', how, studies: [...studies, '1.2.3.4'] })).id)
+    expect(view.state).toBe('done')
+    expect(view.studies.filter(({ state }) => state === 'failed')).toMatchObject([
+      { uid: '1.2.3.4', code: 'not-found' },
+    ])
+    await until('they are in the documents', async () => (await counted()) === images)
+  })
+})
