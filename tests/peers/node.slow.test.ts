@@ -1,0 +1,214 @@
+/** Query, retrieval and storage commitment, asked for by tools that nobody here wrote: DCMTK, pynetdicom and Orthanc. */
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { chestDicom, chestUids } from '../../producers/simulator/phantoms.ts'
+import { type OpenNode, openNode } from '../harness/dicom-node.ts'
+import { dataSetOf } from '../harness/dicom-peer.ts'
+import { pythonWith, runPython } from '../harness/python.ts'
+import { freePort } from '../harness/raylog.ts'
+import { until } from '../harness/until.ts'
+
+const run = promisify(execFile)
+
+function installed(tool: string): boolean {
+  try {
+    execFileSync('which', [tool], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+const titleOf = (name: string, tools: readonly string[]) => {
+  const missing = tools.filter(tool => !installed(tool))
+  return { missing, title: missing.length > 0 ? `${name} (skipped: ${missing.join(', ')} not installed)` : name }
+}
+
+/** DCMTK waits 40 ms for each answer otherwise. */
+const env = { ...process.env, TCP_NODELAY: '1' }
+const seeds = [1, 2, 3]
+const { study } = chestUids(1)
+const uids = seeds.map(seed => chestUids(seed).sopInstance)
+
+let folder = ''
+let node: OpenNode
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'raylog-peers-'))
+})
+afterEach(async () => {
+  await node[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true })
+})
+
+/** A node with a study of three and one of one, that knows somebody by this AE title on this port. */
+async function open(aeTitle: string, port: number): Promise<void> {
+  const services = ['store', 'query', 'retrieve', 'commitment']
+  node = await openNode({
+    network: { peers: [{ name: 'peer', aeTitle, host: '127.0.0.1', port, services }] },
+    settings: { acceptAnyoneOnThisNetwork: true, commitment: { holdMs: 500, settleMs: 1_000, retryMs: 500 } },
+  })
+  await node.keep(...seeds.map(seed => chestDicom(seed, { study: 1 })), chestDicom(9))
+}
+
+async function received(): Promise<string[]> {
+  const found: string[] = []
+  for (const name of await readdir(join(folder))) {
+    const bytes = await readFile(join(folder, name))
+    for (const [i, seed] of seeds.entries())
+      if (dataSetOf(bytes).equals(dataSetOf(chestDicom(seed, { study: 1 })))) found.push(uids[i] ?? '')
+  }
+  return found.toSorted()
+}
+
+const dcmtk = titleOf('DCMTK', ['findscu', 'getscu', 'movescu'])
+
+describe.skipIf(dcmtk.missing.length > 0)(dcmtk.title, () => {
+  const keysOf = (level: string, ...keys: string[]) =>
+    [`QueryRetrieveLevel=${level}`, ...keys].flatMap(key => ['-k', key])
+
+  it('finds patients, studies, series and images', async () => {
+    await open('MOVESCU', await freePort())
+    const ask = async (model: string, level: string, ...keys: string[]) => {
+      const args = [model, '-aec', 'RAYLOG', '127.0.0.1', String(node.port), ...keysOf(level, ...keys)]
+      const { stdout, stderr } = await run('findscu', ['-v', ...args], { env })
+      return `${stdout}${stderr}`
+    }
+    const patients = await ask('-P', 'PATIENT', 'PatientID=DEMO-*', 'PatientName')
+    expect(
+      patients
+        .match(/DEMO-\d+/g)
+        ?.filter(id => id !== 'DEMO-')
+        .toSorted(),
+    ).toEqual(['DEMO-00000001', 'DEMO-00000009'])
+    expect(await ask('-S', 'STUDY', `StudyInstanceUID=${study}`, 'NumberOfStudyRelatedInstances')).toMatch(/\[3 ?\]/)
+    expect(await ask('-S', 'SERIES', `StudyInstanceUID=${study}`, 'SeriesInstanceUID', 'Modality')).toContain('[DX]')
+    const images = await ask('-S', 'IMAGE', `StudyInstanceUID=${study}`, 'SOPInstanceUID')
+    for (const uid of uids) expect(images).toContain(uid)
+    expect(images).not.toContain(chestUids(9).sopInstance)
+  })
+
+  it('gets a study with getscu, as it is stored', async () => {
+    await open('MOVESCU', await freePort())
+    const address = ['-aec', 'RAYLOG', '127.0.0.1', String(node.port)]
+    await run(
+      'getscu',
+      ['-v', '-S', '+B', '-od', folder, ...address, ...keysOf('STUDY', `StudyInstanceUID=${study}`)],
+      { env },
+    )
+    expect(await received()).toEqual(uids)
+  })
+
+  it('moves a study to itself with movescu', async () => {
+    const port = await freePort()
+    await open('MOVESCU', port)
+    const address = ['-aet', 'MOVESCU', '-aem', 'MOVESCU', '-aec', 'RAYLOG', '127.0.0.1', String(node.port)]
+    const args = [
+      '-v',
+      '-S',
+      '+B',
+      '+P',
+      String(port),
+      '-od',
+      folder,
+      ...address,
+      ...keysOf('STUDY', `StudyInstanceUID=${study}`),
+    ]
+    // What is kept bit by bit goes where it was started, whatever -od says.
+    await run('movescu', args, { env, cwd: folder })
+    expect(await received()).toEqual(uids)
+  })
+})
+
+const python = await pythonWith(['pydicom==3.0.1', 'pynetdicom==3.0.4'])
+
+describe.skipIf('missing' in python)(
+  'missing' in python ? `pynetdicom (skipped: ${python.missing})` : 'pynetdicom',
+  () => {
+    it('finds, gets, moves, and has its storage commitments, on both kinds of association', {
+      timeout: 240_000,
+    }, async () => {
+      if (!('python' in python)) return
+      const port = await freePort()
+      await open('PYNET', port)
+      const script = join(import.meta.dirname, 'pynetdicom_node.py')
+      const said: unknown = JSON.parse(
+        await runPython(python.python, [script, String(node.port), String(port), study, uids[0] ?? '']),
+      )
+      expect(said).toEqual({
+        studies: [
+          [study, 3],
+          [chestUids(9).study, 1],
+        ].toSorted(),
+        findStatuses: [0xff00, 0xff00, 0],
+        patients: ['DEMO-00000001', 'DEMO-00000009'],
+        getStatuses: [0xff00, 0xff00, 0],
+        got: uids.map(uid => [uid, 256 * 256 * 2]),
+        moveStatuses: [0xff00, 0xff00, 0],
+        moved: uids,
+        actionStatus: 0,
+        reports: [[2, 1, 1]],
+        sameAssociation: [[1, 1, 0]],
+      })
+    })
+  },
+)
+
+const orthanc = titleOf('Orthanc', ['Orthanc'])
+
+describe.skipIf(orthanc.missing.length > 0)(orthanc.title, () => {
+  let child: ChildProcess | undefined
+  afterEach(async () => {
+    const gone = new Promise(resolve => child?.once('exit', resolve))
+    if (child?.kill('SIGKILL')) await gone
+  })
+
+  async function start(port: number): Promise<(path: string, body?: unknown) => Promise<unknown>> {
+    const http = await freePort()
+    const file = join(folder, 'orthanc.json')
+    const settings = {
+      Name: 'peer',
+      StorageDirectory: join(folder, 'db'),
+      IndexDirectory: join(folder, 'db'),
+      DicomAet: 'ORTHANC',
+      DicomPort: port,
+      HttpPort: http,
+      AuthenticationEnabled: false,
+      RemoteAccessAllowed: false,
+      DicomModalities: { raylog: { AET: 'RAYLOG', Host: '127.0.0.1', Port: node.port } },
+      Plugins: [],
+    }
+    await writeFile(file, JSON.stringify(settings))
+    child = spawn('Orthanc', [file], { stdio: 'ignore' })
+    const call = async (path: string, body?: unknown): Promise<unknown> => {
+      const how = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }
+      const response = await fetch(`http://127.0.0.1:${http}${path}`, how)
+      if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
+      return response.json()
+    }
+    await until('Orthanc listens', () => call('/system').catch(() => undefined))
+    return call
+  }
+
+  it('queries, retrieves to itself, and has its storage commitment', { timeout: 240_000 }, async () => {
+    const port = await freePort()
+    await open('ORTHANC', port)
+    const call = await start(port)
+    const query = Object(
+      await call('/modalities/raylog/query', { Level: 'Study', Query: { PatientID: 'DEMO-00000001' } }),
+    )
+    expect(await call(`/queries/${query.ID}/answers`)).toEqual(['0'])
+    await call(`/queries/${query.ID}/retrieve`, { TargetAet: 'ORTHANC' })
+    expect(Object(await call('/statistics')).CountInstances).toBe(3)
+    const references = uids.map(uid => [chestUids(1).sopClass, uid])
+    const asked = Object(await call('/modalities/raylog/storage-commitment', { DicomInstances: references }))
+    const report = await until('the report has come', async () => {
+      const said = Object(await call(`/storage-commitment/${asked.ID}`))
+      return said.Status === 'Pending' ? undefined : said
+    })
+    expect(report).toMatchObject({ Status: 'Success', Failures: [] })
+  })
+})
