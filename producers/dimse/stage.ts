@@ -12,6 +12,7 @@ import { type AuditTrail, createAuditTrail } from '../audit-trail.ts'
 import { tlsPort } from '../dicom-tls.ts'
 import { createIntake } from '../intake.ts'
 import { createAdmission } from './admission.ts'
+import { createAskedAudit } from './asked.ts'
 import { createReception } from './reception.ts'
 import { type ServerOptions, startServer } from './server.ts'
 import { createServices, servicesConfig } from './services/all.ts'
@@ -107,7 +108,10 @@ export const dimse = defineStage({
     const trail = createAuditTrail({ publish, clock, logger, randomId: randomUUID })
     const stopping = new AbortController()
     const store = createReception({ intake, transfers: createTransfers(trail), clock, stopping: stopping.signal })
-    const services = createServices({ config, deps, network, clock, logger, store })
+    const services = createServices({
+      ...{ config, deps, network, clock, logger, store },
+      audit: createAskedAudit(trail),
+    })
     const { acceptAnyoneOnThisNetwork: acceptAnyone } = config
     const server = await startServer({
       ...config,

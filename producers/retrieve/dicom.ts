@@ -2,6 +2,7 @@
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import type { DicomTls, Peer } from '../../schemas/peers.ts'
 import { commandField, status, writeQueryRequest } from '../dicom-command.ts'
+import { explicitLittle, implicitLittle } from '../dicom-data-set.ts'
 import {
   associate,
   type ProposedSyntaxes,
@@ -11,7 +12,7 @@ import {
 } from '../dicom-requestor.ts'
 import { connectTo } from '../dicom-tls.ts'
 import { filePrefix } from '../part10.ts'
-import { type Identifier, implicitLittle, readIdentifier, writeIdentifier } from './identifier.ts'
+import { type Identifier, readIdentifier, writeIdentifier } from './identifier.ts'
 import { type FoundInstance, newestBefore, type Receive, type Source } from './source.ts'
 
 export interface DicomSourceOptions {
@@ -32,7 +33,6 @@ const model = {
   get: '1.2.840.10008.5.1.4.1.2.2.3',
 } as const
 
-const explicitLittle = '1.2.840.10008.1.2.1'
 /** Each in a context of its own, so that what is stored compressed comes as it is, and is not made plain first. */
 const compressed = [
   '1.2.5',

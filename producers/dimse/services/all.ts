@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Network, Ports } from '../../../kafka/ports.ts'
 import type { Clock } from '../../../monitoring/clock.ts'
 import { createDicomIndex } from '../../../storage/dicom-query.ts'
+import type { AskedAudit } from '../asked.ts'
 import { createCommitments } from '../commitments.ts'
 import { createDirectory } from '../directory.ts'
 import { serviceClasses } from '../sop-classes.ts'
@@ -69,6 +70,7 @@ export interface ServicesOptions {
   clock: Clock
   logger: Logger
   store: Store
+  audit: AskedAudit
 }
 
 export interface Services {
@@ -79,7 +81,7 @@ export interface Services {
   close(): Promise<void>
 }
 
-export function createServices({ config, deps, network, clock, logger, store }: ServicesOptions): Services {
+export function createServices({ config, deps, network, clock, logger, store, audit }: ServicesOptions): Services {
   const { aeTitle, query, calls } = config
   const { documents, objects, secrets } = deps
   const index = createDicomIndex({ documents, secrets })
@@ -88,11 +90,11 @@ export function createServices({ config, deps, network, clock, logger, store }: 
   const verify = createVerify({ index, objects, clock, settleMs })
   const { answerMs } = calls
   const commitments = createCommitments({ documents, verify, directory, aeTitle, clock, logger, answerMs, ...pace })
-  const retrieval = { index, objects, logger, ...query }
+  const retrieval = { index, objects, logger, audit, ...query }
   const all = [
     echo,
     storeService(store, logger),
-    findService({ index, logger, aeTitle, ...query }),
+    findService({ index, logger, aeTitle, audit, ...query }),
     moveService({ ...retrieval, directory }),
     getService({ ...retrieval, answerMs }),
     commitmentService({ commitments, clock, logger, maxRequestBytes }),

@@ -7,6 +7,7 @@ import { toRaylogError } from '../../../schemas/errors.ts'
 import { attributesOf, type DicomIndex, type DicomMatch } from '../../../storage/dicom-query.ts'
 import { commandField, status, writeResponse } from '../../dicom-command.ts'
 import { writeElements } from '../../dicom-data-set.ts'
+import type { AskedAudit } from '../asked.ts'
 import { type Identifier, identifierMismatch, levelsTo, readIdentifier, uniqueKeys } from '../identifier.ts'
 import { serviceClass } from '../sop-classes.ts'
 import { type Answer, AssociationEnded, type Message, type Service } from './service.ts'
@@ -18,6 +19,7 @@ export interface FindOptions {
   aeTitle: string
   /** More are cut off with "out of resources". */
   maxMatches: number
+  audit: AskedAudit
   /** Longest identifier, bytes. */
   maxIdentifierBytes: number
 }
@@ -42,6 +44,7 @@ export function findService(options: FindOptions): Service {
     const { association } = message
     try {
       const identifier = await readIdentifier(message, options.maxIdentifierBytes)
+      options.audit.queried(association, identifier)
       return await answer(message, identifier)
     } catch (thrown) {
       if (thrown instanceof AssociationEnded) throw thrown

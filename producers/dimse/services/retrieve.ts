@@ -8,6 +8,7 @@ import { chunksOf } from '../../bytes.ts'
 import { status, writeResponse } from '../../dicom-command.ts'
 import { writeElements } from '../../dicom-data-set.ts'
 import { metaBytes, readFileMeta } from '../../part10.ts'
+import type { AskedAudit } from '../asked.ts'
 import { type Identifier, levelsTo, readIdentifier, uniqueKeys } from '../identifier.ts'
 import { serviceClass } from '../sop-classes.ts'
 import { isCancelled, queryFailure } from './find.ts'
@@ -17,6 +18,7 @@ export interface RetrieveOptions {
   index: DicomIndex
   objects: Pick<ObjectStore, 'range' | 'stream'>
   logger: Logger
+  audit: AskedAudit
   /** Instances of one request; more are refused with "unable to calculate number of matches". */
   maxInstances: number
   /** Longest identifier, bytes. */
@@ -90,11 +92,21 @@ export async function retrieve(
   open: (instances: readonly Stored[]) => Sender,
 ): Promise<Answer> {
   try {
-    const instances = await instancesOf(options, await readIdentifier(message, options.maxIdentifierBytes), message)
+    const identifier = await readIdentifier(message, options.maxIdentifierBytes)
+    const instances = await instancesOf(options, identifier, message)
+    const asked = {
+      association: message.association,
+      identifier,
+      destination: message.command.destination || undefined,
+    }
+    const taken = new Map<string, number>()
+    options.audit.sending(asked)
     const sender = open(instances)
     try {
-      return await sendAll(message, instances, sender, options.logger)
+      return await sendAll(message, instances, counting(sender, taken), options.logger)
     } finally {
+      const sent = [...taken.values()].reduce((sum, count) => sum + count, 0)
+      options.audit.sent(asked, taken, instances.length - sent)
       await sender.close()
     }
   } catch (thrown) {
@@ -105,6 +117,21 @@ export async function retrieve(
       'retrieval failed',
     )
     return toRaylogError(thrown).code === 'too-large' ? { ...failed, code: retrieveStatus.tooMany } : failed
+  }
+}
+
+/** The same, counting what was taken by SOP class. */
+function counting(sender: Sender, taken: Map<string, number>): Sender {
+  return {
+    get cancelled() {
+      return sender.cancelled ?? false
+    },
+    async send(instance) {
+      const outcome = await sender.send(instance)
+      if (outcome !== 'failed') taken.set(instance.sopClass, (taken.get(instance.sopClass) ?? 0) + 1)
+      return outcome
+    },
+    close: () => sender.close(),
   }
 }
 
