@@ -183,7 +183,7 @@ export function dicomSource(options: DicomSourceOptions): Source {
           ...{ QueryRetrieveLevel: 'SERIES', StudyInstanceUID: study, SeriesInstanceUID: '' },
         })
         const found: FoundInstance[] = []
-        for (const { SeriesInstanceUID: one } of series) {
+        for (const one of new Set(series.map(({ SeriesInstanceUID: uid }) => uid))) {
           if (!one) continue
           const keys = { StudyInstanceUID: study, SeriesInstanceUID: one, SOPInstanceUID: '', SOPClassUID: '' }
           for (const image of await find(requestor, { QueryRetrieveLevel: 'IMAGE', ...keys }))

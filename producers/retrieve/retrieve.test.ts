@@ -132,7 +132,7 @@ function process(
   const peer: Source = {
     byAccession: async number => (number === 'A1' ? ['1.2.1'] : []),
     priors: async () => ['1.2.9'],
-    instances: async study => [1, 2].map(n => ({ series: '1', sopInstance: `${study}.${n}`, sopClass: '1.2' })),
+    instances: async study => [1, 2, 1].map(n => ({ series: '1', sopInstance: `${study}.${n}`, sopClass: '1.2' })),
     async fetch(_study, wanted, receive) {
       for (const { sopInstance } of wanted) await receive(nothing(), { sopClass: '1.2', sopInstance })
     },

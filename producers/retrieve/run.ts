@@ -183,7 +183,9 @@ async function pull(
   source: Source,
   { study, got, receive, open, signal }: Pull,
 ) {
-  const found = await source.instances(study.uid, signal)
+  // Peers name a series twice where its images disagree about the patient.
+  const told = await source.instances(study.uid, signal)
+  const found = [...new Map(told.map(one => [one.sopInstance, one])).values()]
   if (found.length === 0) throw new RaylogError('not-found', 'the peer has no such study')
   const here = new Set([...(await kept(context, retrieval, found)), ...got])
   Object.assign(study, { expected: found.length, here: here.size })
