@@ -25,7 +25,8 @@ function defaults(): Record<string, unknown> {
 const model = () => `## 2. Implementation model
 
 One application entity, \`${String(defaults().aeTitle)}\` (\`dimse.aeTitle\`), listens for associations, by default on port ${String(defaults().port)} (\`dimse.port\`), over TCP/IP, with and
-without TLS. It opens associations for the sub-operations of C-MOVE and for reports of storage commitment, to the systems that \`peers\` names.
+without TLS. It opens associations for the sub-operations of C-MOVE and for reports of storage commitment, to the systems that \`peers\` names;
+and, where a retrieval is asked for, as SCU of Study Root FIND, GET and MOVE (\`retrieve\`, docs/peers.md).
 An image is acknowledged when its bytes and its event are on stable storage.
 
 ## 3. Association policies
