@@ -81,7 +81,13 @@ async function measure(scenario: Scenario) {
     instanceOf(objects.put(file, scenario.contentType), { rows: scenario.rows, columns: scenario.rows }),
   )
   const settings = { ...platformConfig.parse({}).models, builtIn: false, folders: [join(root.path, 'models')], workers }
-  const engine = await openModels({ settings, objects, metrics: createMetrics(), logger: pino({ level: 'warn' }) })
+  const engine = await openModels({
+    settings,
+    objects,
+    spoolFolder: join(root.path, 'spool'),
+    metrics: createMetrics(),
+    logger: pino({ level: 'warn' }),
+  })
   const raw = await openRaw(workers, {
     weights: scenario.weights,
     input: scenario.manifest.input.name,

@@ -1,4 +1,5 @@
 /** The ports of a process, in either mode: those that its stages need are opened, and health and metrics are always there. */
+import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { createHttp } from '../gateway/http.ts'
 import { createCodec } from '../kafka/codec.ts'
@@ -73,7 +74,14 @@ export async function openPorts(plan: Plan, { logger, clock }: Surroundings, sto
   const models =
     objects &&
     (await needed(['models'], () =>
-      openModels({ settings: config.models, objects, metrics, logger, predicts }).then(keep),
+      openModels({
+        settings: config.models,
+        objects,
+        spoolFolder: join(config.data, 'spool'),
+        metrics,
+        logger,
+        predicts,
+      }).then(keep),
     ))
   const health = createHealth()
   health.register('log', () => log.check())

@@ -15,6 +15,7 @@ import { type Opened, preciseNow, type Work } from './runtime/protocol.ts'
 import type { Item } from './runtime/queue.ts'
 import { Scheduler } from './runtime/scheduler.ts'
 import type { Ended } from './runtime/slot.ts'
+import { createSpool, type Spool } from './runtime/spool.ts'
 
 /** Workers that end before any was ready, for each place, before the start is given up. */
 const STARTS_TRIED = 3
@@ -23,7 +24,9 @@ const CLOSE_GRACE_MS = 5_000
 
 export interface EngineOptions {
   settings: PlatformConfig['models']
-  objects: Pick<ObjectStore, 'local' | 'get'>
+  objects: Pick<ObjectStore, 'local' | 'stream'>
+  /** For copies of objects that have no file on this machine, while workers read them. */
+  spoolFolder: string
   metrics: Metrics
   logger: Logger
   clock?: Clock
@@ -64,6 +67,7 @@ export async function openModels(options: EngineOptions): Promise<Engine> {
 class ModelEngine implements Engine {
   readonly opened: Promise<void>
   readonly #options: EngineOptions
+  readonly #spool: Spool
   readonly #models: readonly LoadedModel[]
   /** Of #models, by index. */
   readonly #infos: ModelInfo[]
@@ -77,6 +81,7 @@ class ModelEngine implements Engine {
 
   constructor(options: EngineOptions, models: readonly LoadedModel[], failed: readonly ModelInfo[]) {
     this.#options = options
+    this.#spool = createSpool(options.objects, options.spoolFolder)
     this.#models = models
     this.#failed = failed
     const { predicts = true } = options
@@ -123,10 +128,7 @@ class ModelEngine implements Engine {
     if (!info) throw new RaylogError('no-such-model', `${nameOf(model)} is not loaded`)
     if (!this.#scheduler) throw new RaylogError('internal', 'the models of this process were opened without workers')
     if (info.state === 'failed') throw new RaylogError('no-such-model', `${nameOf(model)} failed: ${info.reason}`)
-    const { key, sha256 } = instance.object
-    const path = this.#options.objects.local(key)
-    const from = path === undefined ? { bytes: await this.#options.objects.get(key) } : { path }
-    const answer = this.#queue(this.#scheduler, at, { from, sha256, frame: frameOf(instance) }, options)
+    const answer = this.#answer(this.#scheduler, at, instance, options)
     this.#pending.add(answer)
     try {
       const output = await answer
@@ -153,6 +155,21 @@ class ModelEngine implements Engine {
     await Promise.race([drained, clock.sleep(settings.budgetMs, late.signal)])
     late.abort()
     await this.#scheduler?.close(CLOSE_GRACE_MS)
+  }
+
+  async #answer(
+    scheduler: Scheduler,
+    model: number,
+    instance: Instance,
+    options: PredictOptions,
+  ): Promise<ModelOutput> {
+    const { key, sha256 } = instance.object
+    const { path, release } = await this.#spool(key)
+    try {
+      return await this.#queue(scheduler, model, { path, sha256, frame: frameOf(instance) }, options)
+    } finally {
+      await release()
+    }
   }
 
   #queue(scheduler: Scheduler, model: number, work: Work, { priority, signal }: PredictOptions): Promise<ModelOutput> {

@@ -33,7 +33,13 @@ it.skipIf(!able)('gives back what it needed to load ResNet-50 (needs Linux and R
   const folders = [join(root.path, 'models')]
   const settings = { ...platformConfig.parse({}).models, builtIn: false, folders, workers: 1 }
   const logger = pino({ level: 'silent' })
-  const engine = await openModels({ settings, objects: testObjects(root.path), metrics: createMetrics(), logger })
+  const engine = await openModels({
+    settings,
+    objects: testObjects(root.path),
+    spoolFolder: join(root.path, 'spool'),
+    metrics: createMetrics(),
+    logger,
+  })
   const [pid = 0] = engine.workers()
   const anonymous = /Pss_Anon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1]
   await engine.close()

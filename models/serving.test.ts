@@ -60,7 +60,13 @@ describe.skipIf(models.length === 0)('the models that come with Raylog (skipped 
   }
   beforeAll(async () => {
     const settings = { ...platformConfig.parse({}).models, workers: 1 }
-    engine = await openModels({ settings, objects, metrics: createMetrics(), logger: pino({ level: 'silent' }) })
+    engine = await openModels({
+      settings,
+      objects,
+      spoolFolder: join(root.path, 'spool'),
+      metrics: createMetrics(),
+      logger: pino({ level: 'silent' }),
+    })
   })
   afterAll(async () => {
     await engine?.close()

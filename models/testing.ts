@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import pino from 'pino'
 import sharp from 'sharp'
 import type { z } from 'zod'
@@ -118,9 +119,9 @@ export function testObjects(root: string, remote = false) {
   return {
     put,
     local: (key: string) => (remote ? undefined : join(objects, key)),
-    async get(key: string) {
+    async stream(key: string) {
       try {
-        return readFileSync(join(objects, key))
+        return Readable.from([readFileSync(join(objects, key))], { objectMode: false })
       } catch (thrown) {
         throw new RaylogError('object-missing', 'there is no such object', { cause: thrown })
       }
@@ -171,6 +172,7 @@ export async function testEngine(
   const engine = await openModels({
     settings: { ...platformConfig.parse({}).models, builtIn: false, folders: [models], workers: 1, ...settings },
     objects,
+    spoolFolder: join(root, 'spool'),
     metrics,
     logger: pino({ level: 'silent' }),
     ...options,

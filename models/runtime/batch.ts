@@ -43,10 +43,10 @@ async function prepareOne(session: Session, work: Work, index: number): Promise<
 }
 
 /** @throws RaylogError object-missing, object-damaged, or a store's error */
-function fetchOne(work: Work): Uint8Array {
-  const bytes = 'bytes' in work.from ? work.from.bytes : readObject(work.from.path)
+function fetchOne({ path, sha256 }: Work): Uint8Array {
+  const bytes = readObject(path)
   const digest = createHash('sha256').update(bytes).digest('hex')
-  if (digest !== work.sha256) throw new RaylogError('object-damaged', `SHA-256 is ${digest}, not ${work.sha256}`)
+  if (digest !== sha256) throw new RaylogError('object-damaged', `SHA-256 is ${digest}, not ${sha256}`)
   return bytes
 }
 

@@ -21,8 +21,8 @@ export interface OpenMessage {
 
 /** One image of a batch. */
 export interface Work {
-  /** Where the object is on this machine, or its bytes where the store has no such place. */
-  from: { path: string } | { bytes: Uint8Array }
+  /** Where the object is on this machine. */
+  path: string
   sha256: string
   /** 1-based. */
   frame: number
