@@ -117,7 +117,7 @@ async function start(): Promise<Raylog> {
   raylog = await startRaylog({
     set: [
       ...[`peers=${JSON.stringify(peers)}`, `dimse.port=${ports.raylog}`, 'models.workers=1'],
-      ...['retrieve.beatMs=100', 'retrieve.leaseMs=1000', 'retrieve.atOnce=4'],
+      ...['retrieve.beatMs=100', 'retrieve.leaseMs=5000', 'retrieve.atOnce=4'],
     ],
   })
   return raylog
@@ -150,7 +150,7 @@ describe.skipIf(!orthancThere)(orthancThere ? 'Orthanc' : 'Orthanc (skipped: not
     ['orthanc', 'get'],
     ['orthanc', 'move'],
     ['web', 'dicomweb'],
-  ])('gives %s by %s what is asked for, each once, byte for byte', async (peer, how) => {
+  ])('gives %s by %s what is asked for, each once', async (peer, how) => {
     await start()
     const all = await Promise.all((await readdir(folder)).filter(name => name.endsWith('.dcm')).map(dump))
     const studies = [...new Set(all.map(({ study }) => study))]
