@@ -20,6 +20,9 @@ export interface Schemas {
 
 /** The registry's own client waits for ever for a server that is connected and does not answer, ms. */
 const answerMs = 8_000
+/** Where another process was faster: attempts, and the wait after the first, ms. */
+const mostAttempts = 4
+const raceMs = 50
 
 export function openSchemas({ url, auth }: SchemaSettings, clock: Clock): Schemas {
   const registry = new SchemaRegistry({ host: url, retry: { retries: 2 }, ...(auth ? { auth } : {}) })
@@ -48,16 +51,24 @@ export function openSchemas({ url, auth }: SchemaSettings, clock: Clock): Schema
     return asked
   }
 
+  /** Processes that start at once set the rule of a new subject at once; all but one are told that it is there. */
+  async function register(subject: string, schema: string): Promise<number> {
+    const compatibility = COMPATIBILITY.BACKWARD_TRANSITIVE
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return (await inTime(registry.register({ type: SchemaType.AVRO, schema }, { subject, compatibility }))).id
+      } catch (error) {
+        if (attempt === mostAttempts || !/already exists/.test(messageOf(error))) throw error
+        await clock.sleep(raceMs * attempt)
+      }
+    }
+  }
+
   return {
     idOf: (subject, schema) =>
       once(ids, `${subject} ${schema}`, async () => {
         try {
-          const { id } = await inTime(
-            registry.register(
-              { type: SchemaType.AVRO, schema },
-              { subject, compatibility: COMPATIBILITY.BACKWARD_TRANSITIVE },
-            ),
-          )
+          const id = await register(subject, schema)
           texts.set(id, Promise.resolve(schema))
           return id
         } catch (cause) {
