@@ -36,7 +36,17 @@ beforeAll(async () => {
   for (let seed = 0; seed < images; seed++) await writeFile(join(folder, `${seed}.dcm`), chestDicom(seed))
   // Half of them in one series, so that several are asked for in one request.
   const half = Array.from({ length: images / 2 }, (_, seed) => join(folder, `${seed}.dcm`))
-  if (has('dcmodify')) await run('dcmodify', ['-nb', '-m', '0020,000d=2.25.777', '-m', '0020,000e=2.25.778', ...half])
+  if (has('dcmodify'))
+    await run('dcmodify', [
+      '-nb',
+      '-m',
+      '0020,000d=2.25.777',
+      '-m',
+      '0020,000e=2.25.778',
+      '-m',
+      '0010,0020=SHARED',
+      ...half,
+    ])
   if (orthancThere) {
     const config = {
       ...{ StorageDirectory: join(folder, 'orthanc'), IndexDirectory: join(folder, 'orthanc'), Plugins: [plugins] },
@@ -166,7 +176,7 @@ describe.skipIf(!orthancThere)(orthancThere ? 'Orthanc' : 'Orthanc (skipped: not
     '%s finds studies by accession number and patient, and neither is told to anyone',
     async peer => {
       await start()
-      const [first] = await Promise.all(['0.dcm'].map(dump))
+      const [first] = await Promise.all(['9.dcm'].map(dump))
       if (!first) throw new Error('no file')
       const byAccession = await ended(
         (await ask({ peer, accessionNumbers: [first.accession || 'NOSUCH-1', 'NOSUCH-2'] })).id,
