@@ -91,6 +91,13 @@ const benches: Bench[] = [
     args: [],
     quick: ['--instances', '2000'],
   },
+  {
+    name: 'studies',
+    title: 'Open studies',
+    note: 'Memory of a process that assesses studies (with its document store and log in it), and the time that an image of an open study takes; then how fast studies that come due are assessed. Nothing of an open study is in memory: what grows is the page cache of SQLite.',
+    args: [],
+    quick: ['--open', '20000', '--events', '300', '--due', '100'],
+  },
 ]
 
 const { values: flags, positionals } = parseArgs({

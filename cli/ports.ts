@@ -14,6 +14,7 @@ import type { Clock } from '../monitoring/clock.ts'
 import { createHealth } from '../monitoring/health.ts'
 import { createMetrics } from '../monitoring/metrics.ts'
 import { RaylogError } from '../schemas/errors.ts'
+import { topics } from '../schemas/topics.ts'
 import { openSecrets } from '../storage/file-secrets.ts'
 import { allStages } from './stages.ts'
 
@@ -70,7 +71,9 @@ export async function openPorts(plan: Plan, { logger, clock }: Surroundings, sto
   const deidentify = { settings: config.deidentify, key: secrets.derive('deidentify'), site: config.site }
   const images =
     objects && (await needed(['images'], async () => keep(openImages({ objects, metrics, logger, deidentify }))))
-  const predicts = plan.stages.some(({ stage }) => stage.role === 'processor' && stage.needs.includes('models'))
+  const predicts = plan.stages.some(
+    ({ stage }) => stage.needs.includes('models') && stage.writes.some(({ name }) => name === topics.predictions.name),
+  )
   const models =
     objects &&
     (await needed(['models'], () =>

@@ -14,6 +14,9 @@ export interface SettingSources {
   set: readonly string[]
 }
 
+/** Names of stages that have a dash, as variables have them. */
+const dashed = new Map([['assessStudy', 'assess-study']])
+
 /** Variables that are for tools around Raylog, not settings. */
 const notSettings = new Set(['RAYLOG_SHARED'])
 
@@ -22,7 +25,8 @@ export function readSettings({ file, env, set }: SettingSources): Settings {
   const settings = fromFile(file)
   for (const [name, value] of Object.entries(env)) {
     if (!name.startsWith('RAYLOG_') || value === undefined || notSettings.has(name)) continue
-    put(settings, name.slice('RAYLOG_'.length).split('__').map(camel), scalar(value))
+    const [section = '', ...rest] = name.slice('RAYLOG_'.length).split('__').map(camel)
+    put(settings, [dashed.get(section) ?? section, ...rest], scalar(value))
   }
   for (const pair of set) {
     const at = pair.indexOf('=')

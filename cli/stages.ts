@@ -6,6 +6,7 @@ import { report } from '../consumers/report/stage.ts'
 import { syslog } from '../consumers/syslog/stage.ts'
 import { gateway } from '../gateway/stage.ts'
 import type { AnyStage } from '../kafka/stage.ts'
+import { assessStudy } from '../processors/assess-study/stage.ts'
 import { infer } from '../processors/infer/stage.ts'
 import { replay } from '../processors/replay/stage.ts'
 import { dimse } from '../producers/dimse/stage.ts'
@@ -21,6 +22,7 @@ export const allStages: readonly AnyStage[] = [
   retrieve,
   simulator,
   infer,
+  assessStudy,
   replay,
   persist,
   report,

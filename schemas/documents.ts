@@ -2,12 +2,14 @@
 import type { DicomInstanceDoc, DicomSeriesDoc, DicomStudyDoc } from './dicom-index.ts'
 import type { ReplayDoc, ReplayRunDoc } from './replay.ts'
 import type { RetrievalDoc, RetrievalRunDoc } from './retrieval.ts'
+import type { StudyAnswerDoc, StudyImageDoc, StudyStateDoc, StudyVerdictDoc, WorklistDoc } from './study.ts'
 import type { AuditEntry } from './topics/audit.ts'
 import type { Feedback } from './topics/feedback.ts'
 import type { Instance } from './topics/instances.ts'
 import type { Parked } from './topics/parked.ts'
 import type { Prediction } from './topics/predictions.ts'
 import type { Report } from './topics/reports.ts'
+import type { StudyAssessed } from './topics/studies.ts'
 
 /** A study as persist knows it; counts are counted, not kept. */
 export interface StudyDoc {
@@ -87,9 +89,20 @@ export interface Documents {
   commitments: CommitmentDoc
   retrievals: RetrievalDoc
   retrievalRuns: RetrievalRunDoc
+  /** Every revision of every study. */
+  assessments: StudyAssessed
+  worklist: WorklistDoc
+  /** What those who assess studies share; nobody else reads them. */
+  studyStates: StudyStateDoc
+  studyImages: StudyImageDoc
+  studyAnswers: StudyAnswerDoc
+  studyVerdicts: StudyVerdictDoc
 }
 
 export type Collection = keyof Documents
+
+/** Collections whose documents may be replaced by compare-and-set: each write is of the next version. */
+export type Versioned = { [C in Collection]: Documents[C] extends { version: number } ? C : never }[Collection]
 
 /**
  * The time field by which each collection is listed (newest first, id as the tie-break), and the fields that a query
@@ -119,4 +132,10 @@ export const collections: {
   audit: { time: 'at', filters: ['action', 'actor', 'object', 'outcome', 'address', 'detail.patient', 'detail.study'] },
   retrievals: { time: 'createdAt', filters: ['phase', 'peer'] },
   retrievalRuns: { time: 'epoch', filters: ['retrieval'] },
+  assessments: { time: 'completedAt', filters: ['study'] },
+  worklist: { time: 'rank', filters: ['site', 'modality', 'state', 'priority'] },
+  studyStates: { time: 'dueAt', filters: ['phase'] },
+  studyImages: { time: 'seenAt', filters: ['study'] },
+  studyAnswers: { time: 'at', filters: ['study'] },
+  studyVerdicts: { time: 'at', filters: ['study'] },
 }

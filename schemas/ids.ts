@@ -37,5 +37,7 @@ export const ids = {
   audit: (key: string) => derive('au', key),
   /** A transaction of a peer's (PS3.4 J): asked for twice it is one. */
   commitment: (peer: string, transactionUid: string) => derive('sc', peer, transactionUid),
+  /** Asked for twice by one person of one revision it is one request. */
+  request: (study: string, what: string, actor: string, of: number) => derive('rq', study, what, actor, of),
   studyRevision: (study: string, revision: number) => derive('sr', study, revision),
 }

@@ -8,6 +8,7 @@ import { lifecycle } from './topics/lifecycle.ts'
 import { parked } from './topics/parked.ts'
 import { predictions } from './topics/predictions.ts'
 import { reports } from './topics/reports.ts'
+import { requests } from './topics/requests.ts'
 import { studies } from './topics/studies.ts'
 
 export type { EventOf, Topic } from './avro.ts'
@@ -19,8 +20,20 @@ export type { LifecycleChange } from './topics/lifecycle.ts'
 export type { Parked } from './topics/parked.ts'
 export type { ModelVersion, Prediction, Role, Timings } from './topics/predictions.ts'
 export type { Report } from './topics/reports.ts'
-export type { StudyAssessed } from './topics/studies.ts'
+export type { StudyRequest } from './topics/requests.ts'
+export type { StudyAssessed, StudyChanges, StudyFinding } from './topics/studies.ts'
 
-export const topics = { instances, predictions, studies, reports, lifecycle, feedback, drift, audit, parked } as const
+export const topics = {
+  instances,
+  predictions,
+  studies,
+  requests,
+  reports,
+  lifecycle,
+  feedback,
+  drift,
+  audit,
+  parked,
+} as const
 
 export const allTopics: readonly Topic[] = Object.values(topics)

@@ -1,5 +1,5 @@
 /** DocumentStore: the port for what the gateway queries. Writes are durable when they resolve. */
-import type { Collection, Documents } from '../schemas/documents.ts'
+import type { Collection, Documents, Versioned } from '../schemas/documents.ts'
 
 export type FilterValue = string | number | null
 /** Fields (dotted paths of the collection's declared filters, its time field, or `id`) that must all match. */
@@ -32,6 +32,11 @@ export interface DocumentStore {
   upsert<C extends Collection>(collection: C, docs: readonly Documents[C][]): Promise<void>
   /** Inserts unless the id is there. True for exactly one caller. */
   insert<C extends Collection>(collection: C, doc: Documents[C]): Promise<boolean>
+  /**
+   * Compare-and-set: replaces the document of that id whose `version` is one below that of `doc`. True for exactly one
+   * caller; false where there is no such document, or another was first.
+   */
+  advance<C extends Versioned>(collection: C, doc: Documents[C]): Promise<boolean>
   get<C extends Collection>(collection: C, id: string): Promise<Documents[C] | undefined>
   getMany<C extends Collection>(collection: C, ids: readonly string[]): Promise<Documents[C][]>
   /** @throws RaylogError bad-request for a filter that is not declared or a cursor that is not one */

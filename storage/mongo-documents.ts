@@ -115,6 +115,13 @@ export async function openMongoDocuments(options: MongoDocumentsOptions): Promis
         }
       })
     },
+    async advance(collection, doc) {
+      const { _id, ...fields } = encode(collection, doc)
+      return await guarded(async () => {
+        const { matchedCount } = await from(collection).replaceOne({ _id, version: doc.version - 1 }, fields)
+        return matchedCount === 1
+      })
+    },
     async get(collection, id) {
       const found = (await lookupsOf(collection).find([id])).get(id)
       return found && decode(found)

@@ -37,6 +37,10 @@ export async function openSqliteDocuments({ folder }: SqliteDocumentsOptions): P
       const stored = store(collection, doc)
       return await thread.call('insert', { collection, doc: stored }, sizeOf([stored]))
     },
+    async advance(collection, doc) {
+      const stored = store(collection, doc)
+      return await thread.call('advance', { collection, doc: stored, from: doc.version - 1 }, sizeOf([stored]))
+    },
     async get(collection, id) {
       const [json] = await thread.call('get', { collection, ids: [id] })
       return json === undefined ? undefined : JSON.parse(json)

@@ -6,14 +6,23 @@ import { indexInstance } from './dicom-index.ts'
 import { parkedDoc } from './parked.ts'
 import { patientKeeper, readHead } from './patients.ts'
 import { mergeStudy } from './studies.ts'
+import { keepLine, withAssessment, withImage, withRequest } from './worklist.ts'
 
 const MiB = 1024 * 1024
 
 export const persist = defineStage({
   name: 'persist',
   role: 'consumer',
-  summary: 'keeps instances, studies, predictions, reports and parked events as documents, and names sealed',
-  reads: [topics.instances, topics.predictions, topics.reports, topics.feedback, topics.parked],
+  summary: 'keeps instances, studies, what was found, reports and parked events as documents, and names sealed',
+  reads: [
+    topics.instances,
+    topics.predictions,
+    topics.studies,
+    topics.requests,
+    topics.reports,
+    topics.feedback,
+    topics.parked,
+  ],
   writes: [],
   needs: ['documents', 'objects', 'images', 'secrets'],
   config: z.strictObject({
@@ -58,13 +67,22 @@ export const persist = defineStage({
               await indexInstance({ documents, secrets }, instance, dicom, header)
             }
             // One event of a study at a time (order: key), so nobody else changes it between the two.
-            const study = mergeStudy(await documents.get('studies', instance.study), instance)
+            const known = await documents.get('studies', instance.study)
+            // Before the study is: a crash between the two leaves it to be done again.
+            if (!known || instance.priority !== 'routine')
+              await keepLine(documents, instance.study, withImage(instance))
+            const study = mergeStudy(known, instance)
             await Promise.all([documents.upsert('instances', [instance]), documents.upsert('studies', [study])])
             return
           }
           case 'imaging.predictions.v1':
             // Apart, so that nothing that lists results shows what was only tried.
             return documents.upsert(read.event.role === 'replay' ? 'replayed' : 'predictions', [read.event])
+          case 'imaging.studies.v1':
+            await documents.upsert('assessments', [read.event])
+            return keepLine(documents, read.event.study, withAssessment(read.event))
+          case 'imaging.requests.v1':
+            return keepLine(documents, read.event.study, withRequest(read.event))
           case 'imaging.reports.v1':
             return documents.upsert('reports', [read.event])
           case 'models.feedback.v1':

@@ -11,6 +11,8 @@ export type DocumentOperations = {
   upsert: { input: { collection: Collection; docs: readonly StoredDocument[] }; output: undefined }
   /** Whether it was not there. */
   insert: { input: { collection: Collection; doc: StoredDocument }; output: boolean }
+  /** Whether it was there with the version `from`. */
+  advance: { input: { collection: Collection; doc: StoredDocument; from: number }; output: boolean }
   /** Those that are there, in the order asked for. */
   get: { input: { collection: Collection; ids: readonly string[] }; output: string[] }
   find: { input: { collection: Collection; query: Query }; output: { items: string[]; next: string | null } }

@@ -50,6 +50,13 @@ function openDocuments(file: string): Served<DocumentOperations> {
           return table(collection).insert.run(doc.id, doc.json).changes === 1
         },
       },
+      advance: {
+        kind: 'write',
+        run({ collection, doc, from }) {
+          upkeep.wrote(1)
+          return table(collection).advance.run(doc.json, doc.id, from).changes === 1
+        },
+      },
       get: {
         kind: 'read',
         run: ({ collection, ids }) =>
@@ -107,9 +114,10 @@ function prepare(db: DatabaseSync, collection: string) {
        ON CONFLICT (id) DO UPDATE SET json = excluded.json WHERE json <> excluded.json`,
     ),
     insert: db.prepare(`INSERT INTO ${table} (id, json) VALUES (?, ?) ON CONFLICT (id) DO NOTHING`),
+    advance: db.prepare(`UPDATE ${table} SET json = ? WHERE id = ? AND json_extract(json, '$.version') = ?`),
     get: db.prepare(`SELECT json FROM ${table} WHERE id = ?`),
     remove: db.prepare(`DELETE FROM ${table} WHERE id = ?`),
-  } satisfies Record<keyof Pick<DocumentOperations, 'upsert' | 'insert' | 'get'> | 'remove', StatementSync>
+  } satisfies Record<keyof Pick<DocumentOperations, 'upsert' | 'insert' | 'advance' | 'get'> | 'remove', StatementSync>
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Documents that the document contract's tests share. */
 import { randomUUID } from 'node:crypto'
 import type { DeliveryDoc, StudyDoc } from '../../schemas/documents.ts'
+import type { WorklistDoc } from '../../schemas/study.ts'
 import type { Prediction } from '../../schemas/topics.ts'
 
 /** A site of its own: an adapter may keep what earlier tests wrote. */
@@ -30,6 +31,23 @@ export const delivery = (id: string, more: Partial<DeliveryDoc> = {}): DeliveryD
   message: null,
   claimedAt: 1,
   finishedAt: null,
+  ...more,
+})
+
+export const line = (id: string, version: number, more: Partial<WorklistDoc> = {}): WorklistDoc => ({
+  id,
+  version,
+  site: 'main',
+  modality: null,
+  patient: null,
+  priority: 'routine',
+  rank: 1,
+  state: 'gathering',
+  firstAt: 1,
+  revision: 0,
+  findings: [],
+  missing: 0,
+  expected: null,
   ...more,
 })
 

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { StudyDoc } from '../../schemas/documents.ts'
 import type { DocumentStore, Page, Query } from '../../storage/documents.ts'
-import { blankPrediction, delivery, newSite, range, study } from './documents-kit.ts'
+import { blankPrediction, delivery, line, newSite, range, study } from './documents-kit.ts'
 
 export interface OpenedDocuments {
   store: DocumentStore
@@ -62,6 +62,24 @@ export function documentsContract(name: string, open: () => Promise<OpenedDocume
         const winner = claims.indexOf(true)
         expect((await store.get('deliveries', id))?.destination).toBe(String(winner))
         expect(await store.insert('deliveries', delivery(id))).toBe(false)
+      })
+
+      it('lets exactly one of 50 who know the same version go on from it', async () => {
+        const id = randomUUID()
+        expect(await store.advance('worklist', line(id, 1))).toBe(false)
+        expect(await store.get('worklist', id)).toBeUndefined()
+        await store.insert('worklist', line(id, 1))
+        for (const version of [2, 3]) {
+          const writers = range(50).map(n => store.advance('worklist', line(id, version, { revision: n })))
+          const won = await Promise.all(writers)
+          expect(won.filter(Boolean)).toHaveLength(1)
+          expect(await store.get('worklist', id)).toEqual(line(id, version, { revision: won.indexOf(true) }))
+        }
+        expect(await store.advance('worklist', line(id, 3))).toBe(false)
+        expect(await store.advance('worklist', line(id, 5))).toBe(false)
+        // The same again is another writer, who does not know that it was written.
+        expect(await store.advance('worklist', line(id, 4, { site: 'north' }))).toBe(true)
+        expect(await store.count('worklist', { id, site: 'north' })).toBe(1)
       })
 
       it('writes all documents of a call or none', async () => {

@@ -3,7 +3,8 @@
 import { modelManifest } from '../../models/manifest.ts'
 import type { ModelInfo, Models } from '../../models/port.ts'
 import type { DeliveryDoc, ParkedDoc, StudyDoc } from '../../schemas/documents.ts'
-import type { Instance, Prediction, Report } from '../../schemas/topics.ts'
+import { rankOf, type WorklistDoc } from '../../schemas/study.ts'
+import type { Instance, Prediction, Report, StudyAssessed } from '../../schemas/topics.ts'
 
 export const began = Date.UTC(2026, 0, 1)
 const pad = (n: number) => String(n).padStart(4, '0')
@@ -83,6 +84,64 @@ export const aStudy = (n: number, over: Partial<StudyDoc> = {}): StudyDoc => ({
   lastAt: began + n,
   ...over,
 })
+
+export const anAssessment = (n: number, over: Partial<StudyAssessed> = {}): StudyAssessed => ({
+  id: `sr_${pad(n)}`,
+  study: `st_${pad(n)}`,
+  site: 'main',
+  patient: null,
+  modality: 'DX',
+  revision: 1,
+  series: 1,
+  instances: 2,
+  images: [`in_${pad(n)}`, `in_${pad(n + 10)}`],
+  completedBy: 'idle',
+  expected: null,
+  actor: null,
+  findings: [
+    {
+      model: 'chest@1.0.0',
+      label: 'pneumonia',
+      score: 0.91,
+      instances: [`in_${pad(n)}`],
+      present: true,
+      threshold: 0.5,
+      rule: 'any',
+      group: null,
+      positive: 1,
+      analysed: 2,
+      corrected: 0,
+      quality: [],
+      priority: 'urgent',
+    },
+  ],
+  missing: [],
+  changes: null,
+  priority: 'urgent',
+  firstAt: began + n,
+  completedAt: began + n + 30,
+  assessedAt: began + n + 31,
+  ...over,
+})
+
+export function aLine(n: number, over: Partial<WorklistDoc> = {}): WorklistDoc {
+  const line: Omit<WorklistDoc, 'rank'> = {
+    id: `st_${pad(n)}`,
+    version: 1,
+    site: 'main',
+    modality: 'DX',
+    patient: null,
+    priority: 'routine',
+    state: 'waiting',
+    firstAt: began + n,
+    revision: 1,
+    findings: [],
+    missing: 0,
+    expected: null,
+    ...over,
+  }
+  return { ...line, rank: rankOf(line.priority, line.firstAt) }
+}
 
 export const aDelivery = (n: number, over: Partial<DeliveryDoc> = {}): DeliveryDoc => ({
   id: `dl_${pad(n)}`,

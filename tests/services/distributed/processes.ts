@@ -9,7 +9,7 @@ import type { Services } from './services.ts'
 export const usualGroups = {
   intake: ['dimse', 'upload', 'watch'],
   infer: ['infer'],
-  results: ['persist', 'report', 'notify'],
+  results: ['assess-study', 'persist', 'report', 'notify'],
   gateway: ['gateway'],
 } as const
 
