@@ -79,6 +79,13 @@ const table = {
     title: 'Names may be burnt into the image, and no rule says where',
     remedy: 'It was not kept. Add a rule for this device to deidentify.pixels.rules, or have such images made black.',
   },
+  'video-not-decoded': {
+    verdict: 'park',
+    http: 422,
+    dimse: 0xc000,
+    title: 'Video is stored, and not decoded',
+    remedy: 'It can be fetched as it is and watched with a DICOM player; models and previews take images.',
+  },
   'no-pixels': {
     verdict: 'park',
     http: 422,

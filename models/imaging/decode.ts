@@ -5,10 +5,11 @@ import { type DecodeRaster, once, type Raster } from './codecs/raster.ts'
 import { throughPalette, toRgb } from './colour.ts'
 import { type Parsed, parseDataSet } from './dicom/dataset.ts'
 import { encapsulatedFrame } from './dicom/fragments.ts'
-import { readPalette } from './dicom/palette.ts'
+import { readOverlays } from './dicom/overlays.ts'
+import { readPalette, readSupplement } from './dicom/palette.ts'
 import { type PixelModule, readPixelModule } from './dicom/pixels.ts'
 import { sniff } from './dicom/sniff.ts'
-import { explicitBig, type Packing, syntaxOf } from './dicom/syntaxes.ts'
+import { explicitBig, notDecoded, type Packing, syntaxOf } from './dicom/syntaxes.ts'
 import { readTransforms, transformSequences } from './dicom/transforms.ts'
 import { maxPixels } from './limits.ts'
 import { decodePlain } from './plain.ts'
@@ -20,6 +21,7 @@ const maxInflated = 512 * 1024 * 1024
 
 const codecs: Readonly<Record<Exclude<Packing, 'native'>, () => Promise<{ decode: DecodeRaster }>>> = {
   'raw-frames': once(() => import('./codecs/native.ts')),
+  'deflated-frames': once(() => import('./codecs/deflated.ts')),
   rle: once(() => import('./codecs/rle.ts')),
   jpeg: once(() => import('./codecs/jpeg.ts')),
   'jpeg-lossless': once(() => import('./codecs/jpeg-lossless.ts')),
@@ -31,7 +33,7 @@ const codecs: Readonly<Record<Exclude<Packing, 'native'>, () => Promise<{ decode
 /**
  * @param bytes a whole object: DICOM in any transfer syntax of dicom/syntaxes.ts, PNG, JPEG or TIFF
  * @param frame 1-based
- * @throws RaylogError not-an-image, malformed-dicom, unknown-transfer-syntax, no-pixels, decode-failed, truncated, too-large
+ * @throws RaylogError not-an-image, malformed-dicom, unknown-transfer-syntax, video-not-decoded, no-pixels, decode-failed, truncated, too-large
  */
 export async function decodeFrame(bytes: Uint8Array, frame = 1): Promise<DecodedFrame> {
   // A Buffer's slice() is a view, a Uint8Array's a copy: samples must never be the caller's own bytes.
@@ -61,8 +63,7 @@ async function decodeDicom(bytes: Uint8Array, frame: number): Promise<DecodedFra
 
 async function readRaster(parsed: Parsed, module: PixelModule, index: number): Promise<Raster> {
   const packing = syntaxOf(parsed.transferSyntax)?.packing
-  if (packing === undefined)
-    throw new RaylogError('unknown-transfer-syntax', `transfer syntax ${parsed.transferSyntax.slice(0, 64)}`)
+  if (packing === undefined) throw notDecoded(parsed.transferSyntax)
   const { pixels, bytes } = parsed
   if (pixels === undefined) throw new RaylogError('no-pixels', 'the object has no pixel data')
   if (packing === 'native') {
@@ -84,17 +85,23 @@ async function readRaster(parsed: Parsed, module: PixelModule, index: number): P
   }
 }
 
-function settle({ data }: Parsed, module: PixelModule, raster: Raster, index: number): DecodedFrame {
+function settle(parsed: Parsed, module: PixelModule, raster: Raster, index: number): DecodedFrame {
+  const { data } = parsed
+  const overlay = readOverlays(parsed, module, raster, index)
+  const drawn = overlay === undefined ? {} : { overlay }
   const samples = toSamples(raster, module)
   const { rows, columns } = module
   const transforms = readTransforms(data, module, index)
-  if (module.samples === 1 && module.photometric !== 'PALETTE COLOR')
-    return { rows, columns, channels: 1, samples, bitsStored: module.bitsStored, ...transforms }
+  if (module.samples === 1 && module.photometric !== 'PALETTE COLOR') {
+    const supplement = readSupplement(data, module.signed)
+    const coloured = supplement === undefined ? {} : { supplement }
+    return { rows, columns, channels: 1, samples, bitsStored: module.bitsStored, ...transforms, ...drawn, ...coloured }
+  }
   const plain = { inverted: false, modality: { slope: 1, intercept: 0 }, windows: [], voiLut: null, padding: null }
   if (module.photometric === 'PALETTE COLOR') {
     const colours = throughPalette(samples, readPalette(data, module.signed))
-    return { rows, columns, channels: 3, samples: colours, bitsStored: 8, ...plain }
+    return { rows, columns, channels: 3, samples: colours, bitsStored: 8, ...plain, ...drawn }
   }
   const rgb = raster.rgb ? samples : toRgb(samples, module)
-  return { rows, columns, channels: 3, samples: rgb, bitsStored: module.bitsStored, ...plain }
+  return { rows, columns, channels: 3, samples: rgb, bitsStored: module.bitsStored, ...plain, ...drawn }
 }

@@ -4,8 +4,8 @@ import { type ErrorCode, RaylogError, toRaylogError } from '../../schemas/errors
 import { errno, unreadable } from '../../storage/folder-keys.ts'
 import { once } from './codecs/raster.ts'
 import { decodeFrame } from './decode.ts'
-import { toDisplay } from './display.ts'
 import type { PreviewOptions } from './port.ts'
+import { toPreview } from './preview.ts'
 
 export interface PreviewTask {
   /** A path that this thread can read, or else the bytes. */
@@ -26,7 +26,7 @@ const loadSharp = once(async () => {
 export async function makePreview({ source, options }: PreviewTask): Promise<PreviewResult> {
   try {
     const bytes = typeof source === 'string' ? await readObject(source) : source
-    const image = toDisplay(await decodeFrame(bytes, options.frame ?? 1), options.window)
+    const image = toPreview(await decodeFrame(bytes, options.frame ?? 1), options.window)
     const { width, height, channels, data } = image
     const sharp = await loadSharp()
     const full = sharp(data, { raw: { width, height, channels } })

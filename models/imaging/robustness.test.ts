@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { RaylogError } from '../../schemas/errors.ts'
 import { decodeFrame } from './decode.ts'
-import { toDisplay } from './display.ts'
 import { describe } from './header.ts'
+import { toPreview } from './preview.ts'
 
 const folder = join(import.meta.dirname, '../fixtures/imaging')
 const names = readdirSync(folder).filter(name => /\.(dcm|png|jpg|tif)$/.test(name))
@@ -16,7 +16,7 @@ const fuzzRuns = Number(process.env.RAYLOG_FUZZ_RUNS ?? 250)
 const seed = Number(process.env.RAYLOG_FUZZ_SEED ?? 20_240_229)
 
 const ofHeader = new Set(['not-an-image', 'malformed-dicom', 'truncated', 'too-large'])
-const ofDecode = new Set([...ofHeader, 'unknown-transfer-syntax', 'no-pixels', 'decode-failed'])
+const ofDecode = new Set([...ofHeader, 'unknown-transfer-syntax', 'video-not-decoded', 'no-pixels', 'decode-failed'])
 
 /** Either a whole picture or an error of the table; what else comes is thrown on. */
 async function tryAll(bytes: Uint8Array): Promise<string[]> {
@@ -26,7 +26,8 @@ async function tryAll(bytes: Uint8Array): Promise<string[]> {
   }
   const decoded = decodeFrame(bytes).then(frame => {
     expect(frame.samples.length).toBe(frame.rows * frame.columns * frame.channels)
-    expect(toDisplay(frame).data.length).toBe(frame.samples.length)
+    const shown = toPreview(frame)
+    expect(shown.data.length).toBe(frame.rows * frame.columns * shown.channels)
     return 'decoded'
   })
   const described = [true, false].map(complete =>
@@ -87,6 +88,52 @@ it('gives an error where a frame was cut short before it was stored', { timeout:
     }
   }
 })
+
+it('survives any damage within a compressed frame: bits turned, bytes gone, parts of it twice or of another', async () => {
+  const compressed = names.filter(name => /^(j2k|htj2k|jpeg|rle|deflated-frames|palette-(rle|jpeg))/.test(name))
+  const place = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
+  const damage = fc.record({
+    kind: fc.constantFrom('bit', 'byte', 'gone', 'twice', 'other', 'zeros'),
+    at: place,
+    from: place,
+    size: fc.integer({ min: 1, max: 64 }),
+    byte: fc.integer({ min: 0, max: 255 }),
+  })
+  const property = fc.asyncProperty(
+    fc.constantFrom(...compressed),
+    fc.constantFrom(...compressed),
+    fc.array(damage, { minLength: 1, maxLength: 4 }),
+    async (name, otherName, damages) => {
+      const file = Buffer.from(files.get(name) ?? Buffer.alloc(0))
+      const other = files.get(otherName) ?? Buffer.alloc(0)
+      const { from, to } = lastFragment(file)
+      for (const { kind, at, from: source, size, byte } of damages) {
+        const start = from + Math.floor(at * (to - from))
+        const end = Math.min(to, start + size)
+        if (kind === 'bit') file[start] = (file[start] ?? 0) ^ (1 << (byte & 7))
+        if (kind === 'byte') file[start] = byte
+        if (kind === 'zeros') file.fill(0, start, end)
+        if (kind === 'gone') file.copy(file, start, end, to)
+        if (kind === 'twice') file.copy(file, start, from + Math.floor(source * (to - from)), to)
+        if (kind === 'other') other.copy(file, start, Math.floor(source * other.length), Math.floor(source * other.length) + end - start)
+      }
+      await tryAll(file)
+    },
+  )
+  await fc.assert(property, { seed, numRuns: fuzzRuns })
+}, 600_000)
+
+/** Of a file whose pixels end with it: where the bytes of its last frame stand. */
+function lastFragment(file: Buffer): { from: number; to: number } {
+  const pixels = file.lastIndexOf(Buffer.from('e07f10004f420000ffffffff', 'hex')) + 12
+  let fragment = { from: pixels, to: file.length }
+  for (let at = pixels; at + 8 <= file.length && file.readUInt32LE(at) === 0xe000fffe; ) {
+    const length = file.readUInt32LE(at + 4)
+    fragment = { from: at + 8, to: at + 8 + length }
+    at += 8 + length
+  }
+  return fragment
+}
 
 it('survives any change of bytes, with a picture of the right size or an error of the table', async () => {
   const change = fc.record({

@@ -43,6 +43,10 @@ export interface DecodedFrame {
   voiLut: Lut | null
   /** Stored value that pads the image and is not part of it. */
   padding: { low: number; high: number } | null
+  /** Graphics of overlay planes, rows × columns, 1 where drawn. For people alone: models see the image without them. */
+  overlay?: Uint8Array
+  /** Colours of the stored values from `first` on, 8 bits a channel (Supplemental Palette Color LUT). For people alone. */
+  supplement?: { first: number; red: Uint8Array; green: Uint8Array; blue: Uint8Array }
 }
 
 /** 8 bit, as a person would see it: 1 channel grey or 3 channels RGB, interleaved. */

@@ -2,7 +2,6 @@
 import type { Region } from '../../../schemas/deidentify.ts'
 import { RaylogError } from '../../../schemas/errors.ts'
 import { decodeFrame } from '../decode.ts'
-import type { Parsed } from '../dicom/dataset.ts'
 import { frameBytes, type PixelModule } from '../dicom/pixels.ts'
 
 /** Pixels as they are written, and what the header must say of them; undefined where that stays as it was. */
@@ -60,10 +59,9 @@ export function cleanNative(
   return { value }
 }
 
-/** @throws RaylogError pixels-not-cleaned, too-large, and what decoding throws */
+/** @throws RaylogError too-large, and what decoding throws */
 export async function cleanDecoded(
   object: Uint8Array,
-  parsed: Parsed,
   module: PixelModule,
   regions: readonly Region[],
   maxBytes: number,
@@ -80,8 +78,7 @@ export async function cleanDecoded(
     const bitsAllocated = samples.BYTES_PER_ELEMENT * 8
     changed = { samples: channels, bitsAllocated, bitsStored, signed: channels === 1 && module.signed, photometric }
   }
-  if (out === undefined || changed === undefined || parsed.transferSyntax === '1.2.840.10008.1.2.2')
-    throw new RaylogError('pixels-not-cleaned', 'pixels of this kind cannot be cleaned in this transfer syntax')
+  if (out === undefined || changed === undefined) throw new RaylogError('no-pixels', 'the object has no frames')
   return { value: out, changed }
 }
 

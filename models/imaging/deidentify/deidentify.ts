@@ -7,7 +7,7 @@ import { type Parsed, parseDataSet, uidText } from '../dicom/dataset.ts'
 import { readPixelModule } from '../dicom/pixels.ts'
 import { skipUndefined } from '../dicom/skip.ts'
 import { sniff } from '../dicom/sniff.ts'
-import { deflated, explicitBig, explicitLittle, implicitLittle, syntaxOf } from '../dicom/syntaxes.ts'
+import { deflated, explicitBig, explicitLittle, syntaxOf } from '../dicom/syntaxes.ts'
 import { textOf } from '../dicom/text.ts'
 import type { Deidentified, DeidentifyReport } from '../port.ts'
 import { type Cleaning, cleaningOf } from './burnt-in.ts'
@@ -49,7 +49,7 @@ export async function deidentify(bytes: Uint8Array, { rules, key, site }: Deiden
   const patientId = text('x00100020', 'LO')
   const substitutes = createSubstitutes(key, patientId ? [site, text('x00100021', 'LO') ?? '', patientId] : undefined)
   const cleaning = cleaningOf(parsed, rules)
-  const encoding = encodingOf(parsed.transferSyntax)
+  const encoding = encodingOf(parsed)
   const source = sourceOf(parsed.bytes)
   const { record, changes } = createReport()
   const words = new Set(rules.words.map(word => word.toLowerCase()))
@@ -59,6 +59,8 @@ export async function deidentify(bytes: Uint8Array, { rules, key, site }: Deiden
   )
   const overlaid = hasEmbeddedOverlays(parsed)
   const cleaned = await cleanPixels(bytes, parsed, cleaning, overlaid, rules.maxBytes)
+  if (cleaned?.changed && (!encoding.explicit || encoding.big))
+    throw new RaylogError('pixels-not-cleaned', 'pixels of this kind cannot be cleaned in this transfer syntax')
   if (cleaned !== undefined) putPixels(written, cleaned, encoding)
   const sure = cleaning.kind === 'blank' || cleaning.kind === 'regions' || cleaning.kind === 'known-clean'
   markDeidentified(written, encoding, { options, burntIn: sure ? false : undefined, dated: patientId !== null })
@@ -75,8 +77,8 @@ export async function deidentify(bytes: Uint8Array, { rules, key, site }: Deiden
   }
 }
 
-function encodingOf(transferSyntax: string): Encoding {
-  return { explicit: transferSyntax !== implicitLittle, big: transferSyntax === explicitBig }
+function encodingOf({ explicit, transferSyntax }: Parsed): Encoding {
+  return { explicit, big: transferSyntax === explicitBig }
 }
 
 function identityOf({ data, meta }: Parsed): { sopClass: string; sopInstance: string } {
@@ -140,7 +142,7 @@ async function cleanPixels(
   if (!native && syntaxOf(parsed.transferSyntax) === undefined)
     throw new RaylogError('pixels-not-cleaned', 'the transfer syntax is not one that Raylog decodes')
   if (!native || module.bitsAllocated === 1 || module.photometric.endsWith('_422'))
-    return cleanDecoded(object, parsed, module, regions, maxBytes)
+    return cleanDecoded(object, module, regions, maxBytes)
   const value = bytes.subarray(pixels.dataOffset, pixels.dataOffset + pixels.length)
   return cleanNative(value, module, regions, {
     mask: overlaid,

@@ -18,6 +18,8 @@ export interface Parsed {
   guessed: boolean
   /** Bytes of the data set (inflated where they were deflated); offsets in `data` point here. */
   bytes: Uint8Array
+  /** Whether VRs stand in the data set; some writers say the other in the file meta information. */
+  explicit: boolean
   /** Where the data set begins in `bytes`, after the file meta information. */
   start: number
   /** The element that holds the pixels, its value not read: length 0xffffffff where encapsulated. */
@@ -54,11 +56,12 @@ export async function parseDataSet(input: Uint8Array, options: ParseOptions): Pr
     bytes = await inflateAtMost(input.subarray(end), options.maxInflated, options.complete)
     start = 0
   }
-  const walked = walk(bytes, start, transferSyntax, options)
+  const explicit = hasVrs(bytes, start, transferSyntax)
+  const walked = walk(bytes, start, transferSyntax, explicit, options)
   const guessed = stated === undefined
   if (guessed && walked.pixels?.hadUndefinedLength === true)
     throw new RaylogError('malformed-dicom', 'the pixels are compressed, but no transfer syntax says how')
-  return { ...walked, meta, transferSyntax, guessed, bytes, start }
+  return { ...walked, meta, transferSyntax, guessed, bytes, explicit, start }
 }
 
 /** A UID without its padding; undefined when empty. */
@@ -93,10 +96,28 @@ function readMeta(bytes: Uint8Array): { meta: DataSet; end: number } {
 
 type Walked = Pick<Parsed, 'data' | 'pixels' | 'cutAt'>
 
-function walk(bytes: Uint8Array, start: number, transferSyntax: string, options: ParseOptions): Walked {
+/**
+ * By the transfer syntax, unless the first element says the contrary and makes sense that way: compressed images whose data
+ * set is in implicit VR, and the other way round, are in archives, and readers take them.
+ */
+function hasVrs(bytes: Uint8Array, start: number, transferSyntax: string): boolean {
+  const stated = transferSyntax !== implicitLittle
+  if (start + 8 > bytes.length || transferSyntax === explicitBig) return stated
+  const seen = isVr(String.fromCharCode(bytes[start + 4] ?? 0, bytes[start + 5] ?? 0))
+  if (seen === stated) return stated
+  const length = new DataView(bytes.buffer, bytes.byteOffset + start + 4, 4).getUint32(0, true)
+  return length > bytes.length - start - 8
+}
+
+function walk(
+  bytes: Uint8Array,
+  start: number,
+  transferSyntax: string,
+  explicit: boolean,
+  options: ParseOptions,
+): Walked {
   const parser =
     transferSyntax === explicitBig ? dicomParser.bigEndianByteArrayParser : dicomParser.littleEndianByteArrayParser
-  const explicit = transferSyntax !== implicitLittle
   const stream = new dicomParser.ByteStream(parser, bytes, start)
   const elements: Record<string, Element> = {}
   const data = new dicomParser.DataSet(parser, bytes, elements)

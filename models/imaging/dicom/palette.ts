@@ -37,6 +37,17 @@ export function readPalette(data: DataSet, signed: boolean): Palette {
   return { first: channels[0]?.first ?? 0, red, green, blue }
 }
 
+/**
+ * The Supplemental Palette Color Lookup Table of a grey image (PS3.3 C.7.6.19): values from its first on are shown in colour.
+ * @returns undefined where there is none, or where Pixel Presentation does not ask for colour
+ * @throws RaylogError malformed-dicom where a table is broken
+ */
+export function readSupplement(data: DataSet, signed: boolean): Palette | undefined {
+  const presentation = data.string('x00089205')?.trim()
+  if (presentation !== 'COLOR' && presentation !== 'MIXED') return undefined
+  return data.elements.x00281101 === undefined ? undefined : readPalette(data, signed)
+}
+
 /** Discrete (0), linear (1) and indirect (2) segments, PS3.3 C.7.9.2.1 to C.7.9.2.3. */
 function expand(data: DataSet, tag: string, count: number, bits: number): Uint16Array {
   const element = data.elements[tag]
