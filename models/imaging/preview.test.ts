@@ -55,7 +55,9 @@ it('draws the overlay of a real file as pydicom reads it (needs the shared data)
   const { overlay, rows, columns } = await decodeFrame(readFileSync(path))
   expect([rows, columns, overlay?.length]).toEqual([300, 484, 145_200])
   // sum of overlay_array(0x6000), and of its first 100 rows
-  expect([overlay, overlay?.subarray(0, 48_400)].map(part => part?.reduce((sum, bit) => sum + bit, 0))).toEqual([222, 37])
+  expect([overlay, overlay?.subarray(0, 48_400)].map(part => part?.reduce((sum, bit) => sum + bit, 0))).toEqual([
+    222, 37,
+  ])
 })
 
 it('shows the coloured part of a real enhanced CT in colour (needs the shared data)', async ({ skip }) => {

@@ -115,7 +115,8 @@ it('survives any damage within a compressed frame: bits turned, bytes gone, part
         if (kind === 'zeros') file.fill(0, start, end)
         if (kind === 'gone') file.copy(file, start, end, to)
         if (kind === 'twice') file.copy(file, start, from + Math.floor(source * (to - from)), to)
-        if (kind === 'other') other.copy(file, start, Math.floor(source * other.length), Math.floor(source * other.length) + end - start)
+        if (kind === 'other')
+          other.copy(file, start, Math.floor(source * other.length), Math.floor(source * other.length) + end - start)
       }
       await tryAll(file)
     },
