@@ -1,25 +1,10 @@
 /**
  * Every error that Raylog gives has a code in this table. The code is the metric label, the `code` of a problem+json
  * answer and the anchor in docs/errors.md (a test holds the two equal).
- *
- * Verdicts, for a stage that meets the error while handling an event:
- * - `wait`   a dependency is away: try again with backoff until it is back; never parked
- * - `retry`  may pass: try again a few times, then park
- * - `park`   the event itself is at fault: park at once
- * - `stop`   the stage cannot go on
  */
-export type Verdict = 'wait' | 'retry' | 'park' | 'stop'
+import type { ErrorEntry } from './error-entry.ts'
 
-export interface ErrorEntry {
-  readonly verdict: Verdict
-  /** HTTP status where a sender is told of it. */
-  readonly http: number
-  /** DIMSE status where a C-STORE sender is told of it (PS3.4 B.2.3, PS3.7 C). */
-  readonly dimse: number
-  readonly title: string
-  /** What an operator or sender should do. */
-  readonly remedy: string
-}
+export type { ErrorEntry, Verdict } from './error-entry.ts'
 
 /** DIMSE: 0xA700 out of resources (send again later), 0xA900 data set does not match, 0xC000 cannot understand. */
 const table = {
