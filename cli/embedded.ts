@@ -17,7 +17,7 @@ export function embeddedStores({ config }: Plan, { clock }: Surroundings): Store
   return {
     log: () => openEmbeddedLog({ folder: join(config.data, 'log'), clock }),
     documents: () => openSqliteDocuments({ folder: join(config.data, 'documents') }),
-    objects: () => openFolderObjects({ folder: join(config.data, 'objects') }),
+    objects: () => openFolderObjects({ folder: join(config.data, 'objects'), arrivals: {} }),
   }
 }
 

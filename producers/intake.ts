@@ -12,6 +12,7 @@ import { ids } from '../schemas/ids.ts'
 import { type Instance, type Priority, type StoredObject, topics } from '../schemas/topics.ts'
 import type { ObjectWriter } from '../storage/objects.ts'
 import { createGate } from './gate.ts'
+import { Head, Shelf } from './head.ts'
 
 export interface IntakeOptions {
   /** Metric label. */
@@ -55,110 +56,25 @@ export interface Received {
   facts: ImageFacts
 }
 
+/** The bytes of an image, in any pieces. */
+export interface Incoming extends AsyncIterable<Uint8Array> {
+  /**
+   * Where a source can: copies the first bytes into memory of ours, until the image has ended or `into` is full. What is
+   * iterated over comes after them.
+   */
+  fill?(into: Uint8Array): Promise<{ bytes: number; ended: boolean }>
+}
+
 export interface Intake {
   /**
    * @param bytes the whole image, in any pieces; read only as fast as it can be stored, and not to its end on a failure
    * @throws RaylogError not-an-image, malformed-dicom, truncated, empty-upload, identity-mismatch, too-large, busy,
    *   store-full, store-unavailable, log-unavailable; nothing remains of the image but, where the log failed, an orphan
    */
-  receive(bytes: AsyncIterable<Uint8Array>, hints: Hints, signal?: AbortSignal): Promise<Received>
+  receive(bytes: Incoming, hints: Hints, signal?: AbortSignal): Promise<Received>
   readonly inFlight: number
   /** Resolves when nothing is being received. */
   idle(): Promise<void>
-}
-
-/**
- * Up to the first of these an image is held and checked whole, and nothing is written of one that is refused; a larger one
- * goes straight to the store, and is held only until its header is read. Beyond the first are TIFFs, whose header may be
- * their last bytes. Bytes.
- */
-const headSteps = [1_048_576, 8_388_608, 67_108_864] as const
-
-/**
- * Memory for the images that are held whole, used again and again: half a megabyte of fresh memory for each of hundreds of
- * images a second would keep the garbage collector busy for a third of the time (bench/notes-receive.md).
- */
-class Shelf {
-  readonly #free: Buffer[] = []
-
-  take(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(headSteps[0])
-  }
-
-  /** Only of an image that is done with: a store that gave up may still be reading from it. */
-  give(buffer: Buffer): void {
-    this.#free.push(buffer)
-  }
-}
-
-/** The first bytes of an image, held until they say what it is. */
-class Head {
-  readonly #images: Ports['images']
-  readonly #shelf: Shelf
-  /** Holds the bytes as long as they fit. */
-  #buffer: Buffer | undefined
-  #chunks: Uint8Array[] = []
-  #bytes = 0
-  #step = 0
-  described: Described | undefined
-
-  constructor(images: Ports['images'], shelf: Shelf) {
-    this.#images = images
-    this.#shelf = shelf
-  }
-
-  /** @returns whether more has come than is held whole */
-  get overflowed(): boolean {
-    return this.#step > 0
-  }
-
-  async add(chunk: Uint8Array): Promise<void> {
-    if (this.described) return
-    this.#keep(chunk)
-    this.#bytes += chunk.length
-    const due = headSteps[this.#step]
-    if (due === undefined || this.#bytes <= due) return
-    while (this.#bytes > (headSteps[this.#step] ?? Number.POSITIVE_INFINITY)) this.#step++
-    try {
-      this.described = await this.#images.describe(this.bytes(), false)
-    } catch (thrown) {
-      // The header may simply be longer than what has come; past the last step it is too long.
-      if (toRaylogError(thrown).code !== 'truncated' || this.#step === headSteps.length) throw thrown
-    }
-  }
-
-  #keep(chunk: Uint8Array): void {
-    const end = this.#bytes + chunk.length
-    if (end > headSteps[0]) {
-      this.#chunks.push(chunk)
-      return
-    }
-    this.#buffer ??= this.#shelf.take()
-    this.#buffer.set(chunk, this.#bytes)
-    this.#chunks = [this.#buffer.subarray(0, end)]
-  }
-
-  /** What is held, in one piece. */
-  bytes(): Uint8Array {
-    const whole = this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks)
-    this.#chunks = [whole]
-    return whole
-  }
-
-  /** Lets go of what is held, once it has been described and written. */
-  forget(): void {
-    this.#chunks = []
-    if (this.#buffer) this.#shelf.give(this.#buffer)
-    this.#buffer = undefined
-  }
-
-  /** The image has ended. */
-  async end(): Promise<Described> {
-    if (this.described) return this.described
-    if (this.#bytes === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
-    this.described = await this.#images.describe(this.bytes(), true)
-    return this.described
-  }
 }
 
 function checkIdentity(facts: ImageFacts, expect: Hints['expect']): void {
@@ -166,6 +82,16 @@ function checkIdentity(facts: ImageFacts, expect: Hints['expect']): void {
   const { dicom } = facts
   if (dicom?.sopClass !== expect.sopClass || dicom.sopInstance !== expect.sopInstance)
     throw new RaylogError('identity-mismatch', 'SOP class or instance differ between request and data set')
+}
+
+interface Kept {
+  described: Described
+  object: StoredObject
+}
+
+async function* prepended(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield first
+  yield* rest
 }
 
 export function createIntake(options: IntakeOptions): Intake {
@@ -196,12 +122,38 @@ export function createIntake(options: IntakeOptions): Intake {
     yield clean
   }
 
+  function checkSize(size: number): void {
+    if (size > maxBytes) throw new RaylogError('too-large', `larger than maxBytes of ${producer}: ${maxBytes}`)
+  }
+
   /** Reads the image to its end and makes it durable. */
-  async function keep(
+  async function keep(bytes: Incoming, expect: Hints['expect'], signal?: AbortSignal): Promise<Kept> {
+    if (!bytes.fill) return keepPieces(bytes, expect, signal)
+    const buffer = shelf.take()
+    const { bytes: size, ended } = await bytes.fill(buffer).catch(thrown => {
+      shelf.give(buffer)
+      throw thrown
+    })
+    signal?.throwIfAborted()
+    checkSize(size)
+    const first = buffer.subarray(0, size)
+    const kept = await (ended ? keepWhole(first, expect) : keepPieces(prepended(first, bytes), expect, signal))
+    shelf.give(buffer)
+    return kept
+  }
+
+  async function keepWhole(bytes: Uint8Array, expect: Hints['expect']): Promise<Kept> {
+    if (bytes.length === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
+    const described = await deps.images.describe(bytes, true)
+    checkIdentity(described.facts, expect)
+    return { described, object: await deps.objects.put(bytes, described.facts.contentType, { soon: true }) }
+  }
+
+  async function keepPieces(
     bytes: AsyncIterable<Uint8Array>,
     expect: Hints['expect'],
     signal?: AbortSignal,
-  ): Promise<{ described: Described; object: StoredObject }> {
+  ): Promise<Kept> {
     const head = new Head(deps.images, shelf)
     let writer: ObjectWriter | undefined
     let size = 0
@@ -209,7 +161,7 @@ export function createIntake(options: IntakeOptions): Intake {
       for await (const chunk of bytes) {
         signal?.throwIfAborted()
         size += chunk.length
-        if (size > maxBytes) throw new RaylogError('too-large', `larger than maxBytes of ${producer}: ${maxBytes}`)
+        checkSize(size)
         await head.add(chunk)
         if (!head.overflowed) continue
         const begun = writer !== undefined
@@ -253,7 +205,7 @@ export function createIntake(options: IntakeOptions): Intake {
     }
   }
 
-  async function receive(bytes: AsyncIterable<Uint8Array>, hints: Hints, signal?: AbortSignal): Promise<Received> {
+  async function receive(bytes: Incoming, hints: Hints, signal?: AbortSignal): Promise<Received> {
     const leave = await gate.enter(options.waitMs, signal)
     try {
       const clean = deps.images.deidentifies(hints.source)

@@ -4,19 +4,19 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { openFolderObjects } from './folder-objects.ts'
 
 /** Stores objects of many sizes, sixteen at a time, for ever; says each key once it is stored. */
-const childSource = (folder: string) => `
+const childSource = (folder: string, how: string) => `
 import { randomBytes } from 'node:crypto'
 import { openFolderObjects } from ${JSON.stringify(new URL('./folder-objects.ts', import.meta.url).href)}
-const store = await openFolderObjects({ folder: ${JSON.stringify(folder)} })
+const store = await openFolderObjects({ folder: ${JSON.stringify(folder)}, ${how} })
 async function forEver() {
   for (;;) {
     const bytes = randomBytes(Math.trunc(Math.random() ** 4 * 3_000_000))
     if (Math.random() < 0.5) {
-      const { key } = await store.put(bytes, 'a/b')
+      const { key } = await store.put(bytes, 'a/b', { soon: true })
       process.stdout.write(key + '\\n')
     } else {
       const writer = await store.writer()
@@ -30,10 +30,10 @@ await Promise.all(Array.from({ length: 16 }, forEver))
 `
 
 let folder: string
-beforeAll(async () => {
+beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'raylog-killed-'))
 })
-afterAll(() => rm(folder, { recursive: true }))
+afterEach(() => rm(folder, { recursive: true }))
 
 /** Kills the child once it has said so many keys; gives every key that it said. */
 async function killedAfter(child: ChildProcess, count: number): Promise<string[]> {
@@ -49,23 +49,29 @@ async function killedAfter(child: ChildProcess, count: number): Promise<string[]
   return said.filter(line => line.length === 67)
 }
 
-it('killed at any time, a writer leaves every object that it said was stored, whole, and nothing that is not', async () => {
-  const acknowledged = new Set<string>()
-  for (const count of [1, 2, 5, 13, 40, 41, 77, 100]) {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', childSource(folder)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    for (const key of await killedAfter(child, count)) acknowledged.add(key)
-  }
-  const store = await openFolderObjects({ folder })
-  expect(await readdir(join(folder, 'incoming'))).toEqual([])
-  let visible = 0
-  for await (const { key } of store.list()) {
-    await store.get(key) // throws where the content does not have its digest
-    acknowledged.delete(key)
-    visible += 1
-  }
-  expect([...acknowledged]).toEqual([])
-  expect(visible).toBeGreaterThanOrEqual(279)
-  await store.close()
-})
+it.each([
+  ['a writer', ''],
+  ['a writer into the arrivals', 'arrivals: { segmentBytes: 8 * 1024 * 1024, maxSegments: 4, idleMs: 30 }'],
+])(
+  'killed at any time, %s leaves every object that it said was stored, whole, and nothing that is not',
+  async (_, how) => {
+    const acknowledged = new Set<string>()
+    for (const count of [1, 2, 5, 13, 40, 41, 77, 100]) {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', childSource(folder, how)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      for (const key of await killedAfter(child, count)) acknowledged.add(key)
+    }
+    const store = await openFolderObjects({ folder, ...(how && { arrivals: { idleMs: 30 } }) })
+    expect(await readdir(join(folder, 'incoming'))).toEqual([])
+    let visible = 0
+    for await (const { key } of store.list()) {
+      await store.get(key) // throws where the content does not have its digest
+      acknowledged.delete(key)
+      visible += 1
+    }
+    expect([...acknowledged]).toEqual([])
+    expect(visible).toBeGreaterThanOrEqual(279)
+    await store.close()
+  },
+)

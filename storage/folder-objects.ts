@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { RaylogError } from '../schemas/errors.ts'
 import type { StoredObject } from '../schemas/topics.ts'
+import { type ArrivalsOptions, openArrivals } from './arrivals/arrivals.ts'
+import { withArrivals } from './arrivals/objects.ts'
 import { type IncomingFile, openIncoming } from './folder-incoming.ts'
 import { clip, errno, keyOf, keyPattern, missing, sha256, shardNames, storeError, unreadable } from './folder-keys.ts'
 import { openShards } from './folder-shards.ts'
@@ -25,6 +27,15 @@ async function guarded<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+export interface FolderObjectsOptions {
+  folder: string
+  /**
+   * Whether objects that are put `soon` are kept in segments at first (arrivals/arrivals.ts). Only where no other process has
+   * the store open: who holds the lock of the embedded log.
+   */
+  arrivals?: Pick<ArrivalsOptions, 'segmentBytes' | 'maxSegments' | 'idleMs'>
+}
+
 /**
  * Opens, and makes where it is missing, an object store in `folder`. Several processes may have it open at once.
  *
@@ -34,7 +45,7 @@ async function guarded<T>(work: () => Promise<T>): Promise<T> {
  *
  * @throws RaylogError store-full, store-unavailable
  */
-export async function openFolderObjects({ folder }: { folder: string }): Promise<ObjectStore> {
+export async function openFolderObjects({ folder, arrivals: wanted }: FolderObjectsOptions): Promise<ObjectStore> {
   return guarded(async () => {
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const there = new Set(await readdir(folder))
@@ -42,7 +53,11 @@ export async function openFolderObjects({ folder }: { folder: string }): Promise
       if (!there.has(name)) await mkdir(join(folder, name), { recursive: true, mode: 0o700 })
     const incoming = await openIncoming(join(folder, 'incoming'))
     const shards = await openShards(folder)
-    return folderObjects({ folder, incoming, shards })
+    const files = folderObjects({ folder, incoming, shards })
+    if (!wanted) return files
+    const store = async (bytes: Buffer, sha256: string) => void (await files.put(bytes, '', { sha256 }))
+    const opened = await openArrivals({ ...wanted, folder: join(folder, 'arrivals'), store })
+    return withArrivals(files, opened, key => existsSync(join(folder, key)))
   })
 }
 
@@ -66,8 +81,8 @@ function folderObjects({ folder, incoming, shards }: Parts): ObjectStore {
     await shards.sync(keyOf(digest).slice(0, 2))
   }
 
-  async function put(bytes: Uint8Array, contentType: string): Promise<StoredObject> {
-    const digest = await sha256(bytes)
+  async function put(bytes: Uint8Array, contentType: string, known?: string): Promise<StoredObject> {
+    const digest = known ?? (await sha256(bytes))
     const stored = { key: keyOf(digest), sha256: digest, bytes: bytes.length, contentType }
     if (bytes.length <= spillBytes && (await isThere(pathOf(stored.key), bytes))) {
       // It may have been renamed a moment ago by a writer that has not synced the directory yet.
@@ -161,7 +176,7 @@ function folderObjects({ folder, incoming, shards }: Parts): ObjectStore {
   return {
     writer: async () =>
       createWriter({ incoming, spillBytes, put, settle: (file, { sha256: digest }) => settle(file, digest) }),
-    put: (bytes, contentType) => guarded(() => put(bytes, contentType)),
+    put: (bytes, contentType, options) => guarded(() => put(bytes, contentType, options?.sha256)),
     get: key => guarded(() => get(key)),
     range: (key, wanted) => guarded(() => range(key, wanted)),
     stream: (key, wanted) => guarded(() => stream(key, wanted)),

@@ -18,9 +18,16 @@ export interface ObjectRange {
   end: number
 }
 
+export interface PutOptions {
+  /** Its digest, hex, where the caller has it already. */
+  sha256?: string
+  /** Someone waits for it to be durable: where the store has a quicker way than the usual one, it takes it. */
+  soon?: boolean
+}
+
 export interface ObjectStore {
   writer(): Promise<ObjectWriter>
-  put(bytes: Uint8Array, contentType: string): Promise<StoredObject>
+  put(bytes: Uint8Array, contentType: string, options?: PutOptions): Promise<StoredObject>
   /** The whole object. @throws RaylogError object-missing */
   get(key: string): Promise<Buffer>
   /** A range past the end gives what there is. @throws RaylogError object-missing */
@@ -31,7 +38,10 @@ export interface ObjectStore {
   /** Whether it was there. */
   delete(key: string): Promise<boolean>
   list(): AsyncIterable<{ key: string; bytes: number; modifiedAt: number }>
-  /** Path of the object on this machine, where the store has one: a worker thread can read it without a copy. */
+  /**
+   * Path of the object on this machine, where the store has one: a worker thread can read it without a copy. Undefined too
+   * while an object that just came has no file of its own yet.
+   */
   local(key: string): string | undefined
   /** Resolves when a small write would succeed; throws store-full or store-unavailable. */
   check(): Promise<void>

@@ -2,10 +2,37 @@
 import { RaylogError } from '../../schemas/errors.ts'
 import type { Position } from '../log.ts'
 import { partitionOf } from '../murmur2.ts'
+import type { Appended } from './journal.ts'
 import type { Partition, Tables, TopicState } from './tables.ts'
 import type { PackedNew, PackedRead, ReadInput, Trimmed } from './wire.ts'
 
+/**
+ * Appends again what a power cut took from the end of the database: each record at the offset that it was said to have.
+ * What is there already is left as it is.
+ */
+export function restore(tables: Tables, { input, output }: Appended): void {
+  const known = new Set(tables.infos().map(({ name }) => name))
+  if (!input.topics.every(name => known.has(name))) return // of another database, put in this one's place
+  write(tables, input, (_key, parts, index) => {
+    const partition = parts[output.partitions[index] ?? -1]
+    return partition?.high === output.offsets[index] ? partition : undefined
+  })
+}
+
 export function append(tables: Tables, packed: PackedNew): { partitions: number[]; offsets: number[] } {
+  return write(tables, packed, (key, parts) => {
+    const partition = parts[partitionOf(key, parts.length)]
+    if (!partition) throw new RaylogError('not-found', 'the topic has no partitions')
+    return partition
+  })
+}
+
+/** @param choose the partition of a record; undefined where it is not to be written */
+function write(
+  tables: Tables,
+  packed: PackedNew,
+  choose: (key: Uint8Array, parts: readonly Partition[], index: number) => Partition | undefined,
+): { partitions: number[]; offsets: number[] } {
   const topics = packed.topics.map(name => tables.topic(name))
   const touched = new Set<Partition>()
   const partitions: number[] = []
@@ -19,9 +46,8 @@ export function append(tables: Tables, packed: PackedNew): { partitions: number[
     const key = packed.bytes.subarray(at, at + keySize)
     const value = packed.bytes.subarray(at + keySize, at + keySize + valueSize)
     at += keySize + valueSize
-    const parts = topics[topicIndex]?.parts ?? []
-    const partition = parts[partitionOf(key, parts.length)]
-    if (!partition) throw new RaylogError('not-found', 'the topic has no partitions')
+    const partition = choose(key, topics[topicIndex]?.parts ?? [], index)
+    if (!partition) return
     const size = keySize + valueSize + (headers?.length ?? 0)
     partition.maxTime = Math.max(partition.maxTime, timestamp)
     partition.statements.insert.run(partition.high, timestamp, partition.maxTime, size, key, headers, value)

@@ -3,19 +3,31 @@ import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import type { Peer } from '../../schemas/peers.ts'
 import type { Instance } from '../../schemas/topics.ts'
-import type { Intake } from '../intake.ts'
+import type { Incoming, Intake } from '../intake.ts'
 import { filePrefix } from '../part10.ts'
 import { createRate, type Rate } from '../rate.ts'
 import type { Store, StoreRequest } from './services/store.ts'
 import type { Transfers } from './transfers.ts'
 
 /** A data set as a Part 10 file. */
-async function* asFile({ sopClass, sopInstance, transferSyntax, dataSet }: StoreRequest): AsyncGenerator<Buffer> {
-  let first = true
-  for await (const bytes of dataSet) {
-    if (first) yield filePrefix(sopClass, sopInstance, transferSyntax)
-    first = false
-    yield bytes
+function asFile({ sopClass, sopInstance, transferSyntax, dataSet }: StoreRequest): Incoming {
+  const prefix = filePrefix(sopClass, sopInstance, transferSyntax)
+  let begun = false
+  return {
+    async fill(into) {
+      if (!dataSet) return { bytes: 0, ended: true }
+      begun = true
+      into.set(prefix)
+      const { bytes, ended } = await dataSet.fill(into.subarray(prefix.length))
+      return { bytes: bytes === 0 ? 0 : prefix.length + bytes, ended }
+    },
+    async *[Symbol.asyncIterator]() {
+      for await (const bytes of dataSet?.bytes() ?? []) {
+        if (!begun) yield prefix
+        begun = true
+        yield bytes
+      }
+    },
   }
 }
 

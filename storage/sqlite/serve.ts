@@ -18,6 +18,19 @@ export interface Operation<I, O> {
   run(input: I): O
   /** Buffers of the output that may move instead of being copied. */
   moves?(output: O): ArrayBuffer[]
+  /** A write that the journal can keep, where there is one. */
+  journalled?: boolean
+}
+
+/** Keeps what some writes did until the database is synced. */
+export interface WriteJournal {
+  /** Durable when it returns true; false: it cannot be kept, and the database is synced instead. */
+  keep(done: readonly { input: unknown; output: unknown }[]): boolean
+  /** Whether anything stands in it that the database may not have synced. */
+  readonly holds: boolean
+  /** All that was committed is synced. */
+  reset(): void
+  close(): void
 }
 
 export interface Served<O extends Operations> {
@@ -25,6 +38,10 @@ export interface Served<O extends Operations> {
   operations: { [K in keyof O]: Operation<O[K]['input'], O[K]['output']> }
   /** Told to the opener at each opening. */
   hello?: unknown
+  /** Transactions of journalled writes alone are kept here, and not synced. */
+  journal?: WriteJournal | undefined
+  /** A write that changes next to nothing, so that its synced commit takes all earlier ones along. Where there is a journal. */
+  touch?(): void
   /** Something was rolled back: what is remembered must be read again. Called inside or outside of a transaction. */
   reset?(): void
   /** Called after a commit, with the number of committed transactions: upkeep that must not be part of one. */
@@ -65,6 +82,7 @@ export function serve<O extends Operations>(open: () => Served<O>): void {
       if (fatal || next?.type === 'close') {
         port.close()
         served.db.close()
+        served.journal?.close()
         return
       }
       next = receiveMessageOnPort(port)?.message
@@ -84,8 +102,30 @@ function createCommitter<O extends Operations>(served: Served<O>): (batch: reado
   const savepoint = db.prepare('SAVEPOINT request')
   const release = db.prepare('RELEASE request')
   const undo = db.prepare('ROLLBACK TO request')
+  const { journal } = served
   let commits = 0
   let fatal = false
+  let synced = true
+
+  /** Whether the commits from now on are synced. Nothing is lost to a killed process either way. */
+  function sync(wanted: boolean): void {
+    if (wanted !== synced) db.exec(`PRAGMA synchronous = ${wanted ? 'FULL' : 'NORMAL'}`)
+    synced = wanted
+  }
+
+  /** Makes durable what was committed without a sync. @throws what keeps it from that */
+  function keep(writes: readonly Request[], replies: readonly Reply[]): void {
+    const done = writes.flatMap(({ input }, index) => {
+      const reply = replies[index]
+      return reply?.ok ? [{ input, output: reply.output }] : []
+    })
+    if (done.length === 0 || journal?.keep(done)) return
+    sync(true)
+    begin.run()
+    served.touch?.()
+    commit.run()
+    journal?.reset()
+  }
 
   function failure({ id }: Request, thrown: unknown): Reply {
     const { code, message } = fromSqlite(thrown)
@@ -125,13 +165,29 @@ function createCommitter<O extends Operations>(served: Served<O>): (batch: reado
     }
   }
 
+  /** Where neither journal nor sync takes it, only a fresh opening tells what is there. */
+  function keepOrReopen(writes: readonly Request[], replies: readonly Reply[]): void {
+    try {
+      keep(writes, replies)
+    } catch (thrown) {
+      fatal = true
+      throw thrown
+    }
+  }
+
   function transaction(writes: readonly Request[], moves: ArrayBuffer[]): Reply[] {
     const replies: Reply[] = []
+    const light = journal !== undefined && writes.every(({ op }) => operations[op]?.journalled)
     try {
+      sync(!light)
       begin.run()
       for (const request of writes) replies.push(attemptWithin(request, moves))
+      // A transaction that changes nothing is not synced.
+      if (!light && journal?.holds) served.touch?.()
       commit.run()
       commits++
+      if (light) keepOrReopen(writes, replies)
+      else journal?.reset()
       return replies
     } catch (thrown) {
       // Nothing of it is there: those that had failed keep their own reason, all others get this one.

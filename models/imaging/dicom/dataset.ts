@@ -146,15 +146,39 @@ interface Head {
 }
 
 const undefinedLength = 0xffffffff
+
+/**
+ * Names of tags and VRs that were met before: making the text of each of hundreds of elements anew, for each image, cost
+ * more than all the rest of reading a header. Bounded, since senders choose their private tags.
+ */
+const tags = new Map<number, string>()
+const maxTags = 16_384
+const vrNames = new Map<number, string>()
+
+function tagOf(group: number, element: number): string {
+  const number = group * 0x10000 + element
+  const known = tags.get(number)
+  if (known !== undefined) return known
+  const tag = `x${number.toString(16).padStart(8, '0')}`
+  if (tags.size < maxTags) tags.set(number, tag)
+  return tag
+}
+
+function vrOf(first: number, second: number): string {
+  const code = first * 256 + second
+  const known = vrNames.get(code)
+  if (known !== undefined) return known
+  const vr = String.fromCharCode(first, second)
+  vrNames.set(code, vr)
+  return vr
+}
+
 function peek(stream: InstanceType<typeof dicomParser.ByteStream>, explicit: boolean): Head {
   const { byteArrayParser: parser, byteArray: bytes, position: at } = stream
   const group = parser.readUint16(bytes, at)
-  const tag = `x${group.toString(16).padStart(4, '0')}${parser
-    .readUint16(bytes, at + 2)
-    .toString(16)
-    .padStart(4, '0')}`
+  const tag = tagOf(group, parser.readUint16(bytes, at + 2))
   if (!explicit) return { tag, group, vr: undefined, length: parser.readUint32(bytes, at + 4), size: 8 }
-  const vr = String.fromCharCode(bytes[at + 4] ?? 0, bytes[at + 5] ?? 0)
+  const vr = vrOf(bytes[at + 4] ?? 0, bytes[at + 5] ?? 0)
   if (group !== 0xfffe && !isVr(vr)) throw new RaylogError('malformed-dicom', `element ${tag.slice(1)} has no valid VR`)
   if (!longVrs.has(vr)) return { tag, group, vr, length: parser.readUint16(bytes, at + 6), size: 8 }
   const length = at + 12 <= bytes.length ? parser.readUint32(bytes, at + 8) : 0

@@ -15,6 +15,9 @@ const misspelt: Readonly<Record<string, string>> = {
   'ISO IR 192': 'ISO_IR 192',
 }
 
+/** Sets in which the bytes of ASCII mean ASCII: by far the most texts need no table of characters. */
+const plainInAscii = new Set(['ISO_IR 6', 'ISO_IR 100', 'ISO_IR 192'])
+
 export type TextReader = (tag: string, vr: 'PN' | 'LO') => string | null
 
 /**
@@ -42,6 +45,7 @@ export function textOf(data: DataSet): TextReader {
 
 function decode(charset: string | undefined, bytes: Uint8Array, vr: string): string {
   const ascii = bytes.every(byte => byte < 0x80 && byte !== 0x1b)
+  if (ascii && (charset === undefined || plainInAscii.has(charset))) return Buffer.from(bytes).toString('latin1')
   // Japanese sets differ from ASCII in two characters, so even plain bytes go through them.
   if (charset === undefined && !ascii) return utf8OrLatin(bytes)
   try {

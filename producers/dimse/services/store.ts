@@ -2,6 +2,7 @@
 import type { Logger } from 'pino'
 import { toRaylogError } from '../../../schemas/errors.ts'
 import { commandField, status } from '../../dicom-command.ts'
+import type { DataSet } from '../data-set.ts'
 import { isStorageClass } from '../syntaxes.ts'
 import type { Answer, Association, Message, Service } from './service.ts'
 
@@ -10,13 +11,12 @@ export interface StoreRequest {
   sopClass: string
   sopInstance: string
   transferSyntax: string
-  dataSet: AsyncIterable<Buffer>
+  /** Undefined where the request announced none. */
+  dataSet: Pick<DataSet, 'bytes' | 'fill'> | undefined
 }
 
 /** Resolves when the image is kept. @throws RaylogError; then the sender is told its status */
 export type Store = (request: StoreRequest) => Promise<void>
-
-async function* nothing(): AsyncGenerator<Buffer> {}
 
 export function storeService(store: Store, logger: Logger): Service {
   async function serve({ association, context, command, data }: Message): Promise<Answer> {
@@ -26,7 +26,7 @@ export function storeService(store: Store, logger: Logger): Service {
     if (sopClass !== abstractSyntax)
       return { code: status.sopClassNotSupported, comment: 'SOP class is not that of the presentation context' }
     try {
-      await store({ association, sopClass, sopInstance, transferSyntax, dataSet: data?.bytes() ?? nothing() })
+      await store({ association, sopClass, sopInstance, transferSyntax, dataSet: data })
       return { code: status.success }
     } catch (thrown) {
       const error = toRaylogError(thrown)

@@ -1,0 +1,183 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { cp, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { RaylogError } from '../../schemas/errors.ts'
+import { until } from '../../tests/harness/until.ts'
+import { canSync } from '../direct.ts'
+import { type Arrivals, type ArrivalsOptions, openArrivals } from './arrivals.ts'
+
+const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+const never = 3_600_000
+
+describe.skipIf(!canSync)('the arrivals (Linux)', () => {
+  let folder: string
+  let files: Map<string, Buffer>
+  const opened: Arrivals[] = []
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'raylog-arrivals-'))
+    files = new Map()
+  })
+  afterEach(async () => {
+    await Promise.all(opened.splice(0).map(one => one.close()))
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  const place = (name = 'arrivals') => join(folder, name)
+
+  async function openHere(changes: Partial<ArrivalsOptions> = {}): Promise<Arrivals> {
+    const store = async (bytes: Buffer, sha256: string) => void files.set(sha256, Buffer.from(bytes))
+    const defaults = { folder: place(), store, segmentBytes: 1024 * 1024, maxSegments: 4, idleMs: never }
+    const arrivals = await openArrivals({ ...defaults, ...changes })
+    opened.push(arrivals)
+    return arrivals
+  }
+
+  /** Puts until it is taken: before the first segment is made, nothing is. */
+  async function arrive(arrivals: Arrivals, bytes: Buffer): Promise<string> {
+    const sha256 = digest(bytes)
+    await until('it is taken', () => arrivals.put(bytes, sha256))
+    return sha256
+  }
+
+  /** What the disk has of it at this moment, as after the process was killed. */
+  async function wreck(): Promise<string> {
+    const copy = place(`wreck-${randomBytes(4).toString('hex')}`)
+    await cp(place(), copy, { recursive: true })
+    return copy
+  }
+
+  const onDisk = async (bytes: Buffer, of = place()) => {
+    const segments = await Promise.all((await readdir(of)).map(name => readFile(join(of, name))))
+    return segments.some(segment => segment.includes(bytes.subarray(0, 64)))
+  }
+
+  it('keep what they took, whole and in part, until it has a file', async () => {
+    const arrivals = await openHere()
+    const bytes = randomBytes(10_000)
+    const sha256 = await arrive(arrivals, bytes)
+    expect((await arrivals.read(sha256))?.equals(bytes)).toBe(true)
+    expect((await arrivals.read(sha256, 9_990, 99))?.equals(bytes.subarray(9_990))).toBe(true)
+    expect(arrivals.stat(sha256)?.bytes).toBe(10_000)
+    await arrivals.settle(sha256)
+    expect(files.get(sha256)?.equals(bytes)).toBe(true)
+    expect(await arrivals.read(sha256)).toBeUndefined()
+    expect(arrivals.keys()).toEqual([])
+  })
+
+  it('make the files by themselves when nothing comes any more', async () => {
+    const arrivals = await openHere({ idleMs: 20 })
+    const made = await Promise.all(Array.from({ length: 20 }, () => arrive(arrivals, randomBytes(5_000))))
+    await until('all have files', () => made.every(sha256 => files.has(sha256)))
+    expect(arrivals.keys()).toEqual([])
+  })
+
+  it('are taken up by the next process where one was killed, and the files are made then', async () => {
+    const arrivals = await openHere()
+    const kept = new Map<string, Buffer>()
+    for (let n = 0; n < 60; n++) {
+      const bytes = randomBytes(1 + ((n * 7_919) % 60_000))
+      kept.set(await arrive(arrivals, bytes), bytes)
+    }
+    const next = await openHere({ folder: await wreck() })
+    expect(next.keys().sort()).toEqual([...kept.keys()].sort())
+    for (const [sha256, bytes] of kept)
+      expect(((await next.read(sha256)) ?? files.get(sha256))?.equals(bytes)).toBe(true)
+    await next.close()
+    expect([...files.keys()].sort()).toEqual([...kept.keys()].sort())
+  })
+
+  it('give nothing that is not whole, and all that stands before a tear, wherever the disk tore', async () => {
+    const arrivals = await openHere({ segmentBytes: 512 * 1024, maxSegments: 1 })
+    const kept: string[] = []
+    for (let n = 0; n < 12; n++) kept.push(await arrive(arrivals, randomBytes(8_000 + n)))
+    // Each has a page of head and two of bytes, behind the segment's page.
+    const endOf = (n: number) => 4_096 * (1 + 3 * (n + 1))
+    const tears = fc.record({
+      at: fc.integer({ min: 0, max: endOf(12) }),
+      with: fc.uint8Array({ minLength: 16, maxLength: 9_000 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(tears, async tear => {
+        const torn = await wreck()
+        for (const name of await readdir(torn)) {
+          const file = await open(join(torn, name), 'r+')
+          await file.write(tear.with, 0, tear.with.length, tear.at)
+          await file.close()
+        }
+        const next = await openHere({ folder: torn })
+        const found = next.keys()
+        for (const sha256 of found) expect(digest((await next.read(sha256)) ?? Buffer.alloc(0))).toBe(sha256)
+        if (tear.at >= 4_096) expect(found).toEqual(expect.arrayContaining(kept.filter((_, n) => endOf(n) <= tear.at)))
+      }),
+      { numRuns: 25, seed: 5 },
+    )
+  })
+
+  it('use their segments again, and never more of them than they may', async () => {
+    const arrivals = await openHere({ maxSegments: 3, idleMs: 5 })
+    const kept = new Map<string, Buffer>()
+    for (let n = 0; n < 150; n++) {
+      const bytes = randomBytes(30_000)
+      kept.set(await arrive(arrivals, bytes), bytes)
+    }
+    expect((await readdir(place())).length).toBeLessThanOrEqual(3)
+    for (const [sha256, bytes] of kept)
+      expect(((await arrivals.read(sha256)) ?? files.get(sha256))?.equals(bytes)).toBe(true)
+  })
+
+  it('take nothing where there is no room, which is no failure', async () => {
+    const arrivals = await openHere({
+      maxSegments: 1,
+      segmentBytes: 256 * 1024,
+      store: () => Promise.reject(new RaylogError('store-full', 'no room')),
+    })
+    await arrive(arrivals, randomBytes(200_000))
+    const bytes = randomBytes(200_000)
+    expect(await arrivals.put(bytes, digest(bytes))).toBe(false)
+    expect(await arrivals.put(randomBytes(2_000_000), 'x')).toBe(false)
+  })
+
+  it('keep what no file can be made of, for whoever opens them next', async () => {
+    const full = () => Promise.reject(new RaylogError('store-full', 'no room'))
+    const arrivals = await openHere({ store: full })
+    const bytes = randomBytes(50_000)
+    const sha256 = await arrive(arrivals, bytes)
+    await expect(arrivals.settle(sha256)).rejects.toMatchObject({ code: 'store-full' })
+    expect((await arrivals.read(sha256))?.equals(bytes)).toBe(true)
+    await arrivals.close()
+    const next = await openHere()
+    await next.settle()
+    expect(files.get(sha256)?.equals(bytes)).toBe(true)
+  })
+
+  it('leave no byte of what was erased, whether it had a file yet or not, and do not bring it back', async () => {
+    const arrivals = await openHere()
+    const [one, two, stays] = [randomBytes(20_000), randomBytes(20_000), randomBytes(20_000)]
+    await arrive(arrivals, one)
+    await arrive(arrivals, two)
+    await arrive(arrivals, stays)
+    await arrivals.settle(digest(two))
+    expect(await onDisk(one)).toBe(true)
+    expect(await onDisk(two)).toBe(true)
+    expect(await arrivals.erase(digest(one))).toBe(true)
+    await arrivals.erase(digest(two))
+    expect(await onDisk(one)).toBe(false)
+    expect(await onDisk(two)).toBe(false)
+    const next = await openHere({ folder: await wreck() })
+    expect(next.keys()).toEqual([digest(stays)])
+    expect(await next.erase(digest(stays))).toBe(true)
+    expect(next.keys()).toEqual([])
+  })
+
+  it('are one object for a hundred that put the same at once', async () => {
+    const arrivals = await openHere()
+    await arrive(arrivals, randomBytes(10))
+    const bytes = randomBytes(40_000)
+    const said = await Promise.all(Array.from({ length: 100 }, () => arrivals.put(bytes, digest(bytes))))
+    expect(new Set(said)).toEqual(new Set([true]))
+    expect(arrivals.keys().filter(sha256 => sha256 === digest(bytes))).toHaveLength(1)
+  })
+})

@@ -1,0 +1,75 @@
+/**
+ * The form of a segment of arrivals: a file of fixed length whose blocks are written before it is used, so that a write into
+ * it changes nothing but data and its sync is one flush of the disk.
+ *
+ *   page 0: head of the segment: which use of the file this is
+ *   then records, each from a page on: a page with its head, the object's bytes, zeros to the end of the page
+ *
+ * A record belongs to the segment's present use if its head says so and adds up; its bytes are whole if they have their
+ * digest. Records are written one batch after the other: behind the last batch that was acknowledged stands at most one that
+ * was torn, and what an earlier use left.
+ */
+import { crc32 } from 'node:zlib'
+import { pageBytes } from '../direct.ts'
+
+/** A use of a segment's file, 16 random bytes. */
+export type Use = Buffer
+
+export interface RecordHead {
+  /** Hex. */
+  sha256: string
+  bytes: number
+  erased: boolean
+}
+
+const segmentMagic = 'RAYLSEG1'
+const recordMagic = 'RAYLOBJ1'
+const useAt = 8
+const digestAt = 24
+const sizeAt = 56
+const erasedAt = 60
+const sumAt = pageBytes - 4
+
+/** From one record to the next, bytes. */
+export const recordBytes = (bytes: number): number => pageBytes + Math.ceil(bytes / pageBytes) * pageBytes
+
+function sealed(page: Buffer): void {
+  page.writeUInt32LE(crc32(page.subarray(0, sumAt)), sumAt)
+}
+
+function isSealed(page: Buffer, magic: string): boolean {
+  if (page.length < pageBytes || page.toString('latin1', 0, magic.length) !== magic) return false
+  return page.readUInt32LE(sumAt) === crc32(page.subarray(0, sumAt))
+}
+
+export function writeSegmentHead(page: Buffer, use: Use): void {
+  page.fill(0, 0, pageBytes)
+  page.write(segmentMagic, 0, 'latin1')
+  use.copy(page, useAt)
+  sealed(page.subarray(0, pageBytes))
+}
+
+/** @returns undefined where the file was never used, or its first batch was torn: nothing in it was acknowledged then */
+export function readSegmentHead(page: Buffer): Use | undefined {
+  return isSealed(page, segmentMagic) ? Buffer.from(page.subarray(useAt, digestAt)) : undefined
+}
+
+export function writeRecordHead(page: Buffer, use: Use, { sha256, bytes, erased }: RecordHead): void {
+  page.fill(0, 0, pageBytes)
+  page.write(recordMagic, 0, 'latin1')
+  use.copy(page, useAt)
+  page.write(sha256, digestAt, 'hex')
+  page.writeUInt32LE(bytes, sizeAt)
+  page.writeUInt8(erased ? 1 : 0, erasedAt)
+  sealed(page.subarray(0, pageBytes))
+}
+
+/** @returns undefined where no record of this use begins */
+export function readRecordHead(page: Buffer, use: Use): RecordHead | undefined {
+  if (!isSealed(page, recordMagic) || !page.subarray(useAt, digestAt).equals(use)) return undefined
+  return {
+    sha256: page.toString('hex', digestAt, sizeAt),
+    bytes: page.readUInt32LE(sizeAt),
+    erased: page.readUInt8(erasedAt) === 1,
+  }
+}
