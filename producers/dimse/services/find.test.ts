@@ -10,12 +10,15 @@ import {
   studyRoot,
 } from '../../../tests/harness/dicom-node.ts'
 import { associate, dataPdus, releaseRequest, statusOf } from '../../../tests/harness/dicom-peer.ts'
+import { nextMessage } from '../../../tests/harness/get-scu.ts'
+import { openStores } from '../../../tests/harness/stores.ts'
+import { until } from '../../../tests/harness/until.ts'
 import { commandField, writeCancel, writeQueryRequest } from '../../dicom-command.ts'
 import { explicitLittle, implicitLittle, writeElements } from '../../dicom-data-set.ts'
 
 let node: OpenNode
 beforeEach(async () => {
-  node = await openNode({ settings: { query: { maxMatches: 5_000 } } })
+  node = await openNode({ settings: { query: { maxMatches: 500 } } })
 })
 afterEach(() => node[Symbol.asyncDispose]())
 
@@ -146,8 +149,7 @@ describe('C-FIND', () => {
 })
 
 /** Studies in the index, as persist writes them. */
-async function fill(count: number): Promise<void> {
-  const { documents, secrets } = node.stage.stores
+async function fill(count: number, { documents, secrets } = node.stage.stores): Promise<void> {
   for (let from = 0; from < count; from += 1_000)
     await documents.upsert(
       'dicomStudies',
@@ -174,21 +176,21 @@ async function fill(count: number): Promise<void> {
     )
 }
 
-describe('ten thousand matches', () => {
+describe('thousands of matches', () => {
   const identifier = asked('STUDY', { '0020000D': { vr: 'UI' }, '001021B0': { vr: 'LT' } })
   const contexts = [{ abstractSyntax: `${studyRoot}1`, transferSyntaxes: [explicitLittle] }]
 
   it('go out as fast as they are read, and stop where the limit is', async () => {
-    await fill(10_000)
+    await fill(2_000)
     const { documents } = node.stage.stores
-    expect(await documents.count('dicomStudies')).toBe(10_000)
+    expect(await documents.count('dicomStudies')).toBe(2_000)
     const found = await find(node.port, identifier)
-    expect(found.matches).toHaveLength(5_000)
+    expect(found.matches).toHaveLength(500)
     expect(found.statuses.at(-1)).toBe(0xa700)
   })
 
   it('end where they are cancelled', async () => {
-    await fill(10_000)
+    await fill(2_000)
     const peer = await peerOf(node.port, { contexts })
     const [context] = peer.contexts
     if (!context) throw new Error('not accepted')
@@ -200,7 +202,43 @@ describe('ten thousand matches', () => {
       last = command.status
     }
     expect(last).toBe(0xfe00)
-    expect(seen).toBeLessThan(5_000)
+    expect(seen).toBeLessThan(500)
     await peer.release()
+  })
+
+  it('are looked for no faster than they are read', async () => {
+    const stores = await openStores()
+    let pages = 0
+    const documents = new Proxy(stores.documents, {
+      get(target, name, receiver) {
+        if (name === 'find') pages++
+        return Reflect.get(target, name, receiver)
+      },
+    })
+    await fill(10_000, stores)
+    const slow = await openNode({ stores, deps: { documents }, settings: { commitment: { retryMs: 3_600_000 } } })
+    try {
+      await until('it has looked for commitments', () => pages === 1)
+      using peer = await associate(slow.port, { contexts: [{ abstract: `${studyRoot}1`, syntaxes: [explicitLittle] }] })
+      peer.socket.pause()
+      peer.write(dataPdus(1, true, writeQueryRequest(commandField.find, 1, `${studyRoot}1`)))
+      peer.write(dataPdus(1, false, writeElements(identifier, explicitLittle)))
+      let before = 0
+      const still = () => {
+        const same = pages > 2 && before === pages
+        before = pages
+        return same
+      }
+      await until('it waits for its peer', still, { everyMs: 200 })
+      // Of twelve: what the sockets hold, and a page.
+      expect(pages - 1).toBeLessThan(9)
+      peer.socket.resume()
+      let answers = 0
+      for (let last = 0xff00; last === 0xff00; answers++) last = (await nextMessage(peer)).command.status
+      expect(answers).toBe(10_001)
+    } finally {
+      await slow[Symbol.asyncDispose]()
+      await stores.close()
+    }
   })
 })
