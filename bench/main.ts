@@ -50,6 +50,13 @@ const benches: Bench[] = [
     quick: ['--events', '100000', '--seconds', '1'],
   },
   {
+    name: 'qido',
+    title: 'QIDO-RS over 1,000,000 instances',
+    note: 'The embedded store: 10,000 studies of 4 series of 25 instances; over HTTP, one request after another. The last two are there to show what is not looked up by an index.',
+    args: [],
+    quick: ['--instances', '100000', '--requests', '50'],
+  },
+  {
     name: 'distributed',
     title: 'Distributed mode against the runtime alone',
     note: "Instances already on Kafka until their predictions are documents, by `infer` and `persist` in processes of their own, over bare session.run() in as many single-threaded processes, in turns; medians. Kafka, a server of MongoDB's protocol and S3 run on the same cores.",

@@ -9,6 +9,7 @@ import type { AnyStage } from '../kafka/stage.ts'
 import { assessStudy } from '../processors/assess-study/stage.ts'
 import { infer } from '../processors/infer/stage.ts'
 import { replay } from '../processors/replay/stage.ts'
+import { dicomweb } from '../producers/dicomweb/stage.ts'
 import { dimse } from '../producers/dimse/stage.ts'
 import { retrieve } from '../producers/retrieve/stage.ts'
 import { simulator } from '../producers/simulator/stage.ts'
@@ -18,6 +19,7 @@ import { watch } from '../producers/watch/stage.ts'
 export const allStages: readonly AnyStage[] = [
   dimse,
   upload,
+  dicomweb,
   watch,
   retrieve,
   simulator,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { dicomwebServices } from '../schemas/dicomweb.ts'
 import { bearer, type Started, startGateway } from '../tests/gateway/kit.ts'
 
 let gateway: Started
@@ -88,12 +89,17 @@ describe('the OpenAPI document', () => {
       predictions/{id}/feedback replays replays/plan replays/arrivals replays/{id} replays/{id}/pause replays/{id}/resume
       replays/{id}/cancel replays/{id}/comparison replays/{id}/comparison.csv replays/{id}/flips audit retrievals
       retrievals/{id} retrievals/{id}/pause retrievals/{id}/resume retrievals/{id}/cancel`
-    const expected = [...routes.split(/\s+/).map(path => `/api/v1/${path}`), '/healthz', '/metrics']
+    // STOW-RS belongs to a producer.
+    const dicomweb = dicomwebServices
+      .filter(({ method }) => method === 'GET')
+      .flatMap(({ paths }) => paths.map(path => `/dicomweb${path.replaceAll(/:(\w+)/g, '{$1}').replace('*', '{*}')}`))
+    const api = routes.split(/\s+/).map(path => `/api/v1/${path}`)
+    const expected = [...new Set([...api, ...dicomweb, '/healthz', '/metrics'])]
     expect(Object.keys(paths).toSorted()).toEqual(expected.toSorted())
     for (const [path, operations] of Object.entries(paths)) {
       for (const [method, { parameters = [], responses }] of Object.entries(operations)) {
         const inPath = parameters.filter(parameter => parameter.in === 'path').map(({ name }) => `{${name}}`)
-        expect(inPath).toEqual(path.match(/\{\w+\}/g) ?? [])
+        expect(inPath).toEqual(path.match(/\{[\w*]+\}/g) ?? [])
         expect(Object.keys(responses)).toContain(
           method === 'post' && /\/(replays|retrievals)$/.test(path) ? '201' : '200',
         )

@@ -4,6 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { defineStage } from '../kafka/stage.ts'
 import { topics } from '../schemas/topics.ts'
+import { createDicomIndex } from '../storage/dicom-query.ts'
 import { addAuditRoutes } from './api/audit.ts'
 import { addFeedbackRoute } from './api/feedback.ts'
 import { addInstanceRoutes } from './api/instances.ts'
@@ -14,6 +15,8 @@ import { addComparisonRoutes } from './api/replays-compared.ts'
 import { addPredictionRoutes, addReportRoutes } from './api/results.ts'
 import { addRetrievalRoutes } from './api/retrievals.ts'
 import { addStudyRoutes } from './api/studies.ts'
+import { prefix } from './dicomweb/context.ts'
+import { addDicomwebRoutes } from './dicomweb/routes.ts'
 import { openLive } from './live/server.ts'
 import { addPage, builtPage } from './page.ts'
 
@@ -26,6 +29,17 @@ const config = z.strictObject({
     .max(100_000)
     .default(4_000)
     .describe('messages waiting for a slow dashboard before it is sent away'),
+  dicomweb: z
+    .strictObject({
+      maxResults: z.int().min(1).max(100_000).default(10_000).describe('matches of one search; more by offset'),
+      maxInstances: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .default(50_000)
+        .describe('instances of one retrieval; a larger study is asked for by series'),
+    })
+    .prefault({}),
   maxReplay: z.int().min(0).max(100_000).default(5_000).describe('records read again for a dashboard that was away'),
 })
 
@@ -68,6 +82,12 @@ export const gateway = defineStage({
         addOverviewRoutes(app, context)
       },
       { prefix: '/api/v1' },
+    )
+    const index = createDicomIndex(deps)
+    await deps.http.register(
+      async instance =>
+        addDicomwebRoutes(instance.withTypeProvider<ZodTypeProvider>(), { deps, index, settings: config.dicomweb }),
+      { prefix },
     )
     await addPage(deps.http, config.pageFolder === null ? builtPage : resolve(config.pageFolder))
     const { maxQueued, maxReplay, pulseMs } = config

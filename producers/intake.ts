@@ -43,8 +43,8 @@ export interface Hints {
   site?: string | undefined
   /** Groups plain images; DICOM has its own. */
   study?: string | undefined
-  /** What a C-STORE request said; other content is refused as `identity-mismatch`. */
-  expect?: { sopClass: string; sopInstance: string }
+  /** What the request said: DICOM, and of these UIDs. Other content is refused as `identity-mismatch`. */
+  expect?: { sopClass?: string; sopInstance?: string; study?: string }
   /** Called with the event before it is appended, for those who wait for what becomes of it. */
   beforePublish?: (event: Instance) => void
 }
@@ -77,11 +77,16 @@ export interface Intake {
   idle(): Promise<void>
 }
 
-function checkIdentity(facts: ImageFacts, expect: Hints['expect']): void {
+type Dicom = NonNullable<ImageFacts['dicom']>
+
+function checkIdentity(dicom: Pick<Dicom, 'sopClass' | 'sopInstance' | 'study'> | null, expect: Hints['expect']): void {
   if (!expect) return
-  const { dicom } = facts
-  if (dicom?.sopClass !== expect.sopClass || dicom.sopInstance !== expect.sopInstance)
+  const same = (said: string | undefined, is: string | undefined) => said === undefined || said === is
+  const { sopClass, sopInstance, study } = expect
+  if (dicom === null) throw new RaylogError('not-an-image', 'only DICOM is taken here')
+  if (!same(sopClass, dicom.sopClass) || !same(sopInstance, dicom.sopInstance))
     throw new RaylogError('identity-mismatch', 'SOP class or instance differ between request and data set')
+  if (!same(study, dicom.study)) throw new RaylogError('identity-mismatch', 'it belongs to another study')
 }
 
 interface Kept {
@@ -117,8 +122,7 @@ export function createIntake(options: IntakeOptions): Intake {
     }
     if (size === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
     const { bytes: clean, original } = await deps.images.deidentify(Buffer.concat(chunks))
-    if (expect && (original?.sopClass !== expect.sopClass || original.sopInstance !== expect.sopInstance))
-      throw new RaylogError('identity-mismatch', 'SOP class or instance differ between request and data set')
+    checkIdentity(original, expect)
     yield clean
   }
 
@@ -145,7 +149,7 @@ export function createIntake(options: IntakeOptions): Intake {
   async function keepWhole(bytes: Uint8Array, expect: Hints['expect']): Promise<Kept> {
     if (bytes.length === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
     const described = await deps.images.describe(bytes, true)
-    checkIdentity(described.facts, expect)
+    checkIdentity(described.facts.dicom, expect)
     return { described, object: await deps.objects.put(bytes, described.facts.contentType, { soon: true }) }
   }
 
@@ -168,13 +172,13 @@ export function createIntake(options: IntakeOptions): Intake {
         writer ??= await deps.objects.writer()
         await writer.write(begun ? chunk : head.bytes())
         if (head.described) {
-          checkIdentity(head.described.facts, expect)
+          checkIdentity(head.described.facts.dicom, expect)
           head.forget()
         }
       }
       signal?.throwIfAborted()
       const described = await head.end()
-      checkIdentity(described.facts, expect)
+      checkIdentity(described.facts.dicom, expect)
       const { contentType } = described.facts
       const object = await (writer ? writer.commit(contentType) : deps.objects.put(head.bytes(), contentType))
       head.forget()

@@ -233,6 +233,13 @@ const table = {
     title: 'The request is not valid',
     remedy: 'See the fields named in the message; the API is described at /docs.',
   },
+  'not-acceptable': {
+    verdict: 'park',
+    http: 406,
+    dimse: 0xc000,
+    title: 'Nothing that is accepted can be given',
+    remedy: 'Ask for a media type or transfer syntax that is named in the message, or for any with "*/*".',
+  },
   unauthorized: {
     verdict: 'park',
     http: 401,

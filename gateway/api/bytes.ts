@@ -81,7 +81,8 @@ function rangeOf(request: FastifyRequest, etag: string, bytes: number): ObjectRa
   return start >= bytes || (from === '' && Number(to) === 0) ? 'unsatisfiable' : { start, end }
 }
 
-function unsatisfiable(request: FastifyRequest, reply: FastifyReply, bytes: number) {
+/** 416, and how many bytes there are. */
+export function unsatisfiable(request: FastifyRequest, reply: FastifyReply, bytes: number) {
   reply.removeHeader('etag').header('content-range', `bytes */${bytes}`)
   const problem = problemOf(new RaylogError('bad-request', `The range lies outside of ${bytes} bytes.`), request.id)
   return sendProblem(reply, { ...problem, status: 416 })

@@ -43,7 +43,26 @@ export async function decodeFrame(bytes: Uint8Array, frame = 1): Promise<Decoded
   return kind === 'dicom' ? decodeDicom(plain, frame) : decodePlain(plain, frame)
 }
 
+/**
+ * One frame of a DICOM object as it would stand in uncompressed pixel data: little endian, of Bits Allocated, colour by
+ * pixel and RGB where it was YCbCr. A palette is not looked up.
+ * @param frame 1-based
+ * @throws RaylogError as `decodeFrame`
+ */
+export async function decodeSamples(bytes: Uint8Array, frame: number): Promise<Uint8Array> {
+  const { module, raster } = await decodeRaster(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), frame)
+  const samples = toSamples(raster, module)
+  const grey = module.samples === 1 || raster.rgb
+  const { buffer, byteOffset, byteLength } = grey ? samples : toRgb(samples, module)
+  return new Uint8Array(buffer, byteOffset, byteLength)
+}
+
 async function decodeDicom(bytes: Uint8Array, frame: number): Promise<DecodedFrame> {
+  const { parsed, module, raster } = await decodeRaster(bytes, frame)
+  return settle(parsed, module, raster, frame - 1)
+}
+
+async function decodeRaster(bytes: Uint8Array, frame: number) {
   const parsed = await parseDataSet(bytes, {
     lastGroup: 0x7fe0,
     complete: true,
@@ -57,8 +76,7 @@ async function decodeDicom(bytes: Uint8Array, frame: number): Promise<DecodedFra
     throw new RaylogError('too-large', `${module.columns} x ${module.rows} pixels; the limit is ${maxPixels}`)
   if (!Number.isInteger(frame) || frame < 1 || frame > module.frames)
     throw new RaylogError('decode-failed', `there is no frame ${frame} of ${module.frames}`)
-  const raster = await readRaster(parsed, module, frame - 1)
-  return settle(parsed, module, raster, frame - 1)
+  return { parsed, module, raster: await readRaster(parsed, module, frame - 1) }
 }
 
 async function readRaster(parsed: Parsed, module: PixelModule, index: number): Promise<Raster> {

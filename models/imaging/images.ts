@@ -8,12 +8,13 @@ import type { ObjectStore } from '../../storage/objects.ts'
 import { readAttributes } from './attributes.ts'
 import { type DeidentifierOptions, openDeidentifier } from './deidentify/pool.ts'
 import { describe } from './header.ts'
+import { createDicomReader } from './json/reader.ts'
 import type { Images, PreviewOptions } from './port.ts'
 import type { PreviewResult, PreviewTask } from './preview-worker.ts'
 import { createSlots } from './slots.ts'
 
 export interface ImagesOptions {
-  objects: Pick<ObjectStore, 'get' | 'local'>
+  objects: Pick<ObjectStore, 'get' | 'local' | 'range' | 'stream'>
   metrics: Pick<Metrics, 'workerRestarts'>
   logger?: Logger
   /** Previews made at once. */
@@ -52,12 +53,12 @@ export function openImages(options: ImagesOptions): Images {
   const making = new Map<string, Promise<Buffer>>()
   let closed = false
 
-  async function make(key: string, options: PreviewOptions): Promise<Buffer> {
+  async function make(key: string, options: PreviewOptions, name?: 'makeFrame'): Promise<Buffer> {
     const release = await slots.take()
     try {
       const source = objects.local(key) ?? (await objects.get(key))
-      const result = await inThread({ source, options })
-      if ('png' in result) return Buffer.from(result.png.buffer, result.png.byteOffset, result.png.length)
+      const result = await inThread({ source, options }, name)
+      if ('bytes' in result) return Buffer.from(result.bytes.buffer, result.bytes.byteOffset, result.bytes.length)
       throw new RaylogError(result.code, result.message)
     } finally {
       release()
@@ -65,11 +66,11 @@ export function openImages(options: ImagesOptions): Images {
   }
 
   /** The time counts from the start: the slot says that a thread is free. */
-  async function inThread(task: PreviewTask): Promise<PreviewResult> {
+  async function inThread(task: PreviewTask, name?: 'makeFrame'): Promise<PreviewResult> {
     if (closed) throw new RaylogError('stopping', 'previews are closed')
     const late = AbortSignal.timeout(budgetMs)
     try {
-      return await pool.run(task, { signal: late })
+      return await pool.run(task, { signal: late, ...(name !== undefined && { name }) })
     } catch (thrown) {
       if (closed) throw new RaylogError('stopping', 'previews are closed', { cause: thrown })
       const code = late.aborted ? 'worker-timeout' : 'worker-died'
@@ -81,10 +82,11 @@ export function openImages(options: ImagesOptions): Images {
   }
 
   return {
+    dicom: createDicomReader(objects, ({ key }, frame) => make(key, { frame }, 'makeFrame')),
     describe,
     attributes: readAttributes,
     async preview(object, options = {}) {
-      const id = `${object.sha256} ${options.frame ?? 1} ${options.size ?? ''} ${options.window?.center ?? ''} ${options.window?.width ?? ''}`
+      const id = `${object.sha256} ${options.frame ?? 1} ${options.size ?? ''} ${options.box?.width ?? ''} ${options.box?.height ?? ''} ${options.window?.center ?? ''} ${options.window?.width ?? ''} ${options.format ?? ''} ${options.quality ?? ''}`
       const known = cache.get(id)
       if (known !== undefined) return known
       const running = making.get(id)

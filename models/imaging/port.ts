@@ -1,5 +1,7 @@
 /** Images: the port that says what some bytes are and makes pictures of stored objects for people. */
+import type { Readable } from 'node:stream'
 import type { IndexedValues } from '../../schemas/dicom-index.ts'
+import type { DicomAttributes } from '../../schemas/dicom-json.ts'
 import type { PatientIdentity } from '../../schemas/patient.ts'
 import type { Instance, StoredObject } from '../../schemas/topics.ts'
 
@@ -37,6 +39,50 @@ export interface PreviewOptions {
   size?: number
   /** Centre and width in modality units (after rescale), instead of the image's own window. */
   window?: { center: number; width: number }
+  /** The picture fits within, pixels; never enlarged. Instead of `size`. */
+  box?: { width: number; height: number }
+  /** PNG unless it says otherwise. */
+  format?: 'png' | 'jpeg'
+  /** Of JPEG, 1..100; default 90. */
+  quality?: number
+}
+
+export type ReadableObject = Pick<StoredObject, 'key' | 'sha256' | 'bytes'>
+
+/** One binary value of an object. */
+export interface BulkValue {
+  bytes: number
+  /** Little endian. @param to not included */
+  read(from?: number, to?: number): Readable
+}
+
+export interface DicomFrames {
+  count: number
+  transferSyntax: string
+  /** Whether each frame stands in fragments of its own, compressed mostly. */
+  encapsulated: boolean
+  littleEndian: boolean
+  /** Frames are counted from 1. @throws RaylogError not-found for one that is not there, from all that follow */
+  has(frame: number): boolean
+  /** Of `stored`. */
+  bytesOf(frame: number): number
+  /** As it is stored, without the headers of its fragments. */
+  stored(frame: number): Readable
+  /** Samples of Bits Allocated, little endian, colour by pixel. @throws RaylogError as Images.preview */
+  decoded(frame: number): Promise<Buffer>
+}
+
+/** Stored DICOM objects, read by parts. @throws RaylogError object-missing, malformed-dicom, truncated, too-large */
+export interface DicomReader {
+  /** All elements in the DICOM JSON model. @param bulkUri what refers to a value that is not in it, by the value's path */
+  header(
+    object: ReadableObject,
+    bulkUri: (path: string) => string,
+  ): Promise<{ attributes: DicomAttributes; transferSyntax: string }>
+  /** Undefined where there is none of that path, or it is encapsulated. */
+  bulk(object: ReadableObject, path: string): Promise<BulkValue | undefined>
+  /** @throws RaylogError no-pixels, decode-failed */
+  frames(object: ReadableObject): Promise<DicomFrames>
 }
 
 /** What de-identification did, without what was there. */
@@ -57,10 +103,11 @@ export interface Deidentified {
   bytes: Uint8Array
   report: DeidentifyReport
   /** As they were, for a sender that must hear whether it sent what it said. Null for a plain image. */
-  original: { sopClass: string; sopInstance: string } | null
+  original: { sopClass: string; sopInstance: string; study: string } | null
 }
 
 export interface Images {
+  readonly dicom: DicomReader
   /**
    * Reads the header from the first bytes of an object (the whole of it, or as much as stands before the pixels).
    * @param head first bytes; DICOM with or without preamble and file meta
@@ -70,7 +117,7 @@ export interface Images {
   describe(head: Uint8Array, complete: boolean): Promise<Described>
   /** Of DICOM only; parameters and errors as `describe`. */
   attributes(head: Uint8Array, complete: boolean): Promise<HeaderAttributes>
-  /** PNG, 8 bit, grey or RGB, as the image is meant to be seen. Cached. @throws RaylogError as Models.predict, but for the model's own */
+  /** PNG (or JPEG), 8 bit, grey or RGB, as the image is meant to be seen. Cached. @throws RaylogError as Models.predict, but for the model's own */
   preview(object: Pick<StoredObject, 'key' | 'sha256' | 'contentType'>, options?: PreviewOptions): Promise<Buffer>
   /**
    * Whether the settings say that images of this source are de-identified before anything of them is kept; undefined where

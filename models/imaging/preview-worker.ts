@@ -1,9 +1,9 @@
-/** Thread of the preview pool: reads an object, decodes a frame, makes a PNG of it. */
+/** Thread of the preview pool: reads an object, decodes a frame, makes a picture of it. */
 import { readFile } from 'node:fs/promises'
 import { type ErrorCode, RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { errno, unreadable } from '../../storage/folder-keys.ts'
 import { once } from './codecs/raster.ts'
-import { decodeFrame } from './decode.ts'
+import { decodeFrame, decodeSamples } from './decode.ts'
 import type { PreviewOptions } from './port.ts'
 import { toPreview } from './preview.ts'
 
@@ -14,7 +14,7 @@ export interface PreviewTask {
 }
 
 /** Errors cross threads as values: a cloned Error would lose its code. */
-export type PreviewResult = { png: Uint8Array } | { code: ErrorCode; message: string }
+export type PreviewResult = { bytes: Uint8Array } | { code: ErrorCode; message: string }
 
 const loadSharp = once(async () => {
   const { default: sharp } = await import('sharp')
@@ -30,11 +30,26 @@ export async function makePreview({ source, options }: PreviewTask): Promise<Pre
     const { width, height, channels, data } = image
     const sharp = await loadSharp()
     const full = sharp(data, { raw: { width, height, channels } })
-    const size = options.size
-    const sized = size === undefined ? full : full.resize(size, size, { fit: 'inside', withoutEnlargement: true })
+    const { size, box = size === undefined ? undefined : { width: size, height: size } } = options
+    const fit = { fit: 'inside', withoutEnlargement: true } as const
+    const sized = box === undefined ? full : full.resize(box.width, box.height, fit)
     const coloured = sized.toColourspace(channels === 1 ? 'b-w' : 'srgb')
-    const png = Uint8Array.from(await coloured.png({ compressionLevel: 4 }).toBuffer())
-    return { png }
+    const encoded =
+      options.format === 'jpeg'
+        ? coloured.jpeg({ quality: options.quality ?? 90, chromaSubsampling: '4:4:4' })
+        : coloured.png({ compressionLevel: 4 })
+    return { bytes: Uint8Array.from(await encoded.toBuffer()) }
+  } catch (thrown) {
+    const { code, message } = toRaylogError(thrown)
+    return { code, message }
+  }
+}
+
+/** One frame's samples, uncompressed (images.ts calls it by this name). */
+export async function makeFrame({ source, options }: PreviewTask): Promise<PreviewResult> {
+  try {
+    const bytes = typeof source === 'string' ? await readObject(source) : source
+    return { bytes: Uint8Array.from(await decodeSamples(bytes, options.frame ?? 1)) }
   } catch (thrown) {
     const { code, message } = toRaylogError(thrown)
     return { code, message }

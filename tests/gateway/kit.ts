@@ -177,6 +177,11 @@ function picture(previews: { made: number }): Ports['images'] {
   return {
     describe: () => Promise.reject(new Error('not asked for here')),
     attributes: () => Promise.reject(new Error('not asked for here')),
+    dicom: {
+      header: () => Promise.reject(new Error('not asked for here')),
+      bulk: () => Promise.reject(new Error('not asked for here')),
+      frames: () => Promise.reject(new Error('not asked for here')),
+    },
     async preview(_object, { size = 64 } = {}) {
       previews.made++
       return sharp({ create: { width: size, height: size, channels: 3, background: '#888' } })

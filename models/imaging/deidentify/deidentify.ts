@@ -81,14 +81,14 @@ function encodingOf({ explicit, transferSyntax }: Parsed): Encoding {
   return { explicit, big: transferSyntax === explicitBig }
 }
 
-function identityOf({ data, meta }: Parsed): { sopClass: string; sopInstance: string } {
+function identityOf({ data, meta }: Parsed): NonNullable<Deidentified['original']> {
   const sopClass = uidText(data.string('x00080016')) ?? uidText(meta.string('x00020002'))
   const sopInstance = uidText(data.string('x00080018')) ?? uidText(meta.string('x00020003'))
   if (sopClass === undefined || sopInstance === undefined)
     throw new RaylogError('malformed-dicom', 'SOP Class UID or SOP Instance UID is missing')
   if (sopClass === mediaDirectory)
     throw new RaylogError('not-an-image', 'a DICOMDIR only lists files: send the files that it lists')
-  return { sopClass, sopInstance }
+  return { sopClass, sopInstance, study: uidText(data.string('x0020000d')) ?? '' }
 }
 
 /** All that follows the pixels and cannot be read is left out: nothing of it is needed, and anything may stand in it. */

@@ -70,7 +70,8 @@ export function uidText(value: string | undefined): string | undefined {
   return text === undefined || text === '' ? undefined : text
 }
 
-function readMeta(bytes: Uint8Array): { meta: DataSet; end: number } {
+/** File meta information, and where the data set begins. @throws RaylogError not-an-image, malformed-dicom, truncated */
+export function readMeta(bytes: Uint8Array): { meta: DataSet; end: number } {
   const little = dicomParser.littleEndianByteArrayParser
   const prefix = prefixAt(bytes)
   if (prefix === undefined && !(bytes[0] === 0x02 && bytes[1] === 0x00) && guessSyntax(bytes, 0) === undefined)

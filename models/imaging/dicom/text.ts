@@ -17,6 +17,17 @@ const misspelt: Readonly<Record<string, string>> = {
 
 /** Sets in which the bytes of ASCII mean ASCII: by far the most texts need no table of characters. */
 const plainInAscii = new Set(['ISO_IR 6', 'ISO_IR 100', 'ISO_IR 192'])
+/** Text of a value's bytes, padding and all. */
+export type DecodeText = (bytes: Uint8Array, vr: 'PN' | 'LO') => string
+
+/** @param charset Specific Character Set, several with backslashes between; undefined: none was given */
+export function textDecoder(charset: string | undefined): DecodeText {
+  const named = charset
+    ?.split('\\')
+    .map(name => misspelt[name.trim().toUpperCase()] ?? name)
+    .join('\\')
+  return (bytes, vr) => decode(named, Uint8Array.from(bytes), vr)
+}
 
 export type TextReader = (tag: string, vr: 'PN' | 'LO') => string | null
 
@@ -26,17 +37,13 @@ export type TextReader = (tag: string, vr: 'PN' | 'LO') => string | null
  *   refused.
  */
 export function textOf(data: DataSet): TextReader {
-  const charset = data
-    .string('x00080005')
-    ?.split('\\')
-    .map(name => misspelt[name.trim().toUpperCase()] ?? name)
-    .join('\\')
+  const decoded = textDecoder(data.string('x00080005'))
   return (tag, vr) => {
     const element = data.elements[tag]
     if (element === undefined || element.length === 0) return null
     const from = element.dataOffset
-    const bytes = Uint8Array.from(data.byteArray.subarray(from, from + Math.min(element.length, 4096)))
-    const text = decode(charset, bytes, vr)
+    const bytes = data.byteArray.subarray(from, from + Math.min(element.length, 4096))
+    const text = decoded(bytes, vr)
       .replace(/[\0 ]+$/, '')
       .trimStart()
     return text === '' ? null : text

@@ -1,0 +1,187 @@
+/** WADO-RS: frames (PS3.18 10.4.1.1.6), bulk data (10.4.1.1.5) and pictures (10.4.1.1.3). */
+import { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { compressedTypes, nativeSyntaxes } from '../../schemas/dicomweb.ts'
+import { RaylogError } from '../../schemas/errors.ts'
+import { etagOf, unchanged, unsatisfiable } from '../api/bytes.ts'
+import { type Accepted, acceptedBy, refuse, takes } from './accept.ts'
+import { baseUrl, type DicomwebContext, instanceOf, type Resource, urlOf } from './context.ts'
+import { type Part, sendMultipart } from './multipart.ts'
+
+const octets = 'application/octet-stream'
+const explicitLittle = '1.2.840.10008.1.2.1'
+
+/** How frames are given: as they are stored, under which media type, or uncompressed. */
+type Delivery = { stored: true; type: string } | { stored: false }
+
+function deliveryOf(
+  accepted: readonly Accepted[],
+  encapsulated: boolean,
+  transferSyntax: string,
+): Delivery | undefined {
+  const compressed = encapsulated ? compressedTypes[transferSyntax] : undefined
+  for (const { type, parts, transferSyntax: asked } of accepted) {
+    const inner = type === 'multipart/related' || type === '*/*' ? parts : type
+    if (takes(inner, octets)) {
+      // Octets of no stated syntax are uncompressed (PS3.18 8.7.3.5.2); `*` takes what there is.
+      if (asked === '*' || asked === transferSyntax) return { stored: true, type: octets }
+      if (asked === undefined || nativeSyntaxes.includes(asked)) return { stored: false }
+    }
+    const fits = asked === undefined || asked === '*' || asked === transferSyntax
+    if (compressed !== undefined && takes(inner, compressed) && fits) return { stored: true, type: compressed }
+  }
+  return undefined
+}
+
+export async function sendFrames(
+  context: DicomwebContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { frames: list, ...resource }: Required<Resource> & { frames: string },
+) {
+  const accepted = acceptedBy(request)
+  const located = await instanceOf(context, resource)
+  const frames = await context.deps.images.dicom.frames(located.doc.object)
+  const numbers = list.split(',').map(Number)
+  const missing = numbers.find(number => !frames.has(number))
+  if (missing !== undefined) throw new RaylogError('not-found', `There is no frame ${missing} of ${frames.count}.`)
+  const { encapsulated, littleEndian, transferSyntax } = frames
+  const delivery = deliveryOf(accepted, encapsulated, transferSyntax)
+  if (delivery === undefined) refuse(`multipart/related; type="${octets}"; transfer-syntax=*`)
+  const asIs = delivery.stored ? encapsulated || littleEndian : !encapsulated && littleEndian
+  const type = delivery.stored ? delivery.type : octets
+  const syntax = asIs && encapsulated ? transferSyntax : explicitLittle
+  const base = baseUrl(request)
+  async function* parts(): AsyncGenerator<Part> {
+    for (const number of numbers) {
+      const decoded = asIs ? undefined : await frames.decoded(number)
+      yield {
+        headers: {
+          'Content-Type': `${type}; transfer-syntax=${syntax}`,
+          'Content-Length': String(decoded?.length ?? frames.bytesOf(number)),
+          'Content-Location': `${urlOf(base, resource)}/frames/${number}`,
+        },
+        body: decoded === undefined ? frames.stored(number) : Readable.from([decoded]),
+      }
+    }
+  }
+  const all = parts()
+  // The first before the headers of the answer, so that a frame that cannot be decoded is told as a problem.
+  const first = await all.next()
+  async function* rest() {
+    if (!first.done) yield first.value
+    yield* all
+  }
+  const single = numbers.length === 1 && accepted[0]?.type === type
+  if (single && !first.done) {
+    const { 'Content-Type': contentType = type, 'Content-Length': length = '0' } = first.value.headers
+    return reply
+      .headers({ 'content-type': contentType, 'content-length': length })
+      .send(Readable.from(first.value.body, { objectMode: false }))
+  }
+  return sendMultipart(reply, type, rest())
+}
+
+export async function sendBulk(
+  context: DicomwebContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { path, ...resource }: Required<Resource> & { path: string },
+) {
+  const accepted = acceptedBy(request).filter(
+    ({ type, parts }) => takes(type, octets) || (takes(type, 'multipart/related') && takes(parts, octets)),
+  )
+  if (accepted.length === 0) refuse(`multipart/related; type="${octets}"`)
+  const { doc } = await instanceOf(context, resource)
+  const value = await context.deps.images.dicom.bulk(doc.object, path.toUpperCase())
+  if (value === undefined) {
+    if (!/^7fe000(08|09|10)$/i.test(path)) throw new RaylogError('not-found', 'There is no bulk data of this path.')
+    // Encapsulated pixels are given frame by frame (PS3.18 8.7.3.2).
+    const { count } = await context.deps.images.dicom.frames(doc.object)
+    const frames = Array.from({ length: count }, (_, index) => index + 1).join(',')
+    return sendFrames(context, request, reply, { ...resource, frames })
+  }
+  const range = rangeOf(request.headers.range, value.bytes)
+  if (range === 'unsatisfiable') return unsatisfiable(request, reply, value.bytes)
+  const { start, end } = range ?? { start: 0, end: value.bytes }
+  if (range !== undefined) reply.code(206).header('content-range', `bytes ${start}-${end - 1}/${value.bytes}`)
+  const body = value.read(start, end)
+  const location = `${urlOf(baseUrl(request), resource)}/bulkdata/${path}`
+  if (accepted[0]?.type === octets)
+    return reply
+      .headers({ 'content-type': octets, 'content-length': String(end - start), 'accept-ranges': 'bytes' })
+      .send(body)
+  const headers = {
+    'Content-Type': octets,
+    'Content-Length': String(end - start),
+    'Content-Location': location,
+    ...(range !== undefined && { 'Content-Range': `bytes ${start}-${end - 1}/${value.bytes}` }),
+  }
+  return sendMultipart(reply, octets, [{ headers, body }])
+}
+
+/** One range of bytes, its end not included; undefined: the whole. */
+function rangeOf(
+  header: string | undefined,
+  bytes: number,
+): { start: number; end: number } | 'unsatisfiable' | undefined {
+  const [, from = '', to = ''] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? '') ?? []
+  if (from === '' && to === '') return undefined
+  const start = from === '' ? Math.max(0, bytes - Number(to)) : Number(from)
+  const end = from === '' || to === '' ? bytes : Math.min(Number(to) + 1, bytes)
+  return start >= bytes || end <= start ? 'unsatisfiable' : { start, end }
+}
+
+export const renderedQuery = z.object({
+  accept: z.string().optional(),
+  quality: z.coerce.number().int().min(1).max(100).optional().describe('of JPEG'),
+  viewport: z
+    .string()
+    .regex(/^\d{1,4},\d{1,4}$/, 'width,height; parts of the image are not supported')
+    .optional()
+    .describe('width,height in pixels; the picture fits within, and is never enlarged'),
+  window: z
+    .string()
+    .regex(/^-?\d+(\.\d+)?,\d+(\.\d+)?(,linear)?$/i, 'centre,width,linear')
+    .optional()
+    .describe('centre,width,linear; in modality units'),
+})
+
+export async function sendRendered(
+  context: DicomwebContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { frame, query, ...resource }: Required<Resource> & { frame: number; query: z.infer<typeof renderedQuery> },
+) {
+  const format = acceptedBy(request).flatMap(({ type }) =>
+    takes(type, 'image/jpeg') ? ['jpeg' as const] : takes(type, 'image/png') ? ['png' as const] : [],
+  )[0]
+  if (format === undefined) refuse('image/jpeg and image/png')
+  const { doc } = await instanceOf(context, resource)
+  const [width, height] = query.viewport?.split(',').map(Number) ?? []
+  if (width === 0 || height === 0) throw new RaylogError('bad-request', 'viewport: width and height from 1')
+  const [center, spread] = query.window?.split(',').map(Number) ?? []
+  if (spread === 0) throw new RaylogError('bad-request', 'window: the width is above 0')
+  const etag = etagOf(
+    'rendered',
+    doc.object.sha256,
+    frame,
+    format,
+    query.viewport ?? '',
+    query.window ?? '',
+    query.quality ?? 0,
+  )
+  if (unchanged(request, reply, etag)) return reply.code(304).send()
+  const picture = await context.deps.images.preview(
+    { ...doc.object, contentType: 'application/dicom' },
+    {
+      frame,
+      format,
+      ...(width !== undefined && height !== undefined && { box: { width, height } }),
+      ...(center !== undefined && spread !== undefined && { window: { center, width: spread } }),
+      ...(query.quality !== undefined && { quality: query.quality }),
+    },
+  )
+  return reply.header('content-type', `image/${format}`).send(picture)
+}

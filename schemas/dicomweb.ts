@@ -1,0 +1,103 @@
+/** DICOMweb as it is served (PS3.18): one table for routes, their documentation and the conformance statement. */
+
+/** Media type of frames of each compressed transfer syntax (PS3.18 table 8.7.3-2 to 5). */
+export const compressedTypes: Readonly<Record<string, string>> = {
+  '1.2.840.10008.1.2.5': 'image/dicom-rle',
+  '1.2.840.10008.1.2.4.50': 'image/jpeg',
+  '1.2.840.10008.1.2.4.51': 'image/jpeg',
+  '1.2.840.10008.1.2.4.57': 'image/jpeg',
+  '1.2.840.10008.1.2.4.70': 'image/jpeg',
+  '1.2.840.10008.1.2.4.80': 'image/jls',
+  '1.2.840.10008.1.2.4.81': 'image/jls',
+  '1.2.840.10008.1.2.4.90': 'image/jp2',
+  '1.2.840.10008.1.2.4.91': 'image/jp2',
+  '1.2.840.10008.1.2.4.201': 'image/jphc',
+  '1.2.840.10008.1.2.4.202': 'image/jphc',
+  '1.2.840.10008.1.2.4.203': 'image/jphc',
+  '1.2.840.10008.1.2.4.100': 'video/mpeg',
+  '1.2.840.10008.1.2.4.101': 'video/mpeg',
+  '1.2.840.10008.1.2.4.102': 'video/mp4',
+  '1.2.840.10008.1.2.4.103': 'video/mp4',
+}
+
+/** Uncompressed; octets of frames and bulk data are little endian in each of them. */
+export const nativeSyntaxes: readonly string[] = ['1.2.840.10008.1.2.1', '1.2.840.10008.1.2']
+
+export interface DicomwebService {
+  readonly service: 'QIDO-RS' | 'WADO-RS' | 'STOW-RS'
+  readonly method: 'GET' | 'POST'
+  /** Under /dicomweb. */
+  readonly paths: readonly string[]
+  /** What is answered with, the first where nothing is asked for. */
+  readonly mediaTypes: readonly string[]
+  readonly summary: string
+}
+
+const objects = [
+  '/studies/:study',
+  '/studies/:study/series/:series',
+  '/studies/:study/series/:series/instances/:instance',
+]
+const instance = '/studies/:study/series/:series/instances/:instance'
+
+export const dicomwebServices: readonly DicomwebService[] = [
+  {
+    service: 'QIDO-RS',
+    method: 'GET',
+    paths: [
+      '/studies',
+      '/series',
+      '/instances',
+      '/studies/:study/series',
+      '/studies/:study/instances',
+      '/studies/:study/series/:series/instances',
+    ],
+    mediaTypes: ['application/dicom+json'],
+    summary: 'Search by attributes; includefield, limit, offset; literal matching only',
+  },
+  {
+    service: 'WADO-RS',
+    method: 'GET',
+    paths: objects,
+    mediaTypes: ['multipart/related; type="application/dicom"', 'application/dicom'],
+    summary: 'Objects, in the transfer syntax that they are stored in',
+  },
+  {
+    service: 'WADO-RS',
+    method: 'GET',
+    paths: objects.map(path => `${path}/metadata`),
+    mediaTypes: ['application/dicom+json'],
+    summary: 'All elements; binary values above 4,096 bytes, and pixels, by BulkDataURI',
+  },
+  {
+    service: 'WADO-RS',
+    method: 'GET',
+    paths: [`${instance}/frames/:frames`],
+    mediaTypes: [
+      'multipart/related; type="application/octet-stream"',
+      ...[...new Set(Object.values(compressedTypes))].map(type => `multipart/related; type="${type}"`),
+    ],
+    summary: 'Frames, as stored or uncompressed',
+  },
+  {
+    service: 'WADO-RS',
+    method: 'GET',
+    paths: [`${instance}/bulkdata/*`],
+    mediaTypes: ['multipart/related; type="application/octet-stream"', 'application/octet-stream'],
+    summary: 'One binary value, little endian; Range of one range',
+  },
+  {
+    service: 'WADO-RS',
+    method: 'GET',
+    paths: [`${instance}/rendered`, `${instance}/frames/:frames/rendered`],
+    mediaTypes: ['image/jpeg', 'image/png'],
+    summary: 'A picture; window, viewport, quality',
+  },
+  {
+    service: 'STOW-RS',
+    method: 'POST',
+    paths: ['/studies', '/studies/:study'],
+    mediaTypes: ['application/dicom+json'],
+    summary: 'Store objects: multipart/related; type="application/dicom", or one object as application/dicom',
+  },
+]

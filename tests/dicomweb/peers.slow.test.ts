@@ -1,0 +1,118 @@
+/** DICOMweb by tools that others wrote: dicomweb-client, pydicom's DICOM JSON, Orthanc as a client. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { DicomAttributes, DicomElement } from '../../schemas/dicom-json.ts'
+import { pythonWith, runPython } from '../harness/python.ts'
+import { type Kit, openDicomweb, shared, token } from './kit.ts'
+
+const packages = ['pydicom==3.0.1', 'dicomweb-client==0.60.1', 'numpy==2.2.6', 'pillow==12.0.0']
+const found = await pythonWith(packages)
+const missing = 'missing' in found ? found.missing : shared === undefined ? 'needs the shared data' : ''
+const title = (text: string) => (missing === '' ? text : `${text} (skipped: ${missing})`)
+const python = 'python' in found ? found.python : ''
+const folder = join(shared ?? '/nowhere', 'data/dicom')
+const script = (name: string) => join(import.meta.dirname, name)
+
+/** Native, big endian, deflated, compressed, a palette, character sets, an SR and a PDF. */
+const files = [
+  'ct-ref-explicit__CT1_UNC.dcm',
+  'mrimplicit__MR_small_implicit.dcm',
+  'deflated__image_dfl.dcm',
+  'jpeg-57-mr__JPEGLossless_1s_1f_u_16_12.dcm',
+  'j2k-90-rct-us__US1_J2KR.dcm',
+  'palette__examples_palette.dcm',
+  'be-multiframe-mr__emri_small_big_endian.dcm',
+  'charset__chrH31.dcm',
+  'charset__chrArab.dcm',
+  'pdf__pdf.dcm',
+  'sr__sr.dcm',
+]
+
+let kit: Kit
+beforeAll(async () => {
+  kit = await openDicomweb()
+})
+afterAll(() => kit.close())
+
+describe.skipIf(missing !== '')(title('dicomweb-client'), () => {
+  it('stores, searches, and retrieves objects, metadata, frames, bulk data and pictures', async () => {
+    const paths = files.map(file => join(folder, file))
+    const seen = JSON.parse(await runPython(python, [script('client.py'), kit.base, token, ...paths]))
+    expect(seen.stored).toBe(files.length)
+    for (const [index, file] of seen.files.entries()) {
+      const { studies, ...facts } = file
+      expect(studies, files[index]).toBe(1)
+      expect(facts, files[index]).toEqual(Object.fromEntries(Object.keys(facts).map(name => [name, true])))
+    }
+  }, 300_000)
+})
+
+/**
+ * Where our metadata differ from pydicom's, and why each is as it should be:
+ * - Specific Character Set is ISO_IR 192, since JSON is UTF-8 (PS3.18 F.2); group lengths are not part of it
+ * - an empty value among several is null (F.2.5); pydicom writes an empty text
+ * - private elements of implicit VR are UN; pydicom knows some manufacturers' dictionaries
+ * - padding behind compressed pixels (FFFC,FFFC) is not read
+ */
+function explained(path: string, ours: DicomElement | undefined, theirs: DicomElement | undefined): boolean {
+  if (path.endsWith('00080005')) return ours?.Value?.[0] === 'ISO_IR 192'
+  if (path.endsWith('0000')) return ours === undefined
+  if (path === 'FFFCFFFC') return true
+  const isPrivate = Number.parseInt(path.at(-5) ?? '0', 16) % 2 === 1
+  if (isPrivate && ours?.vr === 'UN') return theirs?.vr !== 'UN'
+  const empty = theirs?.Value?.map(value => (value === '' ? null : value))
+  return JSON.stringify({ ...theirs, Value: empty }) === JSON.stringify(ours)
+}
+
+function differences(ours: DicomAttributes, theirs: DicomAttributes, above = ''): string[] {
+  return [...new Set([...Object.keys(ours), ...Object.keys(theirs)])].flatMap(tag => {
+    const path = above + tag
+    const [mine, their] = [plain(ours[tag]), plain(theirs[tag])]
+    if (mine?.vr === 'SQ' && their?.vr === 'SQ') {
+      const [items, others] = [mine.Value ?? [], their.Value ?? []]
+      if (items.length !== others.length) return [`${path}: ${items.length} items, ${others.length} expected`]
+      return items.flatMap((item, index) => differences(Object(item), Object(others[index]), `${path}/${index}/`))
+    }
+    if (JSON.stringify(mine) === JSON.stringify(their) || explained(path, mine, their)) return []
+    return [`${path}: ${JSON.stringify(mine)?.slice(0, 80)}, ${JSON.stringify(their)?.slice(0, 80)} expected`]
+  })
+}
+
+/** References by being one; no values the same as none. */
+function plain(element: DicomElement | undefined): DicomElement | undefined {
+  if (element === undefined) return undefined
+  const { vr, Value, InlineBinary, BulkDataURI } = element
+  return {
+    vr,
+    ...(Value !== undefined && Value.length > 0 && { Value }),
+    ...(InlineBinary !== undefined && { InlineBinary }),
+    ...(BulkDataURI !== undefined && { BulkDataURI: '' }),
+  }
+}
+
+describe.skipIf(missing !== '')(title("pydicom's DICOM JSON"), () => {
+  it('is what the metadata of each file are', async () => {
+    const reference = script('../../models/imaging/json/reference.py')
+    const expected: Record<string, DicomAttributes & { fault?: string }> = JSON.parse(
+      await runPython(python, [reference, folder]),
+    )
+    const wrong: string[] = []
+    let compared = 0
+    for (const [file, theirs] of Object.entries(expected)) {
+      if (typeof theirs.fault === 'string') continue // no DICOM, or none that pydicom reads
+      const bytes = await readFile(join(folder, file))
+      const object = await kit.stores.objects.put(bytes, 'application/dicom')
+      try {
+        const { attributes } = await kit.stores.images.dicom.header(object, path => path)
+        wrong.push(...differences(attributes, theirs).map(each => `${file} ${each}`))
+        compared++
+      } catch (thrown) {
+        // Refused when they come in as well, so that nobody asks for their metadata.
+        expect((await kit.store([bytes])).status, `${file}: ${String(thrown)}`).toBe(409)
+      }
+    }
+    expect(wrong).toEqual([])
+    expect(compared).toBeGreaterThan(40)
+  }, 300_000)
+})
