@@ -86,7 +86,7 @@ describe('the OpenAPI document', () => {
     const routes = `about instances instances/{id} instances/{id}/explain instances/{id}/preview instances/{id}/object studies
       studies/{id} predictions predictions/{id} predictions/{id}/explanation reports reports/{id} reports/{id}/object stats models
       parked parked/{id}/retry parked/{id}/drop parked/retry monitoring/health monitoring/lag endpoints log/topics
-      predictions/{id}/feedback replays replays/plan replays/arrivals replays/{id} replays/{id}/pause replays/{id}/resume
+      predictions/{id}/feedback worklist expected studies/{id}/complete studies/{id}/reviewed replays replays/plan replays/arrivals replays/{id} replays/{id}/pause replays/{id}/resume
       replays/{id}/cancel replays/{id}/comparison replays/{id}/comparison.csv replays/{id}/flips audit retrievals
       retrievals/{id} retrievals/{id}/pause retrievals/{id}/resume retrievals/{id}/cancel`
     // STOW-RS belongs to a producer.

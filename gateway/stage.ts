@@ -12,9 +12,11 @@ import { addOverviewRoutes } from './api/overview.ts'
 import { addParkedRoutes } from './api/parked.ts'
 import { addReplayRoutes } from './api/replays.ts'
 import { addComparisonRoutes } from './api/replays-compared.ts'
+import { addRequestRoutes } from './api/requests.ts'
 import { addPredictionRoutes, addReportRoutes } from './api/results.ts'
 import { addRetrievalRoutes } from './api/retrievals.ts'
 import { addStudyRoutes } from './api/studies.ts'
+import { addWorklistRoute } from './api/worklist.ts'
 import { prefix } from './dicomweb/context.ts'
 import { addDicomwebRoutes } from './dicomweb/routes.ts'
 import { openLive } from './live/server.ts'
@@ -48,7 +50,7 @@ export const gateway = defineStage({
   role: 'gateway',
   summary: 'REST API, live events and the page',
   reads: [],
-  writes: [topics.feedback],
+  writes: [topics.feedback, topics.requests],
   needs: [
     'http',
     'log',
@@ -64,13 +66,15 @@ export const gateway = defineStage({
     'endpoints',
   ],
   config,
-  async open({ config, deps, publish, clock, logger, showNames, network }) {
+  async open({ config, deps, publish, clock, logger, showNames, network, site }) {
     const context = { deps, clock, logger, showNames }
     await deps.http.register(
       async instance => {
         const app = instance.withTypeProvider<ZodTypeProvider>()
         addInstanceRoutes(app, context)
         addStudyRoutes(app, context)
+        addWorklistRoute(app, context)
+        addRequestRoutes(app, context, publish, site)
         addPredictionRoutes(app, context)
         addReportRoutes(app, context)
         addParkedRoutes(app, context)

@@ -139,6 +139,8 @@ export const instanceOf = (object: Instance['object'], changes: Partial<Instance
   modality: null,
   bodyPart: null,
   view: null,
+  laterality: null,
+  studyInstances: null,
   rows: 8,
   columns: 8,
   frames: 1,

@@ -40,7 +40,7 @@ export async function keepLine(documents: DocumentStore, id: string, change: Cha
 }
 
 export const withImage =
-  ({ site, modality, patient, priority, receivedAt }: Instance): Change =>
+  ({ site, modality, patient, priority, receivedAt, studyInstances }: Instance): Change =>
   line => {
     const urgent = highest([line.priority, priority])
     if (line.site !== '' && urgent === line.priority) return line
@@ -51,6 +51,7 @@ export const withImage =
       patient: line.patient ?? patient,
       priority: urgent,
       firstAt: line.firstAt === 0 ? receivedAt : Math.min(line.firstAt, receivedAt),
+      expected: line.expected ?? studyInstances,
     }
   }
 

@@ -5,17 +5,14 @@ import { RaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
 import { type Feedback, type Prediction, topics } from '../../schemas/topics.ts'
 import { problems } from '../http/problem.ts'
-import { recordOf } from './avro-zod.ts'
 import { type ApiContext, type App, found } from './context.ts'
-import { idParams } from './shapes.ts'
+import { feedbackShape, idParams } from './shapes.ts'
 
 const body = z.discriminatedUnion('verdict', [
   z.strictObject({ verdict: z.literal('agreed') }),
   z.strictObject({ verdict: z.literal('corrected'), label: z.string().min(1).max(256).describe('the right label') }),
   z.strictObject({ verdict: z.literal('unsure') }),
 ])
-
-const feedbackShape = recordOf(topics.feedback.schema)
 
 /** Until people have accounts, whoever holds the token is one person. */
 const actor = 'token'

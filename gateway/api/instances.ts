@@ -13,6 +13,7 @@ import {
   instanceShape,
   listOf,
   paging,
+  patientShape,
   predictionShape,
   reportShape,
   routeShape,
@@ -27,7 +28,7 @@ const detail = z.object({
   reports: z.array(reportShape),
   deliveries: z.array(deliveryShape),
   routes: z.array(routeShape).describe('which models take it, and why or why not'),
-  patient: z.object({ pseudonym: z.string(), name: z.string().optional() }).nullable(),
+  patient: patientShape,
 })
 
 const previewQuery = z

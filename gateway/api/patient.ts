@@ -9,7 +9,7 @@ const sealedIdentity = z.object({ name: z.string().nullable() })
 
 export async function patientIdentity(
   { deps, showNames, logger }: ApiContext,
-  { patient }: Instance,
+  { patient }: Pick<Instance, 'patient'>,
 ): Promise<{ pseudonym: string; name?: string } | null> {
   if (patient === null) return null
   const doc = showNames ? await deps.documents.get('patients', patient) : undefined

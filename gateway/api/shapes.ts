@@ -12,6 +12,9 @@ export const instanceShape = recordOf(topics.instances.schema)
 export const predictionShape = recordOf(topics.predictions.schema)
 export const reportShape = recordOf(topics.reports.schema)
 export const auditShape = recordOf(topics.audit.schema)
+export const assessmentShape = recordOf(topics.studies.schema)
+export const requestShape = recordOf(topics.requests.schema)
+export const feedbackShape = recordOf(topics.feedback.schema)
 const modelVersionShape = predictionShape.shape.model
 
 export const routeShape = z.object({ model: modelVersionShape, accepted: z.boolean(), reason: z.string() })
@@ -67,6 +70,9 @@ export function parkedView({ value: _value, ...doc }: ParkedDoc): ParkedView {
   const { title, remedy } = explainCode(doc.code)
   return { ...doc, title, remedy }
 }
+
+/** `name` only where the settings show names. */
+export const patientShape = z.object({ pseudonym: z.string(), name: z.string().optional() }).nullable()
 
 export const listOf = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), next: z.string().nullable().describe('cursor of what follows; null at the end') })

@@ -62,6 +62,14 @@ export function liveTopics(models: Ports['models']): LiveTopic[] {
           : ['all', `study:${event.study}`, `site:${event.site}`, `model:${event.model.name}`],
       send: target => target.emit('prediction', { event, at }),
     })),
+    liveTopic(topics.studies, (event, at) => ({
+      rooms: ['all', `study:${event.study}`, `site:${event.site}`],
+      send: target => target.emit('study', { event, at }),
+    })),
+    liveTopic(topics.requests, (event, at) => ({
+      rooms: ['all', `study:${event.study}`],
+      send: target => target.emit('request', { event, at }),
+    })),
     liveTopic(topics.reports, (event, at) => ({
       rooms: ['all', `study:${event.study}`, `site:${event.site}`],
       send: target => target.emit('report', { event, at }),

@@ -1,7 +1,7 @@
 /** What goes over the sockets, both ways. The page takes its types from here. */
 import { z } from 'zod'
 import type { PartHealth } from '../../monitoring/health.ts'
-import type { Instance, Parked, Prediction, Report } from '../../schemas/topics.ts'
+import type { Instance, Parked, Prediction, Report, StudyAssessed, StudyRequest } from '../../schemas/topics.ts'
 
 export interface At {
   topic: string
@@ -21,6 +21,14 @@ export interface PredictionMessage {
 }
 export interface ReportMessage {
   event: Report
+  at: At
+}
+export interface StudyMessage {
+  event: StudyAssessed
+  at: At
+}
+export interface RequestMessage {
+  event: StudyRequest
   at: At
 }
 export interface ParkedMessage {
@@ -48,6 +56,8 @@ export interface ServerToClient {
   instance: (message: InstanceMessage) => void
   prediction: (message: PredictionMessage) => void
   report: (message: ReportMessage) => void
+  study: (message: StudyMessage) => void
+  request: (message: RequestMessage) => void
   parked: (message: ParkedMessage) => void
   pulse: (pulse: Pulse) => void
   bye: (bye: Bye) => void

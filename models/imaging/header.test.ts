@@ -44,6 +44,8 @@ it('says what a DICOM image is, and who it is of apart from it', async () => {
     modality: 'OT',
     bodyPart: 'CHEST',
     view: 'PA',
+    laterality: null,
+    studyInstances: null,
     rows: 20,
     columns: 24,
     frames: 1,

@@ -69,6 +69,8 @@ async function readDicom(head: Uint8Array, complete: boolean): Promise<Described
     modality: word('x00080060'),
     bodyPart: word('x00180015'),
     view: word('x00185101'),
+    laterality: laterality(word('x00200062') ?? word('x00200060')),
+    studyInstances: count(word('x00201208')),
     rows: hasImage ? size(data.uint16('x00280010')) : null,
     columns: hasImage ? size(data.uint16('x00280011')) : null,
     frames: hasImage ? framesOf(data) : 0,
@@ -119,6 +121,15 @@ function nativeBytes(parsed: Parsed): number | undefined {
   }
 }
 
+/** Image Laterality, or Laterality of the older objects (PS3.3 C.7.3.1, C.8.11.1); what is neither is not passed on. */
+const laterality = (text: string | null) => (text !== null && ['L', 'R', 'B', 'U'].includes(text) ? text : null)
+
+/** An Integer String of at least 1 that an Avro int holds. */
+function count(text: string | null): number | null {
+  const value = text !== null && /^\+?\d{1,9}$/.test(text) ? Number(text) : 0
+  return value > 0 ? value : null
+}
+
 const size = (value: number | undefined) => (value === undefined || value === 0 ? null : value)
 
 /** First value, no control characters, at most 64 characters: what a short text may be (PS3.5 6.2, LO). */
@@ -149,6 +160,8 @@ async function plainFacts(head: Uint8Array, contentType: string, complete: boole
     modality: null,
     bodyPart: null,
     view: null,
+    laterality: null,
+    studyInstances: null,
     rows: turned ? meta.width : meta.height,
     columns: turned ? meta.height : meta.width,
     frames: meta.pages ?? 1,

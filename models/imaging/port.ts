@@ -12,6 +12,8 @@ export type ImageFacts = Pick<
   | 'modality'
   | 'bodyPart'
   | 'view'
+  | 'laterality'
+  | 'studyInstances'
   | 'rows'
   | 'columns'
   | 'frames'

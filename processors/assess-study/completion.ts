@@ -33,7 +33,7 @@ export function freshState(study: string, now: number, config: Config): State {
 
 /** What an image tells of its study. Told twice it changes nothing. */
 export function withImage(state: State, instance: Instance, now: number, config: Config): State {
-  const { site, patient, modality, priority, receivedAt, source } = instance
+  const { site, patient, modality, priority, receivedAt, studyInstances, source } = instance
   const first = state.site === ''
   const known = state.modality ?? modality
   const rule = config.rules.find(
@@ -49,6 +49,10 @@ export function withImage(state: State, instance: Instance, now: number, config:
     firstAt: first ? receivedAt : Math.min(state.firstAt, receivedAt),
     dueAt:
       state.phase === 'gathering' && (first || known !== state.modality) ? now + idleMsOf(config, known) : state.dueAt,
+    expected:
+      studyInstances === null
+        ? state.expected
+        : { ...state.expected, modality: Math.max(studyInstances, state.expected.modality ?? 0) },
     ruleImages: state.ruleImages ?? rule?.images ?? null,
   }
 }

@@ -9,7 +9,7 @@ export const imageOf = (instance: Instance, models: readonly string[], seenAt: n
   id: instance.id,
   study: instance.study,
   series: instance.dicom?.series ?? null,
-  laterality: null,
+  laterality: instance.laterality,
   models: [...new Set(models)],
   seenAt,
 })

@@ -142,6 +142,17 @@ describe('a study is complete', () => {
     })
   })
 
+  it('with as many images as the modality said, at once', async () => {
+    await start()
+    await append(topics.instances, image(1, { studyInstances: 3 }), image(2, { studyInstances: 3 }))
+    await append(topics.predictions, answer(1), answer(2), answer(3))
+    await read()
+    expect(await assessed()).toEqual([])
+    await append(topics.instances, image(3, { studyInstances: 3 }))
+    const expected = { images: 3, source: 'modality' }
+    expect(await last(1)).toMatchObject({ completedBy: 'expected_count', expected, instances: 3 })
+  })
+
   it('with as many as an order said, even if it said so first', async () => {
     const request = { id: 'rq_1', study, what: 'expect' as const, images: 2, source: 'order', revision: null, at: 1 }
     await start()

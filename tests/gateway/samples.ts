@@ -19,6 +19,8 @@ export const anInstance = (n: number, over: Partial<Instance> = {}): Instance =>
   modality: n % 2 === 0 ? 'DX' : 'CT',
   bodyPart: 'CHEST',
   view: 'PA',
+  laterality: null,
+  studyInstances: null,
   rows: 512,
   columns: 512,
   frames: 1,

@@ -12,6 +12,10 @@ import { Boundary } from './ui/boundary.tsx'
 import type { Uploads } from './uploads.ts'
 import { LiveView } from './views/live.tsx'
 
+const WorklistView = lazy(() =>
+  import('./studies/worklist.tsx').then(({ WorklistView }) => ({ default: WorklistView })),
+)
+const StudyView = lazy(() => import('./studies/study.tsx').then(({ StudyView }) => ({ default: StudyView })))
 const TryView = lazy(() => import('./views/try.tsx').then(({ TryView }) => ({ default: TryView })))
 const ParkedView = lazy(() => import('./views/parked.tsx').then(({ ParkedView }) => ({ default: ParkedView })))
 const ModelsView = lazy(() => import('./views/models.tsx').then(({ ModelsView }) => ({ default: ModelsView })))
@@ -37,6 +41,8 @@ export function App({ uploads }: { uploads: Uploads }) {
             }
           >
             {route.view === 'live' && <LiveView selected={route.instance} />}
+            {route.view === 'worklist' && route.study === null && <WorklistView />}
+            {route.view === 'worklist' && route.study !== null && <StudyView key={route.study} id={route.study} />}
             {route.view === 'try' && <TryView uploads={uploads} />}
             {route.view === 'parked' && <ParkedView />}
             {route.view === 'models' && <ModelsView selected={route.model} />}

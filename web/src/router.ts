@@ -3,6 +3,7 @@ import { useSyncExternalStore } from 'react'
 
 export type Route =
   | { view: 'live'; instance: string | null }
+  | { view: 'worklist'; study: string | null }
   | { view: 'try' }
   | { view: 'parked' }
   | { view: 'models'; model: string | null }
@@ -20,6 +21,7 @@ export function parsePath(path: string): Route {
   const id = second === undefined ? null : decodePart(second)
   if (first === '' && id === null) return { view: 'live', instance: null }
   if (first === 'instances') return { view: 'live', instance: id }
+  if (first === 'worklist' || (first === 'studies' && id !== null)) return { view: 'worklist', study: id }
   if (first === 'models') return { view: 'models', model: id }
   if (first === 'replay') return { view: 'replay', replay: id }
   if (first === 'try' && id === null) return { view: 'try' }

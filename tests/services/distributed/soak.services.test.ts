@@ -70,7 +70,18 @@ async function eventOf(codec: Codec, n: number): Promise<NewRecord> {
 }
 
 const plain = {
-  ...{ dicom: null, bodyPart: null, view: null, rows: 1, columns: 1, frames: 1, photometric: null, equipment: null },
+  ...{
+    dicom: null,
+    bodyPart: null,
+    view: null,
+    laterality: null,
+    studyInstances: null,
+    rows: 1,
+    columns: 1,
+    frames: 1,
+    photometric: null,
+    equipment: null,
+  },
   ...{ requested: [], priority: 'routine' as const, acquiredAt: null },
 }
 const said = {

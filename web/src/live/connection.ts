@@ -27,6 +27,7 @@ export function connectLive(store: Store): () => void {
         store.set({ problem: toProblem(error) })
       }
       if (isObject(message.at)) note(message.at)
+      if (isObject(message.event) && typeof message.event.study === 'string') store.news.tell(message.event.study)
     })
   }
 
@@ -80,6 +81,9 @@ export function connectLive(store: Store): () => void {
   on('parked', ({ event }) => {
     if (fresh) store.push({ kind: 'parked', event: toParked(event) })
   })
+  // What was found in a study, and what people ask of it: whoever shows the study loads it anew.
+  on('study', () => undefined)
+  on('request', () => undefined)
   socket.on('pulse', (message: unknown) => {
     try {
       store.pulse(toPulse(message))

@@ -14,6 +14,8 @@ const instance = (id: string, receivedAt: number, more: Partial<Instance> = {}):
   modality: 'DX',
   bodyPart: 'CHEST',
   view: 'PA',
+  laterality: null,
+  studyInstances: null,
   rows: 8,
   columns: 8,
   frames: 1,

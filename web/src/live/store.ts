@@ -8,6 +8,8 @@ import type { Pulse } from '../api/types.ts'
 import { createExplainer, type Explain } from './explain.ts'
 import { applyChanges, type Change, emptyFeed, type Feed } from './feed.ts'
 
+import { createStudyNews, type StudyNews } from './study-news.ts'
+
 export type Connection = 'connecting' | 'live' | 'lost' | 'unauthorized'
 
 export interface Snapshot {
@@ -35,6 +37,7 @@ export interface Store {
   loadOlder(): Promise<void>
   refreshParked(): Promise<void>
   explain: Explain
+  news: StudyNews
 }
 
 const pulsesKept = 300
@@ -133,6 +136,7 @@ export function createStore(): Store {
     },
     refreshParked,
     explain: createExplainer(),
+    news: createStudyNews(),
     async loadHistory() {
       publish({ history: snapshot.history === 'ready' ? 'ready' : 'loading', problem: null })
       try {

@@ -1,7 +1,7 @@
 /** Replays over HTTP. The shapes are the gateway's own; what is checked here is that the answer is one. */
 import type { Comparison, Flip } from '../../../gateway/api/replays-comparison.ts'
 import type { ReplayView as Replay } from '../../../gateway/api/replays-view.ts'
-import { base, get, problemFrom } from '../api/client.ts'
+import { base, get, post, postJson } from '../api/client.ts'
 import { isObject, pageOf, ShapeError } from '../api/shape.ts'
 import type { Page } from '../api/types.ts'
 
@@ -57,21 +57,10 @@ const toFlip = has<Flip>('instance', 'direction', 'production', 'candidate')
 
 const path = (id: string, action = '') => `/replays/${encodeURIComponent(id)}${action && `/${action}`}`
 
-async function send<T>(to: string, body: unknown, parse: (value: unknown) => T): Promise<T> {
-  const response = await fetch(base + to, {
-    method: 'POST',
-    credentials: 'same-origin',
-    ...(body === null ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
-  })
-  const said: unknown = await response.json()
-  if (!response.ok) throw problemFrom(response.status, response.statusText, said)
-  return parse(said)
-}
-
-export const planOf = (asked: Asked): Promise<Plan> => send('/replays/plan', asked, toPlan)
-export const start = (asked: Asked): Promise<Replay> => send('/replays', asked, toReplay)
+export const planOf = (asked: Asked): Promise<Plan> => postJson('/replays/plan', asked, toPlan)
+export const start = (asked: Asked): Promise<Replay> => postJson('/replays', asked, toReplay)
 export const change = (id: string, action: 'pause' | 'resume' | 'cancel'): Promise<Replay> =>
-  send(path(id, action), null, toReplay)
+  post(path(id, action), null, toReplay)
 
 export const listReplays = (signal: AbortSignal): Promise<Page<Replay>> =>
   get('/replays?limit=100', pageOf(toReplay), signal)

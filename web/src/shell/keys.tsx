@@ -2,12 +2,16 @@ import { useEffect, useRef } from 'react'
 import { CloseIcon } from '../ui/icons.tsx'
 
 const keys = [
-  ['j', 'Next result'],
-  ['k', 'Result before'],
-  ['Enter', 'Open the result'],
+  ['j', 'Next result, study or finding'],
+  ['k', 'The one before'],
+  ['Enter', 'Open it'],
   ['Esc', 'Close what is open, or clear the filter'],
   ['/', 'Filter'],
-  ['n', 'Show the new results'],
+  ['n', 'Show the new results; in a study: next image'],
+  ['p', 'In a study: image before'],
+  ['a', 'Accept the finding'],
+  ['c', 'Correct the finding'],
+  ['r', 'The study is reviewed'],
   ['f', 'Full image, and back'],
   ['?', 'These keys'],
 ] as const

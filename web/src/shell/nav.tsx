@@ -3,6 +3,7 @@ import { followLink, usePlace } from '../router.ts'
 
 const views = [
   { view: 'live', href: '/', name: 'Live' },
+  { view: 'worklist', href: '/worklist', name: 'Worklist' },
   { view: 'try', href: '/try', name: 'Try it' },
   { view: 'parked', href: '/parked', name: 'Parked' },
   { view: 'replay', href: '/replay', name: 'Replay' },

@@ -7,6 +7,8 @@ import { Findings } from '../instance/findings.tsx'
 import { Viewer } from '../instance/viewer.tsx'
 import { Why } from '../instance/why.tsx'
 import { useLive } from '../live/context.ts'
+import { followLink } from '../router.ts'
+import { studyHref } from '../studies/words.ts'
 import { ProblemNotice, SkeletonRows } from '../ui/basics.tsx'
 import { ChevronIcon, CloseIcon, PreviousIcon } from '../ui/icons.tsx'
 
@@ -95,6 +97,9 @@ function Heading({ detail }: { detail: ReturnType<typeof toDetail> | null }) {
     <div className="panel-title">
       <h1>{what || 'Image'}</h1>
       <span className="muted small">{patient?.name ?? (patient ? `Patient ${patient.pseudonym}` : 'No patient')}</span>
+      <a className="small" href={studyHref(instance.study, new URLSearchParams())} onClick={followLink}>
+        Its study
+      </a>
     </div>
   )
 }

@@ -1,0 +1,86 @@
+/** The worklist: studies in the order in which to read, with how far each is. */
+import { z } from 'zod'
+import type { WorklistDoc } from '../../schemas/study.ts'
+import { problems } from '../http/problem.ts'
+import { type ApiContext, type App, page, where } from './context.ts'
+import { patientIdentity } from './patient.ts'
+import { listOf, paging, patientShape, word } from './shapes.ts'
+
+const listQuery = z.object({
+  site: word,
+  modality: word,
+  priority: z.enum(['routine', 'urgent', 'stat']).optional(),
+  state: z
+    .enum(['open', 'gathering', 'waiting', 'reviewed', 'all'])
+    .default('open')
+    .describe('open: gathering images, or waiting to be read'),
+  ...paging,
+})
+
+export const lineShape = z.object({
+  id: z.string().describe("the study's"),
+  site: z.string(),
+  modality: z.string().nullable(),
+  patient: patientShape,
+  priority: z.enum(['routine', 'urgent', 'stat']),
+  state: z.enum(['gathering', 'waiting', 'reviewed']),
+  firstAt: z.int().describe('when its first image was received, ms since the epoch'),
+  revision: z.int().describe('0: not assessed yet'),
+  findings: z.array(z.string()).describe('what was found, as "model: label"'),
+  missing: z.int().describe('answers that did not come'),
+  expected: z.int().nullable().describe('images that it is to have'),
+  images: z.int(),
+  predictions: z.int(),
+  reports: z.int(),
+  deliveries: z.object({ sent: z.int(), failed: z.int(), claimed: z.int() }),
+})
+export type WorklistLine = z.infer<typeof lineShape>
+
+/** Lines with how far each is: a query a kind for the whole page, not one a study. */
+export async function linesOf(context: ApiContext, docs: readonly WorklistDoc[]): Promise<WorklistLine[]> {
+  if (docs.length === 0) return []
+  const { documents } = context.deps
+  const study = { in: docs.map(({ id }) => id) }
+  const [images, predictions, reports, sent, failed, claimed] = await Promise.all([
+    documents.countBy('instances', 'study', { study }),
+    documents.countBy('predictions', 'study', { study }),
+    documents.countBy('reports', 'study', { study }),
+    ...(['sent', 'failed', 'claimed'] as const).map(state =>
+      documents.countBy('deliveries', 'study', { study, state }),
+    ),
+  ])
+  return Promise.all(
+    docs.map(async ({ rank: _, version: __, ...line }) => ({
+      ...line,
+      patient: await patientIdentity(context, line),
+      images: images?.[line.id] ?? 0,
+      predictions: predictions?.[line.id] ?? 0,
+      reports: reports?.[line.id] ?? 0,
+      deliveries: { sent: sent?.[line.id] ?? 0, failed: failed?.[line.id] ?? 0, claimed: claimed?.[line.id] ?? 0 },
+    })),
+  )
+}
+
+export function addWorklistRoute(app: App, context: ApiContext): void {
+  app.get(
+    '/worklist',
+    {
+      schema: {
+        tags: ['studies'],
+        summary: 'Studies by priority, then by how long they wait',
+        querystring: listQuery,
+        response: { 200: listOf(lineShape), ...problems },
+      },
+    },
+    async ({ query: { state, cursor, limit, ...fields } }) => {
+      const states = state === 'open' ? { in: ['gathering', 'waiting'] } : state
+      const filter = { ...where(fields), ...(state !== 'all' && { state: states }) }
+      const { items, next } = await context.deps.documents.find('worklist', {
+        where: filter,
+        order: 'oldest',
+        ...page({ cursor, limit }),
+      })
+      return { items: await linesOf(context, items), next }
+    },
+  )
+}

@@ -1,0 +1,177 @@
+/** The worklist and a study as a person uses them: a real Raylog, a real model, a real browser. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { WorklistLine } from '../../gateway/api/worklist.ts'
+import { chestDicom } from '../../producers/simulator/phantoms.ts'
+import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import { until } from '../harness/until.ts'
+import { browserPath, launch, listenForComplaints, overflow, unnamed } from './browser.ts'
+
+const out = join(import.meta.dirname, 'out')
+const sizes = { 390: 844, 1280: 800, 1920: 1080 } as const
+const studies = 12
+
+describe.skipIf(!browserPath)(
+  `the worklist (${browserPath ? 'in a browser' : 'skipped: no chromium is installed'})`,
+  () => {
+    let raylog: Raylog
+    let browser: Browser
+    let page: Page
+    let complaints: ReturnType<typeof listenForComplaints>
+
+    async function send(study: number, images: readonly number[], priority = 'routine'): Promise<void> {
+      const form = new FormData()
+      form.append('priority', priority)
+      for (const seed of images) {
+        const bytes = new Uint8Array(chestDicom(seed, { size: 256, study }))
+        form.append('file', new Blob([bytes], { type: 'application/dicom' }), `${seed}.dcm`)
+      }
+      expect((await raylog.post('/api/v1/instances', form)).status).toBe(201)
+    }
+    const lines = async () => (await raylog.json<{ items: WorklistLine[] }>('/api/v1/worklist?state=all')).items
+
+    beforeAll(async () => {
+      mkdirSync(out, { recursive: true })
+      raylog = await startRaylog({
+        set: ['logLevel=warn', 'assess-study.idleMs={DX: 1500}', 'assess-study.lateMs=300'],
+      })
+      browser = await launch()
+      page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage()
+      page.setDefaultTimeout(20_000)
+      complaints = listenForComplaints(page)
+    })
+    afterAll(async () => {
+      await browser?.close()
+      await raylog?.[Symbol.asyncDispose]()
+    })
+
+    it('says how to send the first image while there is none', async () => {
+      await page.goto(`${raylog.url}/worklist?token=${raylog.token}`)
+      await page.getByText('Nothing is to be read').waitFor()
+      await page.screenshot({ path: join(out, 'worklist-empty.png') })
+      await page.getByRole('link', { name: 'Show all studies' }).click()
+      await page
+        .getByText(/storescu|raylog -- send/)
+        .first()
+        .waitFor()
+      await page.goto(`${raylog.url}/worklist`)
+    })
+
+    it('fills by itself, the most urgent first', async () => {
+      for (let study = 1; study <= studies; study++)
+        await send(
+          study,
+          [1, 2, 3].map(n => study * 10 + n).slice(0, 1 + (study % 3)),
+          study === 5 ? 'stat' : 'routine',
+        )
+      const done = await until('all are assessed', async () => {
+        const all = await lines()
+        return all.length === studies && all.every(({ revision }) => revision > 0) ? all : undefined
+      })
+      const ranks = { stat: 0, urgent: 1, routine: 2 }
+      expect(done[0]?.priority).toBe('stat')
+      expect(done.map(({ priority }) => ranks[priority])).toEqual(
+        done.map(({ priority }) => ranks[priority]).toSorted(),
+      )
+      await page.locator('.study-line .mark-under-way').first().waitFor({ state: 'detached' })
+      await page
+        .locator('.study-line')
+        .nth(studies - 1)
+        .waitFor()
+      const shown = await page.locator('.study-line').evaluateAll(all => all.map(line => line.id.slice('line-'.length)))
+      expect(shown).toEqual(done.map(({ id }) => id))
+      expect(await unnamed(page)).toEqual([])
+    })
+
+    it('is walked with j and k, opened with Enter, and has its place in the address', async () => {
+      for (const key of ['j', 'j', 'j', 'k']) await page.keyboard.press(key)
+      const [, second] = await lines()
+      await page.waitForURL(url => url.searchParams.get('at') === second?.id)
+      await page.keyboard.press('Enter')
+      await page.waitForURL(new RegExp(`/worklist/${second?.id}`))
+      await page.getByRole('heading', { name: /DX CHEST/ }).waitFor()
+      await page.keyboard.press('Escape')
+      await page.waitForURL(url => url.pathname === '/worklist' && url.searchParams.get('at') === second?.id)
+      await page.locator('.study-line.current').waitFor()
+    })
+
+    it('shows a finding beside its image; one key accepts it, one corrects it, and a revision follows', async () => {
+      const one = (await lines()).find(({ findings, images }) => findings.length > 0 && images > 1)
+      if (!one) throw new Error('nothing was found in any study')
+      await page.goto(`${raylog.url}/worklist/${one.id}`)
+      await page.locator('.finding-block h2', { hasText: 'Pneumonia' }).waitFor()
+      await page.locator('.picture img').waitFor()
+      await page.screenshot({ path: join(out, 'study.png') })
+      await page.keyboard.press('a')
+      await page.getByText('Accepted').waitFor()
+      await page.keyboard.press('n')
+      await page.waitForURL(/image=/)
+      await page.keyboard.press('p')
+      await page.keyboard.press('c')
+      await page.getByText('Corrected to Normal').waitFor()
+      await page.getByText('Revision 2').waitFor()
+      const detail = await raylog.json<{ revisions: { revision: number; findings: { corrected: number }[] }[] }>(
+        `/api/v1/studies/${one.id}`,
+      )
+      expect(detail.revisions[0]).toMatchObject({ revision: 2, findings: [{ corrected: 1 }] })
+      expect(await unnamed(page)).toEqual([])
+    })
+
+    it('lets go of a study that was reviewed', async () => {
+      const [first] = await lines()
+      await page.goto(`${raylog.url}/worklist/${first?.id}`)
+      await page.getByRole('button', { name: /Reviewed/ }).waitFor()
+      await page.keyboard.press('r')
+      await page.waitForURL(url => url.pathname === '/worklist')
+      await page.locator(`#line-${first?.id}`).waitFor({ state: 'detached' })
+      await page.getByRole('button', { name: 'Reviewed', exact: true }).click()
+      await page.locator(`#line-${first?.id}`).waitFor()
+    })
+
+    it('lets a person say that no more images come', async () => {
+      await send(99, [991], 'urgent')
+      const gathering = await until(
+        'it is on the list',
+        async () => (await lines()).find(({ state }) => state === 'gathering'),
+        { everyMs: 5 },
+      )
+      await page.goto(`${raylog.url}/worklist/${gathering.id}`)
+      const button = page.getByRole('button', { name: 'No more images come' })
+      if (await button.isVisible()) await button.click()
+      await page.getByText('Revision 1').waitFor()
+    })
+
+    it.each([390, 1280, 1920] as const)('fits %i pixels, light and dark', async width => {
+      await page.setViewportSize({ width, height: sizes[width] })
+      const one =
+        (await lines()).find(({ findings, images }) => findings.length > 0 && images > 1) ?? (await lines())[0]
+      for (const theme of ['dark', 'light']) {
+        await page.goto(`${raylog.url}/worklist?state=all`)
+        await page.evaluate(
+          `localStorage.setItem('raylog.theme', '${theme}'); document.documentElement.dataset.theme = '${theme}'`,
+        )
+        await page.locator('.study-line').first().waitFor()
+        expect(await overflow(page)).toBe(0)
+        await page.screenshot({ path: join(out, `worklist-${theme}-${width}.png`) })
+        await page.goto(`${raylog.url}/worklist/${one?.id}`)
+        await page.locator('.picture img').waitFor()
+        await page.locator('.image-strip img.shown').first().waitFor()
+        expect(await overflow(page)).toBe(0)
+        await page.screenshot({ path: join(out, `study-${theme}-${width}.png`), fullPage: true })
+      }
+    })
+
+    it('says what is wrong when the study is not there', async () => {
+      complaints.pause()
+      await page.goto(`${raylog.url}/worklist/st_none`)
+      await page.getByRole('alert').waitFor()
+      complaints.resume()
+    })
+
+    it('made the browser complain of nothing', () => {
+      expect(complaints.list).toEqual([])
+    })
+  },
+)

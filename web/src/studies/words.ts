@@ -1,0 +1,36 @@
+/** Studies in words and levels. */
+import type { Level } from '../live/finding.ts'
+import { hrefWith } from '../router.ts'
+import type { Priority, StudyAssessed, StudyFinding, WorklistLine } from './api.ts'
+
+export const priorityWords: Readonly<Record<Priority, string>> = { stat: 'STAT', urgent: 'Urgent', routine: 'Routine' }
+export const priorityLevel: Readonly<Record<Priority, Level>> = { stat: 'attention', urgent: 'check', routine: 'none' }
+
+export const stateWords: Readonly<Record<WorklistLine['state'], string>> = {
+  gathering: 'Images are still coming',
+  waiting: 'To be read',
+  reviewed: 'Reviewed',
+}
+
+export function completedWords({ completedBy, expected, actor }: StudyAssessed): string {
+  if (completedBy === 'expected_count')
+    return `all ${expected?.images ?? ''} images that the ${expected?.source ?? 'sender'} announced were there`
+  if (completedBy === 'forced') return `completed by ${actor ?? 'a person'}`
+  if (completedBy === 'rule') return 'complete by a rule of the settings'
+  return 'no more images came'
+}
+
+/** How much attention a finding wants. */
+export function levelOfFinding({ present, quality, priority }: StudyFinding): Level {
+  if (!present) return quality.length > 0 ? 'check' : 'clear'
+  if (quality.includes('near-threshold')) return 'check'
+  return priority === 'routine' ? 'none' : 'attention'
+}
+
+export const nameOfModel = (model: string): string => model.split('@', 1)[0] ?? model
+
+const sides: Readonly<Record<string, string>> = { L: 'left', R: 'right', B: 'both sides', U: 'unpaired' }
+export const groupWords = (group: string): string => sides[group] ?? `series ${group.split('.').at(-1)}`
+
+export const studyHref = (id: string, query: URLSearchParams): string =>
+  hrefWith(`/worklist/${encodeURIComponent(id)}`, query)
