@@ -74,7 +74,7 @@ describe('the command line, beside a running Raylog', { timeout: 120_000 }, () =
     expect(empty.stderr).toContain('There are no files in')
     expect(empty.code).toBe(1)
     const nowhere = await on('send', seven, '--to', 'nonsense')
-    expect(nowhere.stderr).toContain('Write AETITLE@host:port')
+    expect(nowhere.stderr).toContain('--to nonsense is neither a peer of the settings, nor a DICOM node, nor a URL')
     expect(nowhere.code).toBe(1)
   })
 
