@@ -8,6 +8,8 @@ export const pageBytes = 4_096
 export const flags = {
   direct: (constants.O_DSYNC ?? 0) | (constants.O_DIRECT ?? 0),
   dsync: constants.O_DSYNC ?? 0,
+  /** For much that is synced once, at its end. */
+  unsynced: constants.O_DIRECT ?? 0,
 } as const
 
 /** Whether this system can open a file so that each write is synced. */

@@ -43,13 +43,19 @@ describe.skipIf(!canSync)('the arrivals (Linux)', () => {
   }
 
   /** What the disk has of it at this moment, as after the process was killed. */
+  /** A segment that is being made changes its name when it is. */
+  const noneInTheMaking = () =>
+    until('no segment is being made', async () => (await readdir(place())).every(name => !name.endsWith('.new')))
+
   async function wreck(): Promise<string> {
+    await noneInTheMaking()
     const copy = place(`wreck-${randomBytes(4).toString('hex')}`)
     await cp(place(), copy, { recursive: true })
     return copy
   }
 
   const onDisk = async (bytes: Buffer, of = place()) => {
+    await noneInTheMaking()
     const segments = await Promise.all((await readdir(of)).map(name => readFile(join(of, name))))
     return segments.some(segment => segment.includes(bytes.subarray(0, 64)))
   }

@@ -34,17 +34,18 @@ export interface Segment {
 }
 
 /** Past the page cache where the file system can: the pages would be copied, and seldom read from there. */
-async function openSynced(path: string, how: number): Promise<FileHandle> {
+async function openDirect(path: string, direct: number, otherwise: number): Promise<FileHandle> {
   try {
-    return await open(path, how | flags.direct, 0o600)
+    return await open(path, direct, 0o600)
   } catch (thrown) {
     if (errno(thrown) !== 'EINVAL') throw thrown
-    return open(path, how | flags.dsync, 0o600)
+    return open(path, otherwise, 0o600)
   }
 }
 
 async function segmentOf(path: string, bytes: number, use: Use, end: number): Promise<Segment> {
-  const writer = await openSynced(path, constants.O_WRONLY)
+  const { O_WRONLY: write } = constants
+  const writer = await openDirect(path, write | flags.direct, write | flags.dsync)
   const reader = await open(path, 'r')
   const segment: Segment = {
     path,
@@ -95,8 +96,9 @@ async function syncFolderOf(path: string): Promise<void> {
 /** Makes a file of zeros, all its blocks there, durable with its name. @throws what the file system says: ENOSPC above all */
 export async function makeSegment(path: string, bytes: number, zeros: Buffer): Promise<Segment> {
   const temporary = `${path}.new`
+  const anew = constants.O_WRONLY | constants.O_CREAT
   try {
-    const file = await openSynced(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL)
+    const file = await openDirect(temporary, anew | flags.unsynced, anew)
     try {
       for (let at = 0; at < bytes; )
         at += (await file.write(zeros, 0, Math.min(zeros.length, bytes - at), at)).bytesWritten
