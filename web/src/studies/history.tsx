@@ -35,7 +35,7 @@ export function Revisions({ revisions }: { revisions: readonly StudyAssessed[] }
 }
 
 function changeWords({ changes, instances, series, findings }: StudyAssessed): string {
-  if (changes === null) return `${instances} images in ${series} series`
+  if (changes === null) return `${instances} ${instances === 1 ? 'image' : 'images'} in ${series} series`
   const images = changes.images.length
   const parts = [
     ...(images > 0 ? [`${images} ${images === 1 ? 'image' : 'images'} came late`] : []),

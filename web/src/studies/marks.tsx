@@ -46,19 +46,19 @@ export function Marks({ line }: { line: WorklistLine }) {
   return (
     <span className="study-marks small">
       <Mark
-        name="images"
+        name={images === 1 && expected === null ? 'image' : 'images'}
         stage={gathering ? 'under-way' : images === 0 ? 'none' : 'done'}
         value={expected !== null && expected !== images ? `${images}/${expected}` : String(images)}
         words={`${plural(images, 'image')}${expected === null ? '' : ` of ${expected}`}${gathering ? ', more may come' : ''}`}
       />
       <Mark
-        name="answers"
+        name={predictions === 1 ? 'answer' : 'answers'}
         stage={missing > 0 ? 'fault' : predictions === 0 ? 'none' : gathering ? 'under-way' : 'done'}
         value={String(predictions)}
         words={`${plural(predictions, 'answer')} of models${missing > 0 ? `, ${missing} missing` : ''}`}
       />
       <Mark
-        name="reports"
+        name={reports === 1 ? 'report' : 'reports'}
         stage={reports === 0 ? 'none' : 'done'}
         value={String(reports)}
         words={plural(reports, 'report')}
