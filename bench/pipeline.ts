@@ -71,6 +71,9 @@ async function measure(scenario: Scenario): Promise<Row> {
     const cpu = cpuMsOf(pids)
     const started = performance.now()
     const running = await run(plan, opened.ports, opened.platform)
+    // To count documents is work too: it begins when hardly anything is left.
+    const left = async () => (await log.lag('infer')).reduce((sum, { lag }) => sum + lag, 0)
+    await until('hardly anything is left', async () => (await left()) < 100, { deadlineMs: 600_000, everyMs: 25 })
     await until('every prediction is a document', async () => (await documents.count('predictions')) === expected, {
       deadlineMs: 600_000,
       everyMs: 25,
