@@ -11,10 +11,10 @@ import { openEmbeddedLog } from './log.ts'
 const disk = mkdtempSync(join(tmpdir(), 'raylog-full-'))
 const mounted = mount()
 
-/** A disk of 8 MiB; only root may make one. */
+/** A disk of 12 MiB, of which the journal of the log has 4; only root may make one. */
 function mount(): boolean {
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk], { stdio: 'ignore' })
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', disk], { stdio: 'ignore' })
     return true
   } catch {
     rmSync(disk, { recursive: true })
