@@ -96,7 +96,7 @@ it('moves with its log, objects and secrets, and goes on: documents made again, 
   const there = ['--data', join(work, 'commands'), ...withSettings(services.settings)]
   await raylogCommand([...there, 'topics', 'apply'])
   const { stdout } = await raylogCommand([...there, 'import', file, '--reread', 'persist'])
-  expect(stdout).toContain('go on where they stood: infer, notify, report')
+  expect(stdout).toContain('go on where they stood: assess-study, audit, infer, notify, report, syslog')
 
   // The embedded folder has secrets.key and token.
   const processes = cleanup.use(await startProcesses(services, usualGroups, { set: [hooks], secrets: data }))

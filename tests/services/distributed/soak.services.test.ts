@@ -130,8 +130,9 @@ describe.skipIf(process.platform !== 'linux')('every process of a distributed Ra
     console.log(`${events} events, ${perSecond.toFixed(0)} a second; MB by third of the time: ${words.join(', ')}`)
     for (const { name, thirds } of levels) {
       const [, middle = 0, last = 0] = thirds
-      // A collector's moods: a tenth and 15 MB. What leaks a kilobyte an event exceeds it at the full size.
-      expect(last, name).toBeLessThan(middle * 1.1 + 15)
+      // A collector's moods: a tenth and 15 MB. What leaks a kilobyte an event exceeds it at the full size. A short run ends
+      // while heaps still grow to their size; what it can show is that nothing runs away.
+      expect(last, name).toBeLessThan(middle * 1.1 + (events >= 100_000 ? 15 : 150))
     }
   })
 })
