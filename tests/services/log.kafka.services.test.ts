@@ -43,6 +43,7 @@ logContract(
       async forget(topic, before) {
         const admin = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING }).admin()
         await admin.connect()
+        await admin.fetchTopicOffsets(topic) // which makes this admin know the topic: deleteTopicRecords does not
         await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(before) }] })
         await admin.disconnect()
       },

@@ -62,7 +62,9 @@ describe('each of the four processes', () => {
     }
     expect(parts.infer).toEqual(['log', 'models', 'objects'])
     expect(parts.results).toEqual(expect.arrayContaining(['documents', 'log', 'objects']))
-    expect(parts.intake).not.toContain('documents')
+    // Queries and retrievals at the DICOM port are answered from the documents.
+    expect(parts.intake).toEqual(expect.arrayContaining(['dimse', 'documents', 'log', 'objects']))
+    expect(parts.intake).not.toContain('models')
   })
 
   it.skipIf(process.platform !== 'linux')('starts workers for models only where models run (Linux)', () => {
