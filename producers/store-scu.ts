@@ -4,11 +4,11 @@
  */
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { type Command, writeStoreRequest } from '../dicom/command.ts'
+import { type FileMeta, metaBytes, readFileMeta } from '../dicom/part10.ts'
+import { associate, type Requestor } from '../dicom/requestor.ts'
+import { connectTo } from '../dicom/tls.ts'
 import type { DicomTls, Peer } from '../schemas/peers.ts'
-import { type Command, writeStoreRequest } from './dicom-command.ts'
-import { associate, type Requestor } from './dicom-requestor.ts'
-import { connectTo } from './dicom-tls.ts'
-import { type FileMeta, metaBytes, readFileMeta } from './part10.ts'
 import type { Attempt } from './send.ts'
 
 export interface DicomTarget {

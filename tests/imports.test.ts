@@ -9,6 +9,7 @@ const root = resolve(import.meta.dirname, '..')
 /** What the files of a folder may import of ours, by prefix. A stage's own folder is always allowed. */
 const stageMayImport = [
   'schemas',
+  'dicom',
   'kafka/stage.ts',
   'kafka/log.ts',
   'kafka/ports.ts',
@@ -27,7 +28,8 @@ const rules: Record<string, readonly string[]> = {
   storage: ['storage', 'schemas', 'monitoring'],
   models: ['models', 'schemas', 'storage', 'monitoring'],
   kafka: ['kafka', 'schemas', 'storage', 'monitoring', 'models/port.ts', 'models/imaging/port.ts'],
-  producers: [...stageMayImport, 'models/imaging/dicom/text.ts', 'producers/'],
+  dicom: ['dicom', 'schemas', 'models/imaging/dicom/text.ts'],
+  producers: [...stageMayImport, 'producers/'],
   processors: stageMayImport,
   consumers: stageMayImport,
   gateway: [...stageMayImport, 'models/manifest.ts', 'gateway', 'monitoring', 'schemas'],
@@ -46,7 +48,7 @@ const drivers: Record<string, string> = {
 async function sources(): Promise<string[]> {
   const found: string[] = []
   for await (const file of glob(
-    '{schemas,monitoring,storage,models,kafka,producers,processors,consumers,gateway,web,cli}/**/*.{ts,tsx}',
+    '{schemas,monitoring,storage,models,dicom,kafka,producers,processors,consumers,gateway,web,cli}/**/*.{ts,tsx}',
     {
       cwd: root,
       exclude: path => path.includes('node_modules') || path.includes('dist'),

@@ -1,5 +1,6 @@
 /** Sections 3 to 5 of the conformance statement: the application entity and what it does on the network. */
 import dcmjs from 'dcmjs-dimse'
+import { implementation } from '../../dicom/part10.ts'
 import { uniqueKeys } from '../../producers/dimse/identifier.ts'
 import { plainSyntaxes, serviceClasses } from '../../producers/dimse/sop-classes.ts'
 import { dimse } from '../../producers/dimse/stage.ts'
@@ -10,7 +11,6 @@ import {
   transferSyntaxNames,
   verification,
 } from '../../producers/dimse/syntaxes.ts'
-import { implementation } from '../../producers/part10.ts'
 import { indexedAttributes, queryLevels } from '../../schemas/dicom-index.ts'
 import { errorTable } from '../../schemas/errors.ts'
 import { table } from './table.ts'

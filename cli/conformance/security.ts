@@ -1,5 +1,5 @@
 /** Section 7 of the conformance statement. */
-import { tlsProfile } from '../../producers/dicom-tls.ts'
+import { tlsProfile } from '../../dicom/tls.ts'
 import { table } from './table.ts'
 
 export const securitySection = (): string => `## 7. Security

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { filePrefix } from '../../producers/part10.ts'
+import { filePrefix } from '../../dicom/part10.ts'
 import { ids } from '../../schemas/ids.ts'
 import { type Instance, type Parked, topics } from '../../schemas/topics.ts'
 import { createDicomIndex, type DicomMatch, type DicomQuery } from '../../storage/dicom-query.ts'

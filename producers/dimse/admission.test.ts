@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { reject } from '../../dicom/pdu.ts'
 import { platformConfig } from '../../schemas/config.ts'
-import { reject } from '../dicom-pdu.ts'
 import { type Caller, createAdmission } from './admission.ts'
 
 const ct = '1.2.840.10008.5.1.4.1.1.2'

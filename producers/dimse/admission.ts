@@ -3,8 +3,8 @@
  * `acceptAnyone` takes everybody else too, for labs.
  */
 import { BlockList, isIP, isIPv6 } from 'node:net'
+import { reject } from '../../dicom/pdu.ts'
 import type { Peer, PeerService } from '../../schemas/peers.ts'
-import { reject } from '../dicom-pdu.ts'
 import type { Rejection } from './negotiate.ts'
 import { isStorageClass, verification } from './syntaxes.ts'
 

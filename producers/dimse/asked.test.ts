@@ -1,11 +1,11 @@
 /** What the audit has of those who ask: who, how, which study; never what was searched for. */
 import { afterEach, expect, it } from 'vitest'
+import { commandField, writeQueryRequest } from '../../dicom/command.ts'
+import { implicitLittle, writeElements } from '../../dicom/data-set.ts'
+import { associate } from '../../dicom/requestor.ts'
+import { connectTo } from '../../dicom/tls.ts'
 import { type OpenNode, openNode } from '../../tests/harness/dicom-node.ts'
 import { until } from '../../tests/harness/until.ts'
-import { commandField, writeQueryRequest } from '../dicom-command.ts'
-import { implicitLittle, writeElements } from '../dicom-data-set.ts'
-import { associate } from '../dicom-requestor.ts'
-import { connectTo } from '../dicom-tls.ts'
 import { chestDicom, chestUids } from '../simulator/phantoms.ts'
 
 const find = '1.2.840.10008.5.1.4.1.2.2.1'

@@ -1,6 +1,7 @@
 import dcmjs from 'dcmjs-dimse'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
+import { pdu, writePdu } from '../../dicom/pdu.ts'
 import {
   associate,
   associateRequest,
@@ -19,7 +20,6 @@ import {
 } from '../../tests/harness/dicom-peer.ts'
 import { type OpenProducer, openProducer } from '../../tests/harness/producer.ts'
 import { until } from '../../tests/harness/until.ts'
-import { pdu, writePdu } from '../dicom-pdu.ts'
 import { chestDicom, chestUids } from '../simulator/phantoms.ts'
 import { dimse } from './stage.ts'
 import { isStorageClass } from './syntaxes.ts'

@@ -9,9 +9,9 @@
  * answers is told by the command field and the presentation context's abstract syntax.
  */
 import type { Logger } from 'pino'
-import type { Peer } from '../../schemas/peers.ts'
-import { commandField, responseBit, status, writeResponse } from '../dicom-command.ts'
-import type { Link } from '../dicom-link.ts'
+import { commandField, responseBit, status, writeResponse } from '../../dicom/command.ts'
+import type { Link } from '../../dicom/link.ts'
+import { implementation } from '../../dicom/part10.ts'
 import {
   type AssociateRequest,
   abortReason,
@@ -22,8 +22,8 @@ import {
   writeAssociateAccept,
   writeReject,
   writeReleaseResponse,
-} from '../dicom-pdu.ts'
-import { implementation } from '../part10.ts'
+} from '../../dicom/pdu.ts'
+import type { Peer } from '../../schemas/peers.ts'
 import type { Admitted, Caller, ShownCertificate } from './admission.ts'
 import { DataSet } from './data-set.ts'
 import { type NegotiationRules, negotiate, type Rejection } from './negotiate.ts'

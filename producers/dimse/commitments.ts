@@ -5,13 +5,13 @@
  *     │ not reached: later again      └─ (an asked one that nobody could be told of for days) ──▶ given-up
  */
 import type { Logger } from 'pino'
+import { status, writeEventReport } from '../../dicom/command.ts'
+import { writeElements } from '../../dicom/data-set.ts'
 import type { Clock } from '../../monitoring/clock.ts'
 import type { DicomAttributes, DicomValue } from '../../schemas/dicom-json.ts'
 import type { CommitmentDoc } from '../../schemas/documents.ts'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import type { DocumentStore } from '../../storage/documents.ts'
-import { status, writeEventReport } from '../dicom-command.ts'
-import { writeElements } from '../dicom-data-set.ts'
 import type { Directory } from './directory.ts'
 import type { Association } from './services/service.ts'
 import { commitmentClass, commitmentInstance, plainSyntaxes } from './sop-classes.ts'

@@ -1,8 +1,9 @@
 /** The data set of one message, as it comes in. Whoever reads it may stop; the rest can then be read past. */
+
+import type { Fragment, Incoming, Link } from '../../dicom/link.ts'
+import { abortReason, ProtocolError } from '../../dicom/pdu.ts'
+import { isCommand, isLast } from '../../dicom/reader.ts'
 import { RaylogError } from '../../schemas/errors.ts'
-import type { Fragment, Incoming, Link } from '../dicom-link.ts'
-import { abortReason, ProtocolError } from '../dicom-pdu.ts'
-import { isCommand, isLast } from '../dicom-reader.ts'
 import { createPace, type Pace } from '../pace.ts'
 
 export class DataSet {

@@ -1,8 +1,9 @@
 /** The systems around us that we call by their AE title: destinations of C-MOVE, and who is told of a storage commitment. */
+
+import type { Roles } from '../../dicom/pdu.ts'
+import { associate, type ProposedSyntaxes, type Requestor } from '../../dicom/requestor.ts'
+import { connectTo } from '../../dicom/tls.ts'
 import type { Network } from '../../kafka/ports.ts'
-import type { Roles } from '../dicom-pdu.ts'
-import { associate, type ProposedSyntaxes, type Requestor } from '../dicom-requestor.ts'
-import { connectTo } from '../dicom-tls.ts'
 
 /** Associates with one of them. @throws RaylogError peer-unavailable, delivery-failed */
 export type Call = (

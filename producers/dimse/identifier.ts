@@ -1,7 +1,8 @@
 /** Identifiers of queries and retrievals (PS3.4 C.4): what is asked for, at which level of the information model. */
+
+import { type Elements, readElements } from '../../dicom/data-set.ts'
 import { indexedAttribute, type QueryLevel, queryLevels } from '../../schemas/dicom-index.ts'
 import { RaylogError } from '../../schemas/errors.ts'
-import { type Elements, readElements } from '../dicom-data-set.ts'
 import type { DataSet } from './data-set.ts'
 import type { Message } from './services/service.ts'
 import { serviceClass } from './sop-classes.ts'

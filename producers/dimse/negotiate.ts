@@ -8,7 +8,7 @@ import {
   ProtocolError,
   type Roles,
   reject,
-} from '../dicom-pdu.ts'
+} from '../../dicom/pdu.ts'
 import { plainSyntaxes } from './sop-classes.ts'
 import { isStorageClass, transferSyntaxes, verification } from './syntaxes.ts'
 

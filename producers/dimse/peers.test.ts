@@ -1,5 +1,6 @@
 /** Peers as they meet the port: what they are told, what becomes of their images, and what the audit says. */
 import { afterEach, describe, expect, it } from 'vitest'
+import { pdu } from '../../dicom/pdu.ts'
 import {
   associate,
   associateRequest,
@@ -14,7 +15,6 @@ import {
 } from '../../tests/harness/dicom-peer.ts'
 import { type OpenProducer, openProducer } from '../../tests/harness/producer.ts'
 import { until } from '../../tests/harness/until.ts'
-import { pdu } from '../dicom-pdu.ts'
 import { chestDicom, chestUids } from '../simulator/phantoms.ts'
 import { dimse } from './stage.ts'
 

@@ -1,10 +1,11 @@
 /** From a C-STORE to the intake: as fast as its sender may, under its sender's site, priority and models. */
+
+import { filePrefix } from '../../dicom/part10.ts'
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import type { Peer } from '../../schemas/peers.ts'
 import type { Instance } from '../../schemas/topics.ts'
 import type { Incoming, Intake } from '../intake.ts'
-import { filePrefix } from '../part10.ts'
 import { createRate, type Rate } from '../rate.ts'
 import type { Store, StoreRequest } from './services/store.ts'
 import type { Transfers } from './transfers.ts'

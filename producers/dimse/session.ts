@@ -1,11 +1,12 @@
 /** An association that is established: messages out, messages in, and the requests that we make on it ourselves. */
+
+import { type Command, commandField, readCommand, responseBit } from '../../dicom/command.ts'
+import type { Incoming, Link } from '../../dicom/link.ts'
+import { type AssociateRequest, abortReason, ProtocolError } from '../../dicom/pdu.ts'
+import { isCommand, isLast } from '../../dicom/reader.ts'
+import { sendMessage } from '../../dicom/send.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import type { Peer } from '../../schemas/peers.ts'
-import { type Command, commandField, readCommand, responseBit } from '../dicom-command.ts'
-import type { Incoming, Link } from '../dicom-link.ts'
-import { type AssociateRequest, abortReason, ProtocolError } from '../dicom-pdu.ts'
-import { isCommand, isLast } from '../dicom-reader.ts'
-import { sendMessage } from '../dicom-send.ts'
 import { DataSet } from './data-set.ts'
 import type { AcceptedContext } from './negotiate.ts'
 import { type Association, AssociationEnded, type End } from './services/service.ts'

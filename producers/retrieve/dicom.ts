@@ -1,17 +1,18 @@
 /** A peer over DIMSE: C-FIND, then C-GET, or C-MOVE to ourselves where it has no C-GET (PS3.4 C.4). */
-import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
-import type { DicomTls, Peer } from '../../schemas/peers.ts'
-import { commandField, status, writeQueryRequest } from '../dicom-command.ts'
-import { explicitLittle, implicitLittle } from '../dicom-data-set.ts'
+
+import { commandField, status, writeQueryRequest } from '../../dicom/command.ts'
+import { explicitLittle, implicitLittle } from '../../dicom/data-set.ts'
+import { filePrefix } from '../../dicom/part10.ts'
 import {
   associate,
   type ProposedSyntaxes,
   type Requestor,
   type StoreSubOperation,
   type UsableContext,
-} from '../dicom-requestor.ts'
-import { connectTo } from '../dicom-tls.ts'
-import { filePrefix } from '../part10.ts'
+} from '../../dicom/requestor.ts'
+import { connectTo } from '../../dicom/tls.ts'
+import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
+import type { DicomTls, Peer } from '../../schemas/peers.ts'
 import { type Identifier, readIdentifier, writeIdentifier } from './identifier.ts'
 import { type FoundInstance, newestBefore, type Receive, type Source } from './source.ts'
 

@@ -1,6 +1,7 @@
 /** Identifiers of queries (PS3.4 C.4) by keyword, in implicit VR little endian, which every peer has (PS3.5 10.1). */
+
+import { implicitLittle, readElements, writeElements } from '../../dicom/data-set.ts'
 import { RaylogError } from '../../schemas/errors.ts'
-import { implicitLittle, readElements, writeElements } from '../dicom-data-set.ts'
 
 /** Attributes that are asked for or told. */
 const attributes = {

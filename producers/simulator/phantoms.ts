@@ -3,7 +3,7 @@
  * template made once, with its UIDs and pixels patched in, so that a sender can have hundreds a second.
  */
 import dcmjs from 'dcmjs-dimse'
-import { filePrefix } from '../part10.ts'
+import { filePrefix } from '../../dicom/part10.ts'
 import { chestPixels } from './chest.ts'
 
 export { digitPng } from './digits.ts'

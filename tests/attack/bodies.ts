@@ -1,6 +1,6 @@
 /** Bytes that no honest sender sends: images, archives and forms that lie about what they are. */
 import { crc32, deflateRawSync, deflateSync } from 'node:zlib'
-import { filePrefix } from '../../producers/part10.ts'
+import { filePrefix } from '../../dicom/part10.ts'
 
 export const secondaryCapture = '1.2.840.10008.5.1.4.1.1.7'
 export const explicitLittle = '1.2.840.10008.1.2.1'

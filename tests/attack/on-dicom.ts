@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
 import { expect } from 'vitest'
-import { pdu, writePdu } from '../../producers/dicom-pdu.ts'
+import { pdu, writePdu } from '../../dicom/pdu.ts'
 import {
   associate,
   associateRequest,

@@ -1,6 +1,6 @@
 /** A DICOM sender that does exactly what a test says, right or wrong: PDUs by hand (PS3.8 9.3). */
 import { connect, type Socket } from 'node:net'
-import { pdu, writePdu } from '../../producers/dicom-pdu.ts'
+import { pdu, writePdu } from '../../dicom/pdu.ts'
 
 export const explicitLittle = '1.2.840.10008.1.2.1'
 export const verification = '1.2.840.10008.1.1'

@@ -6,9 +6,9 @@ import {
   writeCancel,
   writeQueryRequest,
   writeResponse,
-} from '../../producers/dicom-command.ts'
-import { type Elements, explicitLittle, readElements, writeElements } from '../../producers/dicom-data-set.ts'
-import { pdu, writeAssociateRequest } from '../../producers/dicom-pdu.ts'
+} from '../../dicom/command.ts'
+import { type Elements, explicitLittle, readElements, writeElements } from '../../dicom/data-set.ts'
+import { pdu, writeAssociateRequest } from '../../dicom/pdu.ts'
 import type { DicomAttributes } from '../../schemas/dicom-json.ts'
 import { connectPeer, dataPdus, type Peer } from './dicom-peer.ts'
 

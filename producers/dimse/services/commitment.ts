@@ -1,11 +1,11 @@
 /** Storage commitment, push model (PS3.4 J.3): N-ACTION asks, N-EVENT-REPORT tells what is kept. */
 import type { Logger } from 'pino'
+import { commandField, status } from '../../../dicom/command.ts'
+import { type Elements, readElements } from '../../../dicom/data-set.ts'
 import type { Clock } from '../../../monitoring/clock.ts'
 import type { CommitmentDoc } from '../../../schemas/documents.ts'
 import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
 import { ids } from '../../../schemas/ids.ts'
-import { commandField, status } from '../../dicom-command.ts'
-import { type Elements, readElements } from '../../dicom-data-set.ts'
 import type { Commitments } from '../commitments.ts'
 import { readAll } from '../identifier.ts'
 import { commitmentClass, commitmentInstance } from '../sop-classes.ts'

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { commandField, writeCancel, writeQueryRequest } from '../../../dicom/command.ts'
+import { explicitLittle, implicitLittle, writeElements } from '../../../dicom/data-set.ts'
 import type { DicomAttributes } from '../../../schemas/dicom-json.ts'
 import {
   find,
@@ -13,8 +15,6 @@ import { associate, dataPdus, releaseRequest, statusOf } from '../../../tests/ha
 import { nextMessage } from '../../../tests/harness/get-scu.ts'
 import { openStores } from '../../../tests/harness/stores.ts'
 import { until } from '../../../tests/harness/until.ts'
-import { commandField, writeCancel, writeQueryRequest } from '../../dicom-command.ts'
-import { explicitLittle, implicitLittle, writeElements } from '../../dicom-data-set.ts'
 
 let node: OpenNode
 beforeEach(async () => {

@@ -1,7 +1,8 @@
 /** C-GET (PS3.4 C.4.3): the instances come back as C-STOREs on the same association, where the peer is SCP of their class. */
+
+import { type Command, commandField, responseBit, writeStoreRequest } from '../../../dicom/command.ts'
+import { abortReason, ProtocolError } from '../../../dicom/pdu.ts'
 import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
-import { type Command, commandField, responseBit, writeStoreRequest } from '../../dicom-command.ts'
-import { abortReason, ProtocolError } from '../../dicom-pdu.ts'
 import type { AcceptedContext } from '../negotiate.ts'
 import { serviceClass } from '../sop-classes.ts'
 import {

@@ -1,7 +1,8 @@
 /** C-MOVE (PS3.4 C.4.2): the instances go to a destination of the settings, over an association of ours. */
+
+import { commandField, writeStoreRequest } from '../../../dicom/command.ts'
+import { maxContexts, type ProposedSyntaxes, type Requestor } from '../../../dicom/requestor.ts'
 import { toRaylogError } from '../../../schemas/errors.ts'
-import { commandField, writeStoreRequest } from '../../dicom-command.ts'
-import { maxContexts, type ProposedSyntaxes, type Requestor } from '../../dicom-requestor.ts'
 import type { Call, Directory } from '../directory.ts'
 import { serviceClass } from '../sop-classes.ts'
 import {

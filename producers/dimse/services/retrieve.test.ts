@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Command, commandField, writeQueryRequest } from '../../../dicom/command.ts'
+import { explicitLittle, implicitLittle, readElements, writeElements } from '../../../dicom/data-set.ts'
 import type { DicomAttributes } from '../../../schemas/dicom-json.ts'
 import { type OpenNode, openNode, peerOf, studyRoot } from '../../../tests/harness/dicom-node.ts'
 import { dataSetOf } from '../../../tests/harness/dicom-peer.ts'
 import { getOver } from '../../../tests/harness/get-scu.ts'
 import { until } from '../../../tests/harness/until.ts'
-import { type Command, commandField, writeQueryRequest } from '../../dicom-command.ts'
-import { explicitLittle, implicitLittle, readElements, writeElements } from '../../dicom-data-set.ts'
 import { chestDicom, chestUids } from '../../simulator/phantoms.ts'
 
 let nodes: OpenNode[] = []

@@ -1,7 +1,8 @@
 /** What a DIMSE service is: one operation, served over the association on which it is asked for. */
+
+import type { Command, ResponseDetails } from '../../../dicom/command.ts'
+import type { Incoming } from '../../../dicom/link.ts'
 import type { Peer } from '../../../schemas/peers.ts'
-import type { Command, ResponseDetails } from '../../dicom-command.ts'
-import type { Incoming } from '../../dicom-link.ts'
 import type { DataSet } from '../data-set.ts'
 import type { AcceptedContext } from '../negotiate.ts'
 

@@ -1,7 +1,7 @@
 /** C-STORE (PS3.4 B): success is said when the image is kept. */
 import type { Logger } from 'pino'
+import { commandField, status } from '../../../dicom/command.ts'
 import { toRaylogError } from '../../../schemas/errors.ts'
-import { commandField, status } from '../../dicom-command.ts'
 import type { DataSet } from '../data-set.ts'
 import { isStorageClass } from '../syntaxes.ts'
 import type { Answer, Association, Message, Service } from './service.ts'

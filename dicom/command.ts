@@ -1,5 +1,5 @@
 /** DIMSE command sets (PS3.7 E.1): group 0000, implicit VR little endian. */
-import { abortReason, ProtocolError } from './dicom-pdu.ts'
+import { abortReason, ProtocolError } from './pdu.ts'
 
 export const commandField = {
   store: 0x0001,

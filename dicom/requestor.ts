@@ -1,8 +1,9 @@
 /** The requestor's side of an association (PS3.8 9.2): opens it, asks one thing at a time, and releases it. */
 import type { Socket } from 'node:net'
 import { RaylogError } from '../schemas/errors.ts'
-import { type Command, commandField, readCommand, responseBit, status, writeResponse } from './dicom-command.ts'
-import { createLink, type Incoming, type Link } from './dicom-link.ts'
+import { type Command, commandField, readCommand, responseBit, status, writeResponse } from './command.ts'
+import { createLink, type Incoming, type Link } from './link.ts'
+import { implementation } from './part10.ts'
 import {
   type AssociateAccept,
   contextResult,
@@ -13,10 +14,9 @@ import {
   writeAssociateRequest,
   writeCommandPdus,
   writePdu,
-} from './dicom-pdu.ts'
-import { isCommand, isLast } from './dicom-reader.ts'
-import { sendMessage } from './dicom-send.ts'
-import { implementation } from './part10.ts'
+} from './pdu.ts'
+import { isCommand, isLast } from './reader.ts'
+import { sendMessage } from './send.ts'
 
 export interface ProposedSyntaxes {
   abstractSyntax: string

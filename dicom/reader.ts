@@ -2,7 +2,7 @@
  * Reads PDUs out of a socket's chunks, however they are cut. The data of P-DATA-TFs is handed on as slices of the chunks,
  * so a data set is never held here; every other PDU is small and handed on whole (PS3.8 9.3).
  */
-import { abortReason, ProtocolError, pdu } from './dicom-pdu.ts'
+import { abortReason, ProtocolError, pdu } from './pdu.ts'
 
 export interface PduHandler {
   /** A whole PDU other than P-DATA-TF, after its header. */

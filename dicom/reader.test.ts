@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ProtocolError, pdu, writePdu } from './dicom-pdu.ts'
-import { createPduReader } from './dicom-reader.ts'
+import { ProtocolError, pdu, writePdu } from './pdu.ts'
+import { createPduReader } from './reader.ts'
 
 interface Value {
   context: number

@@ -1,6 +1,6 @@
 /** Messages on their way out: a command set, and its data set in P-DATA-TFs, no faster than the peer reads. */
-import type { Link } from './dicom-link.ts'
-import { writeCommandPdus, writeData } from './dicom-pdu.ts'
+import type { Link } from './link.ts'
+import { writeCommandPdus, writeData } from './pdu.ts'
 
 /** Longest P-DATA-TF that we send, bytes, whatever the peer would take. */
 const maxSentPdu = 131_072

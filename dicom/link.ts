@@ -4,8 +4,8 @@
  */
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
-import { abortReason, ProtocolError } from './dicom-pdu.ts'
-import { createPduReader } from './dicom-reader.ts'
+import { abortReason, ProtocolError } from './pdu.ts'
+import { createPduReader } from './reader.ts'
 
 export type Incoming =
   | { kind: 'pdu'; type: number; body: Buffer }
