@@ -13,6 +13,8 @@ export interface IncomingFile {
 
 export interface Incoming {
   create(): Promise<IncomingFile>
+  /** Of a file that another thread makes: the name that the sweep knows. */
+  newPath(): string
 }
 
 /** A file of another machine, or of a process id that was given out again, is left alone for so long, ms. */
@@ -52,9 +54,11 @@ async function sweep(folder: string): Promise<void> {
 export async function openIncoming(folder: string): Promise<Incoming> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await sweep(folder)
+  const newPath = () => join(folder, `${host}-${process.pid}-${randomUUID()}`)
   return {
+    newPath,
     async create() {
-      const path = join(folder, `${host}-${process.pid}-${randomUUID()}`)
+      const path = newPath()
       const handle = await open(path, 'wx', 0o600)
       return {
         path,

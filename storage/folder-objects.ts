@@ -9,6 +9,7 @@ import { Readable } from 'node:stream'
 import { RaylogError } from '../schemas/errors.ts'
 import type { StoredObject } from '../schemas/topics.ts'
 import { type ArrivalsOptions, openArrivals } from './arrivals/arrivals.ts'
+import { createFiling } from './arrivals/filing.ts'
 import { withArrivals } from './arrivals/objects.ts'
 import { type IncomingFile, openIncoming } from './folder-incoming.ts'
 import { clip, errno, keyOf, keyPattern, missing, sha256, shardNames, storeError, unreadable } from './folder-keys.ts'
@@ -55,9 +56,20 @@ export async function openFolderObjects({ folder, arrivals: wanted }: FolderObje
     const shards = await openShards(folder)
     const files = folderObjects({ folder, incoming, shards })
     if (!wanted) return files
-    const store = async (bytes: Buffer, sha256: string) => void (await files.put(bytes, '', { sha256 }))
-    const opened = await openArrivals({ ...wanted, folder: join(folder, 'arrivals'), store })
-    return withArrivals(files, opened, key => existsSync(join(folder, key)))
+    const filing = createFiling()
+    const file: ArrivalsOptions['file'] = standing =>
+      filing.make(
+        standing.map(one => ({ ...one, incoming: incoming.newPath(), path: join(folder, keyOf(one.sha256)) })),
+      )
+    const opened = await openArrivals({ ...wanted, folder: join(folder, 'arrivals'), file })
+    const store = withArrivals(files, opened, key => existsSync(join(folder, key)))
+    return {
+      ...store,
+      async close() {
+        await store.close()
+        await filing.close()
+      },
+    }
   })
 }
 

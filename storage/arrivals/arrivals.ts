@@ -10,18 +10,21 @@
  * a burst of images is answered at the pace of the disk, and the files are made behind it. A process that is killed leaves its
  * segments to the next one, which takes up what stands in them. Only one process may have arrivals in a folder.
  */
-import { hash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, statfs, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { RaylogError } from '../../schemas/errors.ts'
 import { alignedMemory, canSync, pageBytes } from '../direct.ts'
+import { storeError } from '../folder-keys.ts'
 import { createBatches, largestArrival, type Placed } from './batches.ts'
+import type { Standing } from './filing.ts'
 import { recordBytes, type Use } from './records.ts'
 import { eraseRecord, makeSegment, reopenSegment, type Segment } from './segment.ts'
 
 export interface ArrivalsOptions {
   folder: string
-  /** Makes a file of it, durable. */
-  store(bytes: Buffer, sha256: string): Promise<void>
+  /** Makes files, durable. Of each, in their order: undefined, or why it has none. */
+  file(standing: readonly Standing[]): Promise<(RaylogError | undefined)[]>
   /** One segment, bytes. Default 64 MiB. */
   segmentBytes?: number
   /** Segments at most. Default 16. */
@@ -49,22 +52,23 @@ export interface Arrivals {
 interface Entry extends Placed {
   use: Use
   storedAt: number
-  moving?: Promise<void> | undefined
+  /** Its file is being made; resolves with why it has none. */
+  moving?: Promise<RaylogError | undefined> | undefined
 }
 
-/** Files made at once. */
-const movers = 4
+/** Files made at once: they share the syncs of what the file system keeps of them. */
+const filedAtOnce = 32
 /** Segments may take an eighth of the room that is left on the disk. */
 const shareOfRoom = 8
 /** After a segment could not be made, none is tried for so long, ms. */
 const againAfterMs = 10_000
 
 export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> {
-  const { folder, store, segmentBytes = 64 * 1024 * 1024, maxSegments = 16, idleMs = 500 } = options
+  const { folder, file, segmentBytes = 64 * 1024 * 1024, maxSegments = 16, idleMs = 500 } = options
   /** What has no file yet. */
   const here = new Map<string, Entry>()
-  /** What has, but whose bytes still stand in a segment: they must go too when it is deleted. */
-  const rest = new Map<string, Entry>()
+  /** What has, or was never acknowledged, but whose bytes may stand in a segment: they must go too when it is deleted. */
+  const rest = new Set<Entry>()
   const coming = new Map<string, Promise<boolean>>()
   const segments = new Set<Segment>()
   const inherited = new Set<Segment>()
@@ -87,10 +91,10 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
     if (free.length === 0) prepare()
     if (!segment) return undefined
     segment.begin()
-    for (const [sha256, entry] of rest) {
+    for (const entry of rest) {
       const { use, place } = entry
       const over = entry.segment !== segment && entry.segment.use !== use
-      if (over && place.at + recordBytes(place.bytes) <= entry.segment.end) rest.delete(sha256)
+      if (over && place.at + recordBytes(place.bytes) <= entry.segment.written) rest.delete(entry)
     }
     return segment
   }
@@ -140,42 +144,56 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
   }
 
   async function drainSome(): Promise<void> {
-    const entries = [...here.values()].values()
-    const mover = async () => {
-      for (const entry of entries) {
-        if (!isIdle() && !isPressed()) return
-        await move(entry)
-      }
+    const entries = [...here.values()]
+    for (let at = 0; at < entries.length && (isIdle() || isPressed()); at += filedAtOnce) {
+      // Tried again; whoever needs a file hears of it.
+      if (await move(entries.slice(at, at + filedAtOnce))) return
     }
-    await Promise.allSettled(Array.from({ length: movers }, mover)) // tried again; whoever needs a file hears of it
   }
 
+  /** One of its records needs it no more. */
   function leave(segment: Segment): void {
     segment.live--
     if (segment.live > 0 || segment === batches.current || !segments.has(segment)) return
-    if (inherited.has(segment)) {
-      segments.delete(segment)
-      inherited.delete(segment)
-      for (const [sha256, entry] of rest) if (entry.segment === segment) rest.delete(sha256)
-      void segment.remove().catch(() => undefined) // its objects have files; the next open looks again
-    } else if (!segment.broken) free.push(segment)
+    if (inherited.has(segment) || segment.broken) discard(segment)
+    else free.push(segment)
   }
 
-  function move(entry: Entry): Promise<void> {
-    const { sha256 } = entry.place
-    entry.moving ??= (async () => {
-      const bytes = await readEntry(entry)
-      if (here.get(sha256) !== entry) return
-      if (hash('sha256', bytes) !== sha256) return // get says so
-      await store(bytes, sha256)
-      if (here.get(sha256) !== entry) return
-      here.delete(sha256)
-      rest.set(sha256, entry)
-      leave(entry.segment)
-    })().finally(() => {
-      entry.moving = undefined
+  function discard(segment: Segment): void {
+    segments.delete(segment)
+    inherited.delete(segment)
+    for (const entry of rest) if (entry.segment === segment) rest.delete(entry)
+    void segment.remove().catch(() => undefined) // its objects have files; the next open looks again
+  }
+
+  /** Makes the files of those that are here still. Resolves when they have them, with why one has none. */
+  async function move(entries: readonly Entry[]): Promise<RaylogError | undefined> {
+    const idle = entries.filter(entry => here.get(entry.place.sha256) === entry && !entry.moving)
+    for (let at = 0; at < idle.length; at += filedAtOnce) {
+      const some = idle.slice(at, at + filedAtOnce)
+      const outcomes = fileThem(some)
+      some.forEach((entry, index) => {
+        entry.moving = outcomes.then(all => {
+          entry.moving = undefined
+          return all[index]
+        })
+      })
+    }
+    return (await Promise.all(entries.map(({ moving }) => moving))).find(outcome => outcome !== undefined)
+  }
+
+  async function fileThem(entries: readonly Entry[]): Promise<(RaylogError | undefined)[]> {
+    const standing = entries.map(({ segment, place: { sha256, at, bytes } }) => {
+      return { sha256, segment: segment.path, at: at + pageBytes, bytes }
     })
-    return entry.moving
+    const outcomes = await file(standing).catch(thrown => entries.map(() => storeError(thrown)))
+    entries.forEach((entry, index) => {
+      if (outcomes[index]) return
+      here.delete(entry.place.sha256)
+      rest.add(entry)
+      leave(entry.segment)
+    })
+    return outcomes
   }
 
   const busy = (sha256: string): Promise<unknown> | undefined => coming.get(sha256) ?? here.get(sha256)?.moving
@@ -187,7 +205,15 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
     if (free.length === 0 && !batches.current) prepare()
     const placed = await batches.add(bytes, sha256)
     if (!placed) return false
-    here.set(sha256, { ...placed, use: placed.segment.use, storedAt: Date.now() })
+    const { segment, place, failure } = placed
+    const entry = { segment, place, use: segment.use, storedAt: Date.now() }
+    if (failure) {
+      // A part of it, or all, may stand there.
+      rest.add(entry)
+      leave(segment)
+      throw failure.because
+    }
+    here.set(sha256, entry)
     soon()
     return true
   }
@@ -207,14 +233,18 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
     segments.add(segment)
     inherited.add(segment)
     for (const place of records) {
-      if (here.has(place.sha256)) segment.live--
-      else here.set(place.sha256, { segment, place, use: segment.use, storedAt: Date.now() })
+      const entry = { segment, place, use: segment.use, storedAt: Date.now() }
+      if (here.has(place.sha256)) {
+        rest.add(entry)
+        leave(segment)
+      } else here.set(place.sha256, entry)
     }
   }
 
   return {
     async put(bytes, sha256) {
-      if (closed || bytes.length > largestArrival) return false
+      const fits = bytes.length <= largestArrival && pageBytes + recordBytes(bytes.length) <= segmentBytes
+      if (closed || bytes.length === 0 || !fits) return false
       const known = here.get(sha256)
       if (known) known.storedAt = Date.now()
       if (known) return true
@@ -235,18 +265,25 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
     keys: () => [...here.keys()],
     async settle(sha256) {
       const one = sha256 === undefined ? undefined : here.get(sha256)
-      await (one ? move(one) : sha256 === undefined && Promise.all([...here.values()].map(move)))
+      const failed = await move(sha256 === undefined ? [...here.values()] : one ? [one] : [])
+      if (failed) throw failed
     },
     async erase(sha256) {
       for (let under = busy(sha256); under; under = busy(sha256)) await Promise.allSettled([under])
-      const entry = here.get(sha256) ?? rest.get(sha256)
-      if (!entry) return false
-      const wasHere = here.delete(sha256)
-      rest.delete(sha256)
-      const { segment, place, use } = entry
-      await batches.alone(() => eraseRecord(segment, use, place, segment.use === use ? 0 : segment.end))
-      if (wasHere) leave(segment)
-      return wasHere
+      const entry = here.get(sha256)
+      here.delete(sha256)
+      if (entry) rest.add(entry)
+      try {
+        for (const one of [...rest].filter(({ place }) => place.sha256 === sha256)) {
+          const { segment, place, use } = one
+          const erased = () => eraseRecord(segment, place, segment.use === use ? 0 : segment.written)
+          await batches.alone(async () => void (segments.has(segment) && (await erased())))
+          rest.delete(one)
+        }
+      } finally {
+        if (entry) leave(entry.segment)
+      }
+      return entry !== undefined
     },
     async close() {
       closed = true

@@ -6,12 +6,14 @@ import type { Place, Segment } from './segment.ts'
 export interface Placed {
   segment: Segment
   place: Place
+  /** It is not durable: its batch was not written, or not all of it. */
+  failure?: { because: unknown }
 }
 
 export interface Batches {
-  /** Resolves when the object is durable; undefined where there is no segment for it. @throws what the file system says */
+  /** Resolves when the object is durable, or could not be made so; undefined where there is no segment for it. */
   add(bytes: Uint8Array, sha256: string): Promise<Placed | undefined>
-  /** Runs while nothing is written. */
+  /** Runs while nothing is written, and when all that was added before is. */
   alone(work: () => Promise<void>): Promise<void>
   /** The segment that records go to. */
   readonly current: Segment | undefined
@@ -62,7 +64,7 @@ export function createBatches(next: () => Segment | undefined): Batches {
   }
 
   function lay(segment: Segment, bytes: Uint8Array, sha256: string): Place {
-    const place: Place = { at: segment.end, sha256, bytes: bytes.length, erased: false }
+    const place: Place = { at: segment.end, sha256, bytes: bytes.length }
     const size = recordBytes(bytes.length)
     if (filling.used === 0) filling.base = segment.end
     filling.segment = segment
@@ -81,6 +83,7 @@ export function createBatches(next: () => Segment | undefined): Batches {
     filling = empty(spare)
     try {
       await segment?.write(memory.subarray(0, used), base)
+      if (segment) segment.written = base + used
       waiting.resolve()
     } catch (thrown) {
       waiting.reject(thrown)
@@ -98,10 +101,10 @@ export function createBatches(next: () => Segment | undefined): Batches {
   async function run(): Promise<void> {
     await Promise.resolve() // those who come in the same turn go together
     for (;;) {
+      if (filling.used > 0) await write()
       const job = jobs.shift()
       if (job) await job()
-      else if (filling.used > 0) await write()
-      else return
+      else if (filling.used === 0) return
     }
   }
 
@@ -132,9 +135,8 @@ export function createBatches(next: () => Segment | undefined): Batches {
         void start()
         try {
           await promise
-        } catch (thrown) {
-          segment.live--
-          throw thrown
+        } catch (because) {
+          return { segment, place, failure: { because } }
         }
         return { segment, place }
       }

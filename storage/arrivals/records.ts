@@ -19,7 +19,6 @@ export interface RecordHead {
   /** Hex. */
   sha256: string
   bytes: number
-  erased: boolean
 }
 
 const segmentMagic = 'RAYLSEG1'
@@ -27,7 +26,6 @@ const recordMagic = 'RAYLOBJ1'
 const useAt = 8
 const digestAt = 24
 const sizeAt = 56
-const erasedAt = 60
 const sumAt = pageBytes - 4
 
 /** From one record to the next, bytes. */
@@ -54,13 +52,12 @@ export function readSegmentHead(page: Buffer): Use | undefined {
   return isSealed(page, segmentMagic) ? Buffer.from(page.subarray(useAt, digestAt)) : undefined
 }
 
-export function writeRecordHead(page: Buffer, use: Use, { sha256, bytes, erased }: RecordHead): void {
+export function writeRecordHead(page: Buffer, use: Use, { sha256, bytes }: RecordHead): void {
   page.fill(0, 0, pageBytes)
   page.write(recordMagic, 0, 'latin1')
   use.copy(page, useAt)
   page.write(sha256, digestAt, 'hex')
   page.writeUInt32LE(bytes, sizeAt)
-  page.writeUInt8(erased ? 1 : 0, erasedAt)
   sealed(page.subarray(0, pageBytes))
 }
 
@@ -70,6 +67,5 @@ export function readRecordHead(page: Buffer, use: Use): RecordHead | undefined {
   return {
     sha256: page.toString('hex', digestAt, sizeAt),
     bytes: page.readUInt32LE(sizeAt),
-    erased: page.readUInt8(erasedAt) === 1,
   }
 }

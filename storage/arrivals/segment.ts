@@ -5,7 +5,7 @@ import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { alignedMemory, flags, pageBytes } from '../direct.ts'
 import { errno } from '../folder-keys.ts'
-import { type RecordHead, readRecordHead, readSegmentHead, recordBytes, type Use, writeRecordHead } from './records.ts'
+import { type RecordHead, readRecordHead, readSegmentHead, recordBytes, type Use } from './records.ts'
 
 /** Where a record's head begins in the segment. */
 export interface Place extends RecordHead {
@@ -20,6 +20,8 @@ export interface Segment {
   use: Use
   /** Where the next record goes. */
   end: number
+  /** Up to here the present use has been written over what stood there. */
+  written: number
   /** Records whose objects have no file yet. */
   live: number
   /** A write failed: nothing more is written to it. */
@@ -52,6 +54,7 @@ async function segmentOf(path: string, bytes: number, use: Use, end: number): Pr
     bytes,
     use,
     end,
+    written: end,
     live: 0,
     broken: false,
     async write(memory, at) {
@@ -72,6 +75,7 @@ async function segmentOf(path: string, bytes: number, use: Use, end: number): Pr
     begin() {
       segment.use = randomBytes(16)
       segment.end = 0
+      segment.written = 0
     },
     async close() {
       await Promise.allSettled([writer.close(), reader.close()])
@@ -130,9 +134,8 @@ export async function reopenSegment(path: string): Promise<{ segment: Segment; r
     for (let at = pageBytes; at + pageBytes <= bytes; ) {
       const head = readRecordHead(await segment.read(at, pageBytes), use)
       if (!head || at + recordBytes(head.bytes) > bytes) break
-      // One that is torn was not acknowledged; those of its batch after it may be whole.
-      if (!head.erased && hash('sha256', await segment.read(at + pageBytes, head.bytes)) === head.sha256)
-        records.push({ ...head, at })
+      // One that is torn was not acknowledged, or erased; those after it may be whole.
+      if (hash('sha256', await segment.read(at + pageBytes, head.bytes)) === head.sha256) records.push({ ...head, at })
       at += recordBytes(head.bytes)
     }
   }
@@ -140,14 +143,12 @@ export async function reopenSegment(path: string): Promise<{ segment: Segment; r
 }
 
 /**
- * The bytes of an object that is deleted must not be there any more either: zeros take their place, and the head says so.
- * Nothing before `from` is touched: another use of the file may have written there.
+ * The bytes of an object that is deleted must not be there any more either: zeros take their place, which have not its digest.
+ * Its head stays: one that was torn by a power cut would hide the records behind it. Nothing before `from` is touched: another
+ * use of the file has written there.
  */
-export async function eraseRecord(segment: Segment, use: Use, place: Place, from: number): Promise<void> {
+export async function eraseRecord(segment: Segment, place: Place, from: number): Promise<void> {
   const end = place.at + recordBytes(place.bytes)
-  const begin = Math.max(place.at, from)
-  if (begin >= end) return
-  const memory = alignedMemory(end - begin)
-  if (begin === place.at) writeRecordHead(memory, use, { ...place, sha256: '0'.repeat(64), erased: true })
-  await segment.write(memory, begin)
+  const begin = Math.max(place.at + pageBytes, from)
+  if (begin < end) await segment.write(alignedMemory(end - begin), begin)
 }
