@@ -69,8 +69,11 @@ export interface Subscriber {
   /** Records of one partition, in order, each exactly once in this assignment. The next call waits for the promise. */
   records(records: readonly LogRecord[]): Promise<void> | void
   assigned?(partitions: readonly TopicPartition[]): Promise<void> | void
-  /** Finish and commit what is under way; the partitions go when the promise resolves (or the adapter's deadline passes). */
-  revoked?(partitions: readonly TopicPartition[]): Promise<void> | void
+  /**
+   * Finish and commit what is under way; the partitions go when the promise resolves (or the adapter's deadline passes).
+   * @param lost they have gone already: others read again what is under way, so that finishing it would only do it twice
+   */
+  revoked?(partitions: readonly TopicPartition[], lost?: boolean): Promise<void> | void
   /** Retention removed records of an assigned partition before they were delivered: they are never. */
   missed?(gap: Gap): void
   /** The subscription cannot go on; the log retries what can be retried by itself. */

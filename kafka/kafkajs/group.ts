@@ -183,10 +183,11 @@ export async function openGroup(
   async function drain(mine: Holding, standing: Standing): Promise<void> {
     const drained = new AbortController()
     const withinMs = settings.rebalanceTimeoutMs * 0.8
-    const beating = standing === 'lost' ? undefined : beat(mine, drained.signal)
-    if (standing === 'lost') mine.over.abort()
-    if (!reader.isInsideCall()) await reader.revoke([...mine.owned.values()], withinMs)
-    if (standing !== 'lost') await Promise.race([mine.commits.settled(), pause(withinMs / 4, mine.over.signal)])
+    const lost = standing === 'lost'
+    const beating = lost ? undefined : beat(mine, drained.signal)
+    if (lost) mine.over.abort()
+    if (!reader.isInsideCall()) await reader.revoke([...mine.owned.values()], withinMs, lost)
+    if (!lost) await Promise.race([mine.commits.settled(), pause(withinMs / 4, mine.over.signal)])
     mine.over.abort()
     mine.owned.clear()
     if (holding === mine) holding = undefined

@@ -203,14 +203,14 @@ export function createReader(options: ReaderOptions) {
       })
     },
     /** Nothing is delivered from now on; resolves when the subscriber has finished with what it has, or after `withinMs`. */
-    async revoke(partitions: readonly TopicPartition[], withinMs: number): Promise<void> {
+    async revoke(partitions: readonly TopicPartition[], withinMs: number, lost = false): Promise<void> {
       parts.clear()
       paused.clear()
       // A fetch that waits for records would keep what comes next waiting.
       wire.hangUp(options.purpose)
       const done = new AbortController()
       const late = clock.sleep(withinMs, done.signal).catch(() => undefined)
-      await Promise.race([inTurn(() => subscriber.revoked?.(partitions)), late])
+      await Promise.race([inTurn(() => subscriber.revoked?.(partitions, lost)), late])
       done.abort()
     },
     pause(partitions: readonly TopicPartition[]): void {

@@ -46,6 +46,8 @@ export async function process(context: AttemptContext, record: LogRecord, signal
   for (let attempt = 1; ; attempt++) {
     try {
       const emitted = await handle(context, topic, record, attempt, signal)
+      // Its partition is another's by now, who says the same, and what comes after it: said late it would stand behind that.
+      signal.throwIfAborted()
       if (emitted.length > 0) await context.append(emitted)
       for (const { topic: name } of emitted) metrics.eventsOut.inc({ stage: stage.name, topic: name })
       return
@@ -121,14 +123,18 @@ async function park(
   signal: AbortSignal,
 ) {
   const { stage, clock, log, logger, metrics, settings } = context
+  let whole = true
   // What is on parked.v1 stays there: parked once more it would be a record of a record, and come back here again.
   for (let attempt = 1; record.topic !== topics.parked.name; attempt++) {
     try {
-      await log.append([await parkedRecord(context, record, error, attempts)])
+      await log.append([await parkedRecord(context, record, error, attempts, whole)])
       break
     } catch (thrown) {
       signal.throwIfAborted()
-      if (attempt === 1) logger.error({ err: toRaylogError(thrown) }, 'cannot park; waiting for the log')
+      const refusal = toRaylogError(thrown)
+      // It is as large as a record may be, and what is said of it comes on top: it would be waited for for ever.
+      if (refusal.code === 'too-large') whole = false
+      if (attempt === 1) logger.error({ err: refusal }, 'cannot park; waiting for the log')
       await clock.sleep(backoffMs(settings, attempt, context.random), signal)
     }
   }
@@ -141,8 +147,11 @@ async function parkedRecord(
   record: LogRecord,
   error: RaylogError,
   attempts: number,
+  whole: boolean,
 ): Promise<NewRecord> {
-  const { topic, partition, offset, key, value, headers } = record
+  const { topic, partition, offset, key, headers } = record
+  const value = whole ? record.value : Buffer.alloc(0)
+  const message = whole ? error.message : `${error.message} (its bytes are too many to be parked: ${where(record)})`
   const { stage, codec, clock } = context
   return toRecord(codec, topics.parked, {
     id: ids.parked(stage.name, topic, partition, offset),
@@ -150,7 +159,7 @@ async function parkedRecord(
     ...{ topic, partition, offset, key, value, headers },
     subject: await subjectOf(context, record),
     code: error.code,
-    message: error.message,
+    message,
     attempts,
     at: clock.now(),
   })

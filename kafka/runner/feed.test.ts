@@ -5,6 +5,7 @@ import { systemClock } from '../../monitoring/clock.ts'
 import { createMetrics } from '../../monitoring/metrics.ts'
 import { platformConfig } from '../../schemas/config.ts'
 import { topics } from '../../schemas/topics.ts'
+import { until } from '../../tests/harness/until.ts'
 import type { EventLog, Gap, LogRecord, Position, Subscriber } from '../log.ts'
 import type { Codec } from '../ports.ts'
 import { defineStage } from '../stage.ts'
@@ -110,6 +111,31 @@ describe('a feed that is closed', () => {
     await new Promise(resolve => setImmediate(resolve))
     expect(timers()).toBe(before)
     expect(committed).toEqual([])
+  })
+
+  it('gives up at once what it has of a partition that is lost, and commits nothing of it', async () => {
+    const release = Promise.withResolvers<void>()
+    const { log, committed, subscriber } = scripted(() => undefined)
+    const signals: AbortSignal[] = []
+    const context = contextOf(log, () => undefined)
+    const opened: FeedContext['opened'] = {
+      async handle(_read, { signal }) {
+        signals.push(signal)
+        await release.promise
+      },
+    }
+    const feed = await openFeed({ ...context, opened }, { ...quiet, concurrency: 1 })
+    const { records, revoked } = await subscriber
+    await records([record(0)])
+    await until('it is handled', () => signals.length === 1)
+    // It is not waited for.
+    await revoked?.([partition], true)
+    expect(signals[0]?.aborted).toBe(true)
+    expect(feed.pending()).toBe(0)
+    release.resolve()
+    await feed.close()
+    expect(committed).toEqual([])
+    expect(feed.stuck()).toBe(0)
   })
 
   it('passes what retention removed for good, behind what was read before it', async () => {

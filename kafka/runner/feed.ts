@@ -5,7 +5,8 @@
  *
  * Reading: records are handed to the scheduler. Paused: so many wait that the partition is told to hold back, until half
  * of them are done. Draining: nothing new begins, what runs may finish until the deadline, then it is aborted; what is
- * contiguously done is committed, and the rest will be read again.
+ * contiguously done is committed, and the rest will be read again. A partition that is lost already is not drained: what
+ * runs is aborted at once, for its new owner does it.
  */
 import { RaylogError } from '../../schemas/errors.ts'
 import type { Gap, LogRecord, Subscription, TopicPartition } from '../log.ts'
@@ -128,6 +129,19 @@ export async function openFeed(
     return committing
   }
 
+  function forget(which: readonly Held[]): void {
+    for (const mine of which) held.delete(nameOf(mine.partition))
+  }
+
+  function abandon(which: readonly Held[]): void {
+    const reason = new RaylogError('stopping', `stage ${stage.name} has lost its partitions`)
+    for (const mine of which) {
+      mine.draining = true
+      mine.abort.abort(reason)
+    }
+    forget(which)
+  }
+
   async function letGo(which: readonly Held[]): Promise<void> {
     for (const mine of which) mine.draining = true
     const running = () => which.flatMap(mine => [...mine.running])
@@ -146,7 +160,7 @@ export async function openFeed(
       for (const mine of which) mine.abort.abort(reason)
     }
     await commit(which)
-    for (const mine of which) held.delete(nameOf(mine.partition))
+    forget(which)
   }
 
   subscription = await log.subscribe(
@@ -169,7 +183,10 @@ export async function openFeed(
       assigned(partitions) {
         for (const partition of partitions) hold(partition)
       },
-      revoked: partitions => letGo(partitions.flatMap(partition => held.get(nameOf(partition)) ?? [])),
+      revoked(partitions, lost) {
+        const which = partitions.flatMap(partition => held.get(nameOf(partition)) ?? [])
+        return lost ? abandon(which) : letGo(which)
+      },
       missed(gap) {
         options.missed(gap)
         // Passed for good: with nothing behind it, it would be missed again at each start.

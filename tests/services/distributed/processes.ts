@@ -7,9 +7,9 @@ import type { Services } from './services.ts'
 
 /** As deploy/ and docker-compose.yml group them. */
 export const usualGroups = {
-  intake: ['dimse', 'upload', 'watch'],
+  intake: ['dimse', 'upload', 'watch', 'retrieve'],
   infer: ['infer'],
-  results: ['assess-study', 'persist', 'report', 'notify'],
+  results: ['assess-study', 'persist', 'report', 'notify', 'audit', 'syslog'],
   gateway: ['gateway'],
 } as const
 

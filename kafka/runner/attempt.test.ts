@@ -1,0 +1,97 @@
+import pino from 'pino'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { systemClock } from '../../monitoring/clock.ts'
+import { createMetrics } from '../../monitoring/metrics.ts'
+import { platformConfig } from '../../schemas/config.ts'
+import { RaylogError } from '../../schemas/errors.ts'
+import { type Parked, topics } from '../../schemas/topics.ts'
+import { anInstance } from '../../tests/gateway/samples.ts'
+import { createCodec } from '../codec.ts'
+import type { EventLog, LogRecord, NewRecord } from '../log.ts'
+import { defineStage, type HandleContext } from '../stage.ts'
+import { type AttemptContext, process } from './attempt.ts'
+
+const mostBytes = 2_000
+const registry: Pick<EventLog, 'schemaId' | 'schemaText'> = {
+  schemaId: async subject => Object.values(topics).findIndex(({ name }) => subject === `${name}-value`),
+  schemaText: async id => JSON.stringify(Object.values(topics)[id]?.schema),
+}
+const codec = createCodec(registry)
+
+/** One stage over a log that takes records of so many bytes, and none that is larger. */
+function opened(handle: (context: HandleContext<typeof topics.instances>) => Promise<void> | void) {
+  const appended: NewRecord[] = []
+  async function append(records: readonly NewRecord[]) {
+    if (records.some(({ value }) => value.byteLength > mostBytes)) throw new RaylogError('too-large', 'a record')
+    appended.push(...records)
+    return []
+  }
+  const stage = defineStage({
+    name: 'probe',
+    role: 'processor',
+    summary: 'for tests',
+    reads: [topics.instances],
+    writes: [topics.instances],
+    needs: [],
+    config: z.strictObject({}),
+    open: async () => ({}),
+  })
+  const context: AttemptContext = {
+    stage,
+    opened: { handle: (_read, given) => handle(given) },
+    log: { append } as Pick<EventLog, 'append'> as EventLog,
+    append,
+    codec,
+    clock: { ...systemClock, sleep: async () => undefined },
+    logger: pino({ level: 'silent' }),
+    metrics: createMetrics(),
+    settings: platformConfig.shape.runner.parse({}),
+    random: () => 0.5,
+  }
+  return { context, appended }
+}
+
+async function recordOf(value: Buffer | Promise<Buffer>): Promise<LogRecord> {
+  const at = { topic: topics.instances.name, partition: 3, offset: 9 }
+  return { ...at, key: 'st_1', value: await value, headers: {}, timestamp: 0 }
+}
+
+describe('an event whose partition goes to another', () => {
+  it('says nothing any more, also where its handler did not listen: the other says it, and what comes after it', async () => {
+    const gone = new AbortController()
+    const { context, appended } = opened(({ emit }) => {
+      emit(topics.instances, anInstance(1))
+      gone.abort(new RaylogError('stopping', 'lost'))
+    })
+    const record = await recordOf(codec.encode(topics.instances, anInstance(1)))
+    await expect(process(context, record, gone.signal)).rejects.toMatchObject({ code: 'stopping' })
+    expect(appended).toEqual([])
+  })
+})
+
+describe('an event that is given up', () => {
+  const parkedOf = (record: NewRecord | undefined): Promise<Parked> =>
+    codec.decode(topics.parked, { value: Buffer.from(record?.value ?? []) })
+  const signal = new AbortController().signal
+  const refuse = () => Promise.reject(new RaylogError('bad-record', 'no'))
+
+  it('is parked with its bytes', async () => {
+    const { context, appended } = opened(refuse)
+    const record = await recordOf(codec.encode(topics.instances, anInstance(1)))
+    await process(context, record, signal)
+    expect(await parkedOf(appended[0])).toMatchObject({ value: record.value, message: 'no', subject: anInstance(1).id })
+  })
+
+  it('is parked without them where it is as large as the log takes, instead of holding its partition for ever', async () => {
+    const { context, appended } = opened(refuse)
+    const large = { ...anInstance(1), requested: ['x'.repeat(mostBytes - 250)] }
+    const record = await recordOf(codec.encode(topics.instances, large))
+    expect(record.value.length).toBeLessThanOrEqual(mostBytes)
+    await process(context, record, signal)
+    const parked = await parkedOf(appended[0])
+    expect(parked).toMatchObject({ code: 'bad-record', offset: 9, partition: 3, subject: large.id })
+    expect(parked.value).toHaveLength(0)
+    expect(parked.message).toContain('imaging.instances.v1/3/9')
+  })
+})
