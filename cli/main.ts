@@ -127,7 +127,10 @@ program
   .command('import')
   .description('take an export into an empty log; interrupted, run it again')
   .argument('<file>')
-  .option('--reread <stages>', 'these read everything again instead of going on where they stood')
+  .option(
+    '--reread <stages>',
+    'these read everything again instead of going on where they stood; persist,audit,assess-study where the documents are new',
+  )
   .action(async (file: string, flags: { reread?: string }) => {
     const { importFrom } = await import('./commands/import.ts')
     await importFrom(sources(), file, flags)

@@ -12,6 +12,7 @@ import type { Clock } from '../../monitoring/clock.ts'
 import { type StudyAssessed, topics } from '../../schemas/topics.ts'
 import { assemble, saysMore } from './assembly.ts'
 import { complete, counts, freshState, reopen, revise, type State, whyComplete } from './completion.ts'
+import type { Parts } from './findings.ts'
 import { missingOf, partsOf } from './parts.ts'
 import type { Reading } from './reading.ts'
 import { type Config, idleMsOf } from './settings.ts'
@@ -27,11 +28,17 @@ export interface AssessorOptions {
 /** Clocks of processes and brokers may differ so much, ms. */
 const skewMs = 60_000
 
+/** What must be read before anything is said: what this stage said itself, and what people said. */
+const said = [topics.studies, topics.feedback, topics.requests]
+
 export class Assessor {
   readonly #options: AssessorOptions
+  readonly #since: number
+  #informed = false
 
   constructor(options: AssessorOptions) {
     this.#options = options
+    this.#since = options.clock.now()
   }
 
   /** Writes the state if nobody else has since it was read. @returns what is kept now; undefined when another was first */
@@ -125,6 +132,8 @@ export class Assessor {
     if (answers < state.enoughAnswers && !givesUp)
       return state.dueAt > now ? 'rest' : (await this.move({ ...state, dueAt: again })) && 'rest'
     const parts = await partsOf(deps.documents, state.id)
+    if (!(await this.#isInformed(state, parts)))
+      return (await this.move({ ...state, dueAt: now + config.lookMs })) && 'rest'
     const outstanding = new Set(missingOf(parts).flatMap(({ instance, code }) => (code === null ? [instance] : [])))
     if (outstanding.size > 0 && !givesUp) {
       // Each image that lacks an answer needs one more event at least.
@@ -148,6 +157,18 @@ export class Assessor {
     } as const
     const mine = await this.move({ ...state, ...writing })
     return mine && this.#write(mine, event)
+  }
+
+  /**
+   * Whether all is read again that was on the log when this process began, as far as it says more than the documents: where
+   * they are new, or older than the log, a study would be said to be what it no longer is.
+   */
+  async #isInformed(state: State, { images }: Parts): Promise<boolean> {
+    const { reading } = this.#options
+    this.#informed ||= await reading.isThrough({ partitions: {} }, said, this.#since)
+    const known = new Set(images.map(({ id }) => id))
+    const lacksSome = state.assessed?.images.some(id => !known.has(id)) ?? false
+    return this.#informed && (!lacksSome || (await reading.isThrough(state, [topics.instances], this.#since)))
   }
 
   /** Puts it on the log and settles. Nobody else does while the lease lasts. */

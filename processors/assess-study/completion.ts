@@ -69,6 +69,29 @@ export function withRequest(state: State, { what, images, source, actor }: Study
   return state
 }
 
+/**
+ * What the log says was said of it. Known already, but where the documents are not those that were written with it: a log
+ * that was moved, documents that were lost or came back from a backup. Then it is not said again.
+ */
+export function withAssessment(state: State, event: StudyAssessed, now: number): State {
+  if ((state.assessed?.revision ?? 0) >= event.revision) return state
+  const { site, patient, modality, completedBy, completedAt, actor, expected } = event
+  return {
+    ...state,
+    phase: 'settled',
+    dueAt: now,
+    site,
+    patient: patient ?? state.patient,
+    modality: modality ?? state.modality,
+    firstAt: event.firstAt ?? state.firstAt,
+    forcedBy: null,
+    completed: { completedBy, completedAt, actor, expected },
+    // Answers and verdicts are looked at again: what says nothing new makes no revision.
+    includes: { images: event.images.length, answers: 0, verdictsTo: 0 },
+    assessed: event,
+  }
+}
+
 type Completed = NonNullable<State['completed']>
 type Why = Pick<Completed, 'completedBy' | 'actor' | 'expected'>
 

@@ -314,3 +314,71 @@ describe('a revision', () => {
     expect(await assessed()).toEqual(was)
   })
 })
+
+describe('where the documents are new and the log is not', () => {
+  const settings = { rules: [{ images: 2 }], idleMs: { DX: 10_000 }, lateMs: 1_000 }
+  const other = { study: 'st_2' }
+  const corrected = { id: 'fb_1', study, instance: 'in_0001', prediction: 'pr_0001', actor: 'dr' }
+
+  /** Two revisions of one study, the second for a correction; and half of another study. */
+  async function history(): Promise<StudyAssessed[]> {
+    await start(settings)
+    await append(topics.instances, image(1), image(2))
+    await append(topics.predictions, answer(1), answer(2))
+    await assessments(1)
+    await append(topics.feedback, { ...corrected, verdict: 'corrected', label: 'pneumonia', at: clock.now() })
+    const was = await assessments(2)
+    await append(topics.instances, image(3, other))
+    await append(topics.predictions, answer(3, other))
+    await read()
+    await stop()
+    return was
+  }
+
+  /** As after a move to other stores, where the stage reads all of the log again. */
+  async function moved(): Promise<void> {
+    await documents.close()
+    documents = await openSqliteDocuments({ folder: join(folder, 'other documents') })
+    ports = { ...ports, documents }
+    for (const { topic, partition } of await log.lag('assess-study'))
+      await log.seek('assess-study', [{ topic, partition, offset: 0 }])
+  }
+
+  it('says nothing again, forgets no study that was under way, and goes on with the revisions', async () => {
+    const was = await history()
+    await moved()
+    await start(settings)
+    expect(await last(3)).toMatchObject({ study: 'st_2', revision: 1, images: ['in_0003'], completedBy: 'idle' })
+    await read()
+    await quiet(60_000)
+    expect((await assessed()).slice(0, 2)).toEqual(was)
+    expect(await assessed()).toHaveLength(3)
+    await append(topics.instances, image(4))
+    await append(topics.predictions, answer(4))
+    const third = (await assessments(4)).find(({ revision }) => revision === 3)
+    expect(third).toMatchObject({ study, changes: { images: ['in_0004'] }, instances: 3 })
+  })
+
+  it('says nothing while it has not read what it said itself', async () => {
+    const was = await history()
+    await moved()
+    // A partition of its own: held back as long as it likes, while the images are read.
+    const released = Promise.withResolvers<void>()
+    const codec = ports.codec
+    const slow: typeof codec = {
+      ...codec,
+      async decode(topic, record) {
+        if (topic.name === topics.studies.name) await released.promise
+        return codec.decode(topic, record)
+      },
+    }
+    ports = { ...ports, codec: slow }
+    await start(settings)
+    await until('the images are read', async () => (await documents.count('studyAnswers')) === 3)
+    await quiet(120_000)
+    ports = { ...ports, codec }
+    expect(await assessed()).toEqual(was)
+    released.resolve()
+    expect(await last(3)).toMatchObject({ study: 'st_2', revision: 1 })
+  })
+})

@@ -5,7 +5,7 @@
 import { defineStage } from '../../kafka/stage.ts'
 import { topics } from '../../schemas/topics.ts'
 import { Assessor } from './assessor.ts'
-import { type State, withImage, withRequest } from './completion.ts'
+import { type State, withAssessment, withImage, withRequest } from './completion.ts'
 import { lookForDue } from './due.ts'
 import { answerOf, imageOf, refusalOf, verdictOf } from './parts.ts'
 import { createReading } from './reading.ts'
@@ -17,7 +17,7 @@ export const assessStudy = defineStage({
   name,
   role: 'processor',
   summary: 'says when a study is complete, and what was found in it',
-  reads: [topics.instances, topics.predictions, topics.parked, topics.feedback, topics.requests],
+  reads: [topics.instances, topics.predictions, topics.parked, topics.feedback, topics.requests, topics.studies],
   writes: [topics.studies],
   needs: ['log', 'codec', 'documents', 'models'],
   config,
@@ -82,6 +82,12 @@ export const assessStudy = defineStage({
             if (known && known.at > verdict.at) return
             await documents.upsert('studyVerdicts', [verdict])
             return tellIfKnown(verdict.study, at)
+          }
+          case 'imaging.studies.v1': {
+            const { study, revision } = read.event
+            const known = await documents.get('studyStates', study)
+            if ((known?.assessed?.revision ?? 0) >= revision) return
+            return tell(study, at, state => withAssessment(state, read.event, clock.now()), known)
           }
           case 'imaging.requests.v1': {
             const { event } = read

@@ -7,11 +7,13 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { chestDicom, chestUids, digitPng } from '../../../producers/simulator/phantoms.ts'
+import { topics } from '../../../schemas/topics.ts'
 import { openS3Objects } from '../../../storage/s3-objects.ts'
-import { census, isIdle } from '../../harness/census.ts'
+import { census, isIdle, listAll } from '../../harness/census.ts'
 import { storeAll } from '../../harness/cstore.ts'
 import { type Raylog, startRaylog } from '../../harness/raylog.ts'
 import { until } from '../../harness/until.ts'
+import { openLog } from '../kafka-kit.ts'
 import { startProcesses, usualGroups } from './processes.ts'
 import { type Services, startServices } from './services.ts'
 
@@ -55,6 +57,22 @@ async function copyObjects(folder: string, { s3 }: Services, tempFolder: string)
   return copied
 }
 
+/** Each study that was assessed, with its newest revision. */
+async function assessed(raylog: Raylog): Promise<string[]> {
+  const lines = await listAll<{ id: string; revision: number }>(raylog, 'worklist?state=all')
+  return lines.flatMap(({ id, revision }) => (revision > 0 ? [`${id} ${revision}`] : [])).sort()
+}
+
+async function assessmentsOn({ kafka }: Services): Promise<number> {
+  const log = await openLog(kafka)
+  try {
+    const bounds = (await log.topics()).find(({ name }) => name === topics.studies.name)?.bounds ?? []
+    return bounds.reduce((sum, { high }) => sum + high, 0)
+  } finally {
+    await log.close()
+  }
+}
+
 /** Ids alone, sorted. */
 async function found(raylog: Raylog) {
   const { instances, predictions, reports, parked } = await census(raylog)
@@ -78,11 +96,13 @@ it('moves with its log, objects and secrets, and goes on: documents made again, 
   const hooks = `notify.webhooks=[{url: "http://127.0.0.1:${port}/hook", secret: "a-secret-of-the-test"}]`
 
   const data = join(work, 'embedded')
-  const before = await startRaylog({ data, set: [hooks] })
+  const quick = 'assess-study.plainIdleMs=300'
+  // Those of radiographs are under way when it stops.
+  const before = await startRaylog({ data, set: [hooks, quick, 'assess-study.idleMs={DX: 600000}'] })
   cleanup.use(before)
   await uploadDigits(before, [1, 2, 3, 4, 5])
   await storeAll(before.dicomPort, [7, 8, 9].map(radiograph))
-  await until('all is done', () => isIdle(before))
+  await until('all is done', async () => (await assessed(before)).length === 5 && (await isIdle(before)))
   const was = await found(before)
   expect(was).toMatchObject({ parked: [] })
   expect(was.reports).toHaveLength(8)
@@ -95,19 +115,28 @@ it('moves with its log, objects and secrets, and goes on: documents made again, 
   expect(await copyObjects(join(data, 'objects'), services, join(work, 'tmp'))).toBe(16)
   const there = ['--data', join(work, 'commands'), ...withSettings(services.settings)]
   await raylogCommand([...there, 'topics', 'apply'])
-  const { stdout } = await raylogCommand([...there, 'import', file, '--reread', 'persist,audit'])
-  expect(stdout).toContain('go on where they stood: assess-study, infer, notify, report, syslog')
+  const { stdout } = await raylogCommand([...there, 'import', file, '--reread', 'persist,audit,assess-study'])
+  expect(stdout).toContain('go on where they stood: infer, notify, report, syslog')
 
   // The embedded folder has secrets.key and token.
-  const processes = cleanup.use(await startProcesses(services, usualGroups, { set: [hooks], secrets: data }))
+  const set = [hooks, quick, 'assess-study.idleMs={DX: 1000}']
+  const processes = cleanup.use(await startProcesses(services, usualGroups, { set, secrets: data }))
   const { gateway, intake } = processes.of
   await until('all is read again', async () => (await isIdle(gateway)) && (await found(gateway)).reports.length >= 8)
   expect(await found(gateway)).toEqual(was)
   expect(announced).toHaveLength(8)
+  // What was said is not said again; what was under way is not forgotten.
+  const all = await until('every study is assessed', async () => {
+    const lines = await assessed(gateway)
+    return lines.length === 8 ? lines : undefined
+  })
+  expect(all.every(line => line.endsWith(' 1'))).toBe(true)
+  expect(await assessmentsOn(services)).toBe(8)
 
   await uploadDigits(intake, [6])
   await until('the new one is announced', () => announced.length > 8, { deadlineMs: 120_000 })
-  await until('all is done', () => isIdle(gateway))
+  await until('all is done', async () => (await assessed(gateway)).length === 9 && (await isIdle(gateway)))
+  expect(await assessmentsOn(services)).toBe(9)
   const now = await found(gateway)
   expect([now.instances, now.predictions, now.reports].map(ids => ids.length)).toEqual([9, 9, 9])
   expect(announced).toHaveLength(9)

@@ -29,7 +29,13 @@ export async function startProcesses<const G extends string>(
   {
     set = [],
     secrets: given,
-  }: { set?: readonly string[] /** Their folder; a new one otherwise. */; secrets?: string } = {},
+    nodeFlags = [],
+  }: {
+    set?: readonly string[]
+    /** Their folder; a new one otherwise. */
+    secrets?: string
+    nodeFlags?: readonly string[]
+  } = {},
 ): Promise<Processes<G>> {
   const folder = mkdtempSync(join(tmpdir(), 'raylog-distributed-'))
   const secrets = given ?? join(folder, 'secrets')
@@ -39,7 +45,7 @@ export async function startProcesses<const G extends string>(
     const data = join(folder, name)
     mkdirSync(data)
     const settings = [...services.settings, `secrets.folder=${secrets}`, 'models.workers=1', ...set]
-    const raylog = await startRaylog({ data, secrets, set: settings, args: ['--stages', stages.join(',')] })
+    const raylog = await startRaylog({ data, secrets, set: settings, nodeFlags, args: ['--stages', stages.join(',')] })
     all.push(raylog)
     return raylog
   }
