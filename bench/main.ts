@@ -32,7 +32,7 @@ const benches: Bench[] = [
     name: 'pipeline',
     title: 'The pipeline against the runtime alone',
     note: 'Instances already on the log until their predictions are in the documents, over bare session.run() in as many single-threaded processes, in turns; medians.',
-    args: ['--rounds', '3', '--seconds', '3'],
+    args: ['--rounds', '3', '--seconds', '8'],
     quick: ['--rounds', '1', '--seconds', '2'],
   },
   {
