@@ -68,12 +68,33 @@ export interface CommitmentDoc {
   dueAt: number
 }
 
+/** What was made of one revision of a study: what the next revision refers to, and supersedes. */
+export interface StudyReportsDoc {
+  /** The revision's. */
+  id: string
+  study: string
+  revision: number
+  reports: MadeReport[]
+  at: number
+}
+
+export interface MadeReport {
+  /** The event's. */
+  id: string
+  format: string
+  /** Which, where a format gives several. */
+  part: string | null
+  object: string
+  bytes: number
+}
+
 export interface Documents {
   instances: Instance
   predictions: Prediction
   studies: StudyDoc
   patients: PatientDoc
   reports: Report
+  studyReports: StudyReportsDoc
   deliveries: DeliveryDoc
   parked: ParkedDoc
   feedback: Feedback
@@ -119,6 +140,7 @@ export const collections: {
   studies: { time: 'lastAt', filters: ['site', 'studyUid', 'patient', 'modality'] },
   patients: { time: 'id', filters: ['site'] },
   reports: { time: 'at', filters: ['site', 'study', 'instance', 'prediction', 'format', 'outcome'] },
+  studyReports: { time: 'at', filters: ['study'] },
   deliveries: { time: 'claimedAt', filters: ['subject', 'study', 'state', 'destination'] },
   parked: { time: 'at', filters: ['stage', 'state', 'code', 'subject'] },
   feedback: { time: 'at', filters: ['study', 'instance', 'prediction', 'verdict'] },

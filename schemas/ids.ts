@@ -2,13 +2,36 @@
 import { createHash } from 'node:crypto'
 
 /** `prefix` and 128 bits of SHA-256 over the parts, each preceded by its length so that no two lists collide. */
-function derive(prefix: string, ...parts: (string | number | null)[]): string {
+function derive(prefix: string, ...parts: Part[]): string {
+  return `${prefix}_${digest(parts).toString('hex').slice(0, 32)}`
+}
+
+type Part = string | number | null
+
+function digest(parts: readonly Part[]): Buffer {
   const hash = createHash('sha256')
   for (const part of parts) {
     const text = part === null ? '' : String(part)
     hash.update(`${Buffer.byteLength(text)}:${text}`)
   }
-  return `${prefix}_${hash.digest('hex').slice(0, 32)}`
+  return hash.digest()
+}
+
+/** 2.25 and 122 bits of a digest as the UUID that they make (PS3.5 B.2). */
+export function uuidUid(from: Uint8Array): string {
+  const uuid = Buffer.from(from.subarray(0, 16))
+  uuid[6] = ((uuid[6] ?? 0) & 0x0f) | 0x80 // version 8: of one's own making (RFC 9562 5.8)
+  uuid[8] = ((uuid[8] ?? 0) & 0x3f) | 0x80
+  return `2.25.${BigInt(`0x${uuid.toString('hex')}`)}`
+}
+
+/** DICOM UIDs of what Raylog makes, derived as the ids are. */
+export const uids = {
+  /** A format has one series in a study, whatever the revision. */
+  reportSeries: (study: string, format: string) => uuidUid(digest(['report series', study, format])),
+  /** @param part which, where a format gives several; otherwise null */
+  report: (study: string, revision: number, format: string, part: string | null) =>
+    uuidUid(digest(['report', study, revision, format, part === null ? '' : `of ${part}`])),
 }
 
 export const ids = {
@@ -25,6 +48,9 @@ export const ids = {
     replay: string | null,
   ) => derive('pr', instance, model.name, model.version, model.digest, role, replay),
   report: (subject: string, format: string, destination: string) => derive('rp', subject, format, destination),
+  /** Of a whole study. @param part as in `uids.report` */
+  studyReport: (revision: string, format: string, part: string | null) =>
+    derive('rp', revision, part === null ? format : `${format} of ${part}`, 'store'),
   delivery: (subject: string, channel: string, destination: string) => derive('dl', subject, channel, destination),
   parked: (stage: string, topic: string, partition: number, offset: number) =>
     derive('pk', stage, topic, partition, offset),

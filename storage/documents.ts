@@ -48,3 +48,19 @@ export interface DocumentStore {
   check(): Promise<void>
   close(): Promise<void>
 }
+
+/** All that match, page by page, oldest first: for questions whose answer is known to be small. */
+export async function allOf<C extends Collection>(
+  documents: Pick<DocumentStore, 'find'>,
+  collection: C,
+  where: Filter,
+): Promise<Documents[C][]> {
+  const items: Documents[C][] = []
+  for (let cursor: string | null = null; ; ) {
+    const query = { where, order: 'oldest' as const, limit: 1000 }
+    const page: Page<Documents[C]> = await documents.find(collection, cursor === null ? query : { ...query, cursor })
+    items.push(...page.items)
+    if (page.next === null) return items
+    cursor = page.next
+  }
+}

@@ -13,6 +13,7 @@ const stageMayImport = [
   'kafka/stage.ts',
   'kafka/log.ts',
   'kafka/ports.ts',
+  'kafka/reading.ts',
   'monitoring/clock.ts',
   'models/port.ts',
   'models/imaging/port.ts',

@@ -1,10 +1,10 @@
 /** Gathers what a report says of a prediction. What is lost for good is said in it; what may come back is waited for. */
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
 import type { Ports } from '../../kafka/ports.ts'
-import { type RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import type { Prediction, StoredObject } from '../../schemas/topics.ts'
 import type { ImageContext, ReportContent } from './format.ts'
+import { sealedIdentity } from './identity.ts'
+import { inWords, settled } from './settled.ts'
 
 type ContentPorts = Pick<Ports, 'documents' | 'objects' | 'images' | 'secrets'>
 
@@ -27,7 +27,7 @@ export async function gatherContent(
 ): Promise<ReportContent> {
   const [shown, patient] = await Promise.all([
     gatherImage(ports, options, prediction),
-    options.showNames && prediction.patient !== null ? gatherPatient(ports, prediction.patient) : null,
+    options.showNames && prediction.patient !== null ? sealedIdentity(ports, prediction.patient) : null,
   ])
   return { prediction, ...shown, patient, researchUseOnly: options.researchUseOnly }
 }
@@ -58,37 +58,3 @@ async function findImage(
   const source = { key: object, sha256: hash.digest('hex'), contentType: facts.contentType }
   return { image: facts, source }
 }
-
-/** What persist sealed: JSON of a PatientIdentity. */
-const sealedIdentity = z.string().transform((text, context) => {
-  try {
-    return named.parse(JSON.parse(text))
-  } catch (thrown) {
-    if (!(thrown instanceof SyntaxError) && !(thrown instanceof z.ZodError)) throw thrown
-    context.addIssue({ code: 'custom', message: 'not a patient identity' })
-    return z.NEVER
-  }
-})
-const named = z.object({ name: z.string().nullable(), birthDate: z.string().nullable(), sex: z.string().nullable() })
-
-/** Null where no name is kept, or the one that is cannot be opened: the pseudonym stands in the report either way. */
-async function gatherPatient({ documents, secrets }: ContentPorts, pseudonym: string) {
-  const kept = await documents.get('patients', pseudonym)
-  if (!kept) return null
-  const opened = await settled(Promise.resolve().then(() => secrets.open(kept.sealed, pseudonym)))
-  return 'lost' in opened ? null : (sealedIdentity.safeParse(opened.value).data ?? null)
-}
-
-/** The value; or the error where trying again would not help. */
-async function settled<T>(work: Promise<T>): Promise<{ value: T } | { lost: RaylogError }> {
-  try {
-    return { value: await work }
-  } catch (thrown) {
-    const error = toRaylogError(thrown)
-    if (error.entry.verdict !== 'park') throw error
-    return { lost: error }
-  }
-}
-
-/** Of the table alone: a message may hold what is in the file. */
-const inWords = ({ entry }: RaylogError): string => `${entry.title}.`

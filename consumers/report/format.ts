@@ -1,4 +1,4 @@
-/** ReportFormat: the port for the ways a result is written down. One file a format. */
+/** ReportFormat: the port for the ways one image's result is written down. Of whole studies: study/format.ts. */
 import type { PatientIdentity } from '../../schemas/patient.ts'
 import type { Instance, Prediction } from '../../schemas/topics.ts'
 
@@ -29,5 +29,4 @@ export interface ReportFormat {
    * @throws RaylogError worker-died, worker-timeout; the signal's reason when aborted
    */
   render(content: ReportContent, signal: AbortSignal): Promise<Buffer>
-  close(): Promise<void>
 }

@@ -5,9 +5,10 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { aPrediction } from '../../tests/gateway/samples.ts'
 import type { ReportContent } from './format.ts'
-import { openPdf } from './pdf.ts'
+import { pdfOf } from './pdf.ts'
 import { renderPage } from './pdf-page.ts'
 import { slots } from './slots.ts'
+import { openThreads, type ThreadsOptions } from './threads.ts'
 
 const never = new AbortController().signal
 const content = (over: Parameters<typeof aPrediction>[1] = {}): ReportContent => ({
@@ -18,6 +19,11 @@ const content = (over: Parameters<typeof aPrediction>[1] = {}): ReportContent =>
   researchUseOnly: true,
 })
 
+function openPdf(options: ThreadsOptions) {
+  const threads = openThreads(options)
+  return { render: pdfOf(threads).render, close: () => threads.close() }
+}
+
 describe('the PDF threads', () => {
   let folder: string
   let worker: URL
@@ -26,7 +32,7 @@ describe('the PDF threads', () => {
     const path = join(folder, 'worker.mjs')
     await writeFile(
       path,
-      `export async function render({ prediction: { label } }) {
+      `export async function predictionPage({ prediction: { label } }) {
         if (label === 'exit') process.exit(3)
         if (label === 'throw') setTimeout(() => { throw new Error('uncaught') }), await new Promise(() => {})
         if (label === 'hang') for (;;) {}

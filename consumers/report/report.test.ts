@@ -1,22 +1,27 @@
+import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
 import sharp from 'sharp'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { EmbeddedLog } from '../../kafka/embedded/log.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { type Prediction, type Report, topics } from '../../schemas/topics.ts'
 import { anInstance, aPrediction } from '../../tests/gateway/samples.ts'
 import { type Emitted, type OpenedStage, openForTest } from '../../tests/harness/stage.ts'
-import { openStores, type Stores } from '../../tests/harness/stores.ts'
+import { openLog, openStores, type Stores } from '../../tests/harness/stores.ts'
 import { report } from './stage.ts'
 
-let stores: Stores
+let opened: Stores
+let stores: Stores & { log: EmbeddedLog }
 let stage: OpenedStage
 beforeEach(async () => {
-  stores = await openStores()
+  opened = await openStores()
+  stores = { ...opened, log: await openLog(join(opened.folder, 'log')) }
   stage = await openForTest(report, stores)
 })
 afterEach(async () => {
   await stage.close()
-  await stores.close()
+  await stores.log.close()
+  await opened.close()
 })
 
 /** The text of a PDF with standard fonts: pdfkit writes it in hex, in pieces, one deflated stream a page. */

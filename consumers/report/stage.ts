@@ -1,54 +1,127 @@
-/** Writes a report of each production prediction into the object store, and says on the log that it is there. */
+/** Writes what was found into the object store, as files for people and for other systems, and says on the log that they are there. */
 import { z } from 'zod'
-import { defineStage } from '../../kafka/stage.ts'
+import type { Ports } from '../../kafka/ports.ts'
+import { createReading } from '../../kafka/reading.ts'
+import { defineStage, type Emit } from '../../kafka/stage.ts'
+import { RaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
-import { topics } from '../../schemas/topics.ts'
-import { gatherContent } from './content.ts'
-import { openPdf } from './pdf.ts'
+import { type Prediction, topics } from '../../schemas/topics.ts'
+import { type ContentOptions, gatherContent } from './content.ts'
+import type { ReportFormat } from './format.ts'
+import { formatsByDefault, studyFormats } from './formats.ts'
+import { pdfOf } from './pdf.ts'
+import { languages } from './study/format.ts'
+import { makeStudyReports } from './study/reports.ts'
+import { openThreads } from './threads.ts'
 
-export const report = defineStage({
-  name: 'report',
-  role: 'consumer',
-  summary: 'makes a one-page PDF of each production prediction',
-  reads: [topics.predictions],
-  writes: [topics.reports],
-  needs: ['documents', 'objects', 'images', 'secrets', 'metrics'],
-  config: z.strictObject({
+const code = z.strictObject({
+  scheme: z.string().min(1).max(16).describe('designator of the coding scheme: SCT, DCM, RADLEX …'),
+  value: z.string().min(1).max(16).describe('the code'),
+  meaning: z.string().min(1).max(64).describe('in words'),
+})
+
+const reportSettings = (formats: typeof studyFormats, byDefault: readonly string[]) =>
+  z.strictObject({
     concurrency: z.int().min(1).max(256).default(8).describe('reports in the making'),
     threads: z.int().min(1).max(64).default(1).describe('threads that draw pages'),
     timeoutMs: z.int().min(100).default(20_000).describe('time to draw one page before its thread is replaced, ms'),
     recycleAfter: z.int().min(1).default(2_000).describe('pages after which the threads are replaced'),
     previewPixels: z.int().min(64).max(4096).default(768).describe('longest side of the image in the report, pixels'),
-  }),
-  concurrency: config => config.concurrency,
-  async open({ config, deps, clock, showNames, researchUseOnly }) {
-    const { objects, metrics } = deps
-    const format = openPdf({ ...config, replaced: code => metrics.workerRestarts.inc({ pool: 'report', code }) })
-    return {
-      async handle({ event: prediction }, { emit, signal }) {
-        // What a shadow, canary or replay says is for those who judge the model, not for those who read reports.
-        if (prediction.role !== 'production') return
-        const content = await gatherContent(deps, { ...config, showNames, researchUseOnly }, prediction)
-        signal.throwIfAborted()
-        const bytes = await format.render(content, signal)
-        const object = await objects.put(bytes, format.contentType)
-        const destination = 'store'
-        emit(topics.reports, {
-          id: ids.report(prediction.id, format.name, destination),
-          study: prediction.study,
-          site: prediction.site,
-          instance: prediction.instance,
-          prediction: prediction.id,
-          revision: null,
-          format: format.name,
-          object: object.key,
-          bytes: object.bytes,
-          destination,
-          outcome: 'made',
-          at: clock.now(),
-        })
-      },
-      close: () => format.close(),
-    }
-  },
-})
+    formats: z
+      .array(z.enum(Object.keys(formats)))
+      .default([...byDefault])
+      .describe('files that are made of each study that is complete; empty: none'),
+    language: z.enum(languages).default('en').describe('of texts in the reports of a study'),
+    earlierStudies: z
+      .int()
+      .min(0)
+      .max(100)
+      .default(10)
+      .describe('earlier studies of the patient that a report names, at most'),
+    codes: z.record(z.string(), code).default({}).describe('codes for labels of models, beside those that are known'),
+  })
+
+/** The stage with these formats of studies. */
+export const reportStage = (formats: typeof studyFormats, byDefault: readonly string[]) =>
+  defineStage({
+    name: 'report',
+    role: 'consumer',
+    summary:
+      'makes a one-page PDF of each production prediction, and reports of each study in the formats that are set',
+    reads: [topics.predictions, topics.studies],
+    writes: [topics.reports],
+    needs: ['log', 'documents', 'objects', 'images', 'secrets', 'metrics'],
+    config: reportSettings(formats, byDefault),
+    concurrency: config => config.concurrency,
+    async open({ config, deps, clock, logger, showNames, researchUseOnly }) {
+      const { metrics } = deps
+      const threads = openThreads({
+        ...config,
+        replaced: by => metrics.workerRestarts.inc({ pool: 'report', code: by }),
+      })
+      const page = pdfOf(threads)
+      const context = { threads, previewPixels: config.previewPixels }
+      const chosen = config.formats.flatMap(name => formats[name]?.(context) ?? [])
+      const now = () => clock.now()
+      const options = { ...config, formats: chosen, showNames, researchUseOnly, logger, now }
+      const persisted = createReading(deps.log, 'persist', clock)
+      return {
+        async handle(read, { emit, signal }) {
+          if (read.topic === 'imaging.predictions.v1')
+            return reportPrediction(deps, { ...options, format: page }, read.event, { emit, signal })
+          if (chosen.length === 0) return
+          await waitForDocuments(deps.log, persisted, read.event.assessedAt ?? read.event.completedAt)
+          return makeStudyReports(deps, options, read.event, { emit, signal })
+        },
+        close: () => threads.close(),
+      }
+    },
+  })
+
+export const report = reportStage(studyFormats, formatsByDefault)
+
+async function reportPrediction(
+  ports: Pick<Ports, 'documents' | 'objects' | 'images' | 'secrets'>,
+  options: ContentOptions & { format: ReportFormat; now: () => number },
+  prediction: Prediction,
+  { emit, signal }: { emit: Emit<typeof topics.reports>; signal: AbortSignal },
+): Promise<void> {
+  // What a shadow, canary or replay says is for those who judge the model, not for those who read reports.
+  if (prediction.role !== 'production') return
+  const { format } = options
+  const content = await gatherContent(ports, options, prediction)
+  signal.throwIfAborted()
+  const bytes = await format.render(content, signal)
+  const object = await ports.objects.put(bytes, format.contentType)
+  const destination = 'store'
+  emit(topics.reports, {
+    id: ids.report(prediction.id, format.name, destination),
+    study: prediction.study,
+    site: prediction.site,
+    instance: prediction.instance,
+    prediction: prediction.id,
+    revision: null,
+    format: format.name,
+    object: object.key,
+    bytes: object.bytes,
+    destination,
+    outcome: 'made',
+    code: null,
+    at: options.now(),
+  })
+}
+
+/**
+ * What a study was assessed from is on the log; that persist has read it is what makes an absent document an erased one.
+ * @throws RaylogError busy, where it has not yet; where there is no such reader at all, nothing is waited for
+ */
+async function waitForDocuments(
+  log: Ports['log'],
+  persisted: ReturnType<typeof createReading>,
+  until: number,
+): Promise<void> {
+  const from = [topics.instances, topics.predictions, topics.feedback, topics.studies]
+  if (await persisted.isThrough({ partitions: {} }, from, until + 1)) return
+  if ((await log.groups()).includes('persist'))
+    throw new RaylogError('busy', 'persist has still to write what the study was assessed from')
+}

@@ -7,6 +7,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { Ports } from '../../kafka/ports.ts'
+import type { Reading } from '../../kafka/reading.ts'
 import type { Publish } from '../../kafka/stage.ts'
 import type { Clock } from '../../monitoring/clock.ts'
 import { type StudyAssessed, topics } from '../../schemas/topics.ts'
@@ -14,7 +15,6 @@ import { assemble, saysMore } from './assembly.ts'
 import { complete, counts, freshState, reopen, revise, type State, whyComplete } from './completion.ts'
 import type { Parts } from './findings.ts'
 import { missingOf, partsOf } from './parts.ts'
-import type { Reading } from './reading.ts'
 import { type Config, idleMsOf } from './settings.ts'
 
 export interface AssessorOptions {

@@ -1,8 +1,7 @@
 /** What is kept of a study beside its state: one small document an image, an answer, a verdict. */
-import type { Collection, Documents } from '../../schemas/documents.ts'
 import type { StudyAnswerDoc, StudyImageDoc, StudyVerdictDoc } from '../../schemas/study.ts'
 import type { Feedback, Instance, Parked, Prediction, StudyAssessed } from '../../schemas/topics.ts'
-import type { DocumentStore, Page } from '../../storage/documents.ts'
+import { allOf, type DocumentStore } from '../../storage/documents.ts'
 import type { Parts } from './findings.ts'
 
 export const imageOf = (instance: Instance, models: readonly string[], seenAt: number): StudyImageDoc => ({
@@ -49,29 +48,12 @@ export const verdictOf = ({ id, study, prediction, label, verdict, at }: Feedbac
   ...{ id, study, prediction, label, verdict, at },
 })
 
-type PartCollection = 'studyImages' | 'studyAnswers' | 'studyVerdicts'
-
-async function all<C extends PartCollection & Collection>(
-  documents: DocumentStore,
-  collection: C,
-  study: string,
-): Promise<Documents[C][]> {
-  const items: Documents[C][] = []
-  for (let cursor: string | null = null; ; ) {
-    const query = { where: { study }, order: 'oldest' as const, limit: 1000 }
-    const page: Page<Documents[C]> = await documents.find(collection, cursor === null ? query : { ...query, cursor })
-    items.push(...page.items)
-    if (page.next === null) return items
-    cursor = page.next
-  }
-}
-
 /** All of one study. Held no longer than it takes to assess it. */
 export async function partsOf(documents: DocumentStore, study: string): Promise<Parts> {
   const [images, answers, verdicts] = await Promise.all([
-    all(documents, 'studyImages', study),
-    all(documents, 'studyAnswers', study),
-    all(documents, 'studyVerdicts', study),
+    allOf(documents, 'studyImages', { study }),
+    allOf(documents, 'studyAnswers', { study }),
+    allOf(documents, 'studyVerdicts', { study }),
   ])
   return { images, answers, verdicts }
 }

@@ -2,13 +2,14 @@
  * Assesses studies: says when one is complete and why, draws together what models said of its images, and says it again
  * when images or answers come late. What is kept of a study is kept in documents, for any replica to go on from.
  */
+
+import { createReading } from '../../kafka/reading.ts'
 import { defineStage } from '../../kafka/stage.ts'
 import { topics } from '../../schemas/topics.ts'
 import { Assessor } from './assessor.ts'
 import { type State, withAssessment, withImage, withRequest } from './completion.ts'
 import { lookForDue } from './due.ts'
 import { answerOf, imageOf, refusalOf, verdictOf } from './parts.ts'
-import { createReading } from './reading.ts'
 import { config } from './settings.ts'
 
 const name = 'assess-study'

@@ -24,6 +24,7 @@ export const reports = defineTopic({
         name: 'outcome',
         type: { type: 'enum', name: 'Outcome', symbols: ['made', 'sent', 'refused', 'superseded'], default: 'made' },
       },
+      { name: 'code', type: optional('string'), default: null, doc: 'of the error table, where it was refused' },
       { name: 'at', type: timestamp },
     ],
   },

@@ -71,6 +71,7 @@ export const aReport = (n: number, over: Partial<Report> = {}): Report => ({
   bytes: 0,
   destination: 'store',
   outcome: 'made',
+  code: null,
   at: began + n + 10,
   ...over,
 })

@@ -21,7 +21,8 @@ export async function listAll<T>(raylog: Raylog, path: string): Promise<T[]> {
 export interface Census {
   instances: { id: string; object: { key: string }; dicom: { sopInstance: string } | null }[]
   predictions: { id: string; instance: string; model: { name: string } }[]
-  reports: { id: string; prediction: string }[]
+  /** Of predictions: those of studies come when a study is complete, which is another matter. */
+  reports: { id: string; prediction: string | null }[]
   parked: { id: string; code: string; message: string }[]
 }
 
@@ -32,7 +33,7 @@ export async function census(raylog: Raylog): Promise<Census> {
     listAll<Census['reports'][number]>(raylog, 'reports'),
     listAll<Census['parked'][number]>(raylog, 'parked?state=parked'),
   ])
-  return { instances, predictions, reports, parked }
+  return { instances, predictions, reports: reports.filter(({ prediction }) => prediction !== null), parked }
 }
 
 /** Nothing is left to do: every stage has committed everything. */

@@ -2,14 +2,26 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type EmbeddedLog, openEmbeddedLog } from '../../kafka/embedded/log.ts'
 import { openImages } from '../../models/imaging/images.ts'
+import type { Clock } from '../../monitoring/clock.ts'
 import { createMetrics } from '../../monitoring/metrics.ts'
 import { deidentifySection } from '../../schemas/deidentify.ts'
+import { allTopics } from '../../schemas/topics.ts'
 import { openSecrets } from '../../storage/file-secrets.ts'
 import { openFolderObjects } from '../../storage/folder-objects.ts'
 import { openSqliteDocuments } from '../../storage/sqlite-documents.ts'
 
 export type Stores = Awaited<ReturnType<typeof openStores>>
+
+/** A log with all topics, in a folder that the caller removes after closing it. */
+export async function openLog(folder: string, clock?: Clock): Promise<EmbeddedLog> {
+  const log = await openEmbeddedLog({ folder, trimEveryMs: null, ...(clock && { clock }) })
+  await log.ensureTopics(
+    allTopics.map(({ name, partitions }) => ({ name, partitions, retention: { maxAgeMs: null, maxBytes: null } })),
+  )
+  return log
+}
 
 /** The caller closes them; that removes the folder. */
 export async function openStores(options: { deidentify?: object } = {}) {

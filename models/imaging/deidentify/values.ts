@@ -1,5 +1,6 @@
 /** Values that stand for others: the same key gives the same ones, and nobody without it finds the way back. */
 import { createHmac } from 'node:crypto'
+import { uuidUid } from '../../../schemas/ids.ts'
 
 /** Made of the key of this installation; the same for every object of a patient. */
 export interface Substitutes {
@@ -34,13 +35,6 @@ export function createSubstitutes(key: Uint8Array, patient: readonly string[] | 
 
 /** Classes, transfer syntaxes and coding schemes: UIDs of the standard itself, or of its like, that name no instance. */
 export const isWellKnown = (uid: string): boolean => uid === '' || uid.startsWith('1.2.840.10008.')
-
-function uuidUid(digest: Buffer): string {
-  const uuid = Buffer.from(digest.subarray(0, 16))
-  uuid[6] = ((uuid[6] ?? 0) & 0x0f) | 0x80 // version 8: of one's own making (RFC 9562 5.8)
-  uuid[8] = ((uuid[8] ?? 0) & 0x3f) | 0x80
-  return `2.25.${BigInt(`0x${uuid.toString('hex')}`)}`
-}
 
 /** DA, or DT of any precision from the year on with its offset; ACR-NEMA's dots are dropped. */
 function shifted(value: string, days: number): string | undefined {

@@ -1,18 +1,20 @@
 /**
- * How far this stage, all its replicas together, has read: a study is not idle while its next image waits on the log, and
- * an answer is not missing while it does.
+ * How far a stage, all its replicas together, has read: a study is not idle while its next image waits on the log, an
+ * answer is not missing while it does, and what `persist` writes is not gone while it has still to write it.
  */
-import type { EventLog, Lag } from '../../kafka/log.ts'
-import type { Clock } from '../../monitoring/clock.ts'
-import type { Topic } from '../../schemas/topics.ts'
-import type { State } from './completion.ts'
+import type { Clock } from '../monitoring/clock.ts'
+import type { Topic } from '../schemas/topics.ts'
+import type { EventLog, Lag } from './log.ts'
 
 /** What was asked of the log is good for so long: many studies come due in one look, ms. */
 const freshMs = 200
 
 export interface Reading {
-  /** Whether everything that was appended before `time` is done, in the partitions that the study's events come by. */
-  isThrough(state: Pick<State, 'partitions'>, topics: readonly Topic[], time: number): Promise<boolean>
+  /**
+   * Whether everything that was appended before `time` is done.
+   * @param of partition by topic, where only one matters; otherwise all of the topic
+   */
+  isThrough(of: { partitions: Record<string, number> }, topics: readonly Topic[], time: number): Promise<boolean>
 }
 
 export function createReading(log: EventLog, group: string, clock: Clock): Reading {
@@ -32,7 +34,7 @@ export function createReading(log: EventLog, group: string, clock: Clock): Readi
 
   async function topicIsThrough({ name }: Topic, partition: number | undefined, time: number): Promise<boolean> {
     const [committed, all] = await Promise.all([lagNow(), log.offsetsAt(name, time)])
-    // Where the study's own partition is not known, nothing of it has come: it may be in any.
+    // Where the partition is not known, nothing has come by it yet: it may be any.
     const wanted = all.filter(position => partition === undefined || position.partition === partition)
     const nextOf = (one: number) => committed.find(each => each.topic === name && each.partition === one)?.committed
     if (wanted.some(position => (nextOf(position.partition) ?? 0) < position.offset)) {

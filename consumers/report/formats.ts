@@ -1,0 +1,8 @@
+/** Every way in which a study is reported. Adding one is a file under `formats`, and a line here. */
+import type { FormatContext, StudyFormat } from './study/format.ts'
+
+/** In the order of the settings' description. Named by the `name` of what they give. */
+export const studyFormats: Readonly<Record<string, (context: FormatContext) => StudyFormat>> = {}
+
+/** Made unless the settings say otherwise. */
+export const formatsByDefault: readonly string[] = []
