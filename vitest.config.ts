@@ -5,6 +5,8 @@ import { defineConfig } from 'vitest/config'
  * and peer tests that `.ci/run` adds; `services` starts Kafka, a registry, MongoDB's protocol and S3 by itself. */
 export default defineConfig({
   test: {
+    // The default leaves a core free, and of two that is half: these tests wait more than they compute.
+    maxWorkers: '100%',
     projects: [
       {
         test: {

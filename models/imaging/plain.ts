@@ -8,6 +8,7 @@ import type { DecodedFrame, Samples } from './types.ts'
 const loadSharp = once(async () => {
   const { default: sharp } = await import('sharp')
   sharp.cache(false) // each image is decoded once; libvips' cache would only hold memory
+  sharp.concurrency(1) // workers share the cores already; more threads for a small picture cost half as much again
   return sharp
 })
 
@@ -38,7 +39,7 @@ async function read(image: Sharp, meta: Metadata): Promise<DecodedFrame> {
   const depth = floating ? 'float' : wide ? 'ushort' : 'uchar'
   const { data, info } = await space.raw({ depth }).toBuffer({ resolveWithObject: true })
   const channels = info.channels === 1 ? 1 : info.channels === 3 ? 3 : undefined
-  const copy = Uint8Array.from(data)
+  const copy = new Uint8Array(data)
   const samples: Samples = floating ? new Float32Array(copy.buffer) : wide ? new Uint16Array(copy.buffer) : copy
   if (channels === undefined || samples.length !== info.width * info.height * channels)
     throw new RaylogError('decode-failed', `${info.channels} channels, ${samples.length} samples`)
