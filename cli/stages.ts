@@ -1,5 +1,6 @@
 /** Every stage that Raylog has. Adding one is adding a line here. */
 import { audit } from '../consumers/audit/stage.ts'
+import { deliver } from '../consumers/deliver/stage.ts'
 import { notify } from '../consumers/notify/stage.ts'
 import { persist } from '../consumers/persist/stage.ts'
 import { report } from '../consumers/report/stage.ts'
@@ -28,6 +29,7 @@ export const allStages: readonly AnyStage[] = [
   replay,
   persist,
   report,
+  deliver,
   notify,
   audit,
   syslog,

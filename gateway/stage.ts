@@ -6,6 +6,7 @@ import { defineStage } from '../kafka/stage.ts'
 import { topics } from '../schemas/topics.ts'
 import { createDicomIndex } from '../storage/dicom-query.ts'
 import { addAuditRoutes } from './api/audit.ts'
+import { addDeliveryRoutes } from './api/deliveries.ts'
 import { addFeedbackRoute } from './api/feedback.ts'
 import { addInstanceRoutes } from './api/instances.ts'
 import { addOverviewRoutes } from './api/overview.ts'
@@ -77,6 +78,7 @@ export const gateway = defineStage({
         addRequestRoutes(app, context, publish, site)
         addPredictionRoutes(app, context)
         addReportRoutes(app, context)
+        addDeliveryRoutes(app, context)
         addParkedRoutes(app, context)
         addReplayRoutes(app, context)
         addComparisonRoutes(app, context)

@@ -1,6 +1,7 @@
 /** What the document store holds: one collection a kind, declared with the indexes that its queries need. */
 import type { DicomInstanceDoc, DicomSeriesDoc, DicomStudyDoc } from './dicom-index.ts'
 import type { ReplayDoc, ReplayRunDoc } from './replay.ts'
+import type { CommitmentAskedDoc, ReportDeliveryDoc, ReportQueueDoc } from './report-delivery.ts'
 import type { RetrievalDoc, RetrievalRunDoc } from './retrieval.ts'
 import type { StudyAnswerDoc, StudyImageDoc, StudyStateDoc, StudyVerdictDoc, WorklistDoc } from './study.ts'
 import type { AuditEntry } from './topics/audit.ts'
@@ -118,6 +119,10 @@ export interface Documents {
   studyImages: StudyImageDoc
   studyAnswers: StudyAnswerDoc
   studyVerdicts: StudyVerdictDoc
+  /** Each report to each destination. */
+  reportDeliveries: ReportDeliveryDoc
+  reportQueues: ReportQueueDoc
+  commitmentsAsked: CommitmentAskedDoc
 }
 
 export type Collection = keyof Documents
@@ -160,4 +165,7 @@ export const collections: {
   studyImages: { time: 'seenAt', filters: ['study'] },
   studyAnswers: { time: 'at', filters: ['study'] },
   studyVerdicts: { time: 'at', filters: ['study'] },
+  reportDeliveries: { time: 'at', filters: ['queue', 'line', 'report', 'study', 'destination', 'state'] },
+  reportQueues: { time: 'epoch', filters: ['destination'] },
+  commitmentsAsked: { time: 'askedAt', filters: ['delivery', 'state'] },
 }

@@ -52,6 +52,14 @@ export const ids = {
   studyReport: (revision: string, format: string, part: string | null) =>
     derive('rp', revision, part === null ? format : `${format} of ${part}`, 'store'),
   delivery: (subject: string, channel: string, destination: string) => derive('dl', subject, channel, destination),
+  /** One content of a report to one destination. */
+  reportDelivery: (report: string, revision: number | null, object: string, destination: string) =>
+    derive('rd', report, revision, object, destination),
+  /** What a newer revision of a report to one destination follows. */
+  reportLine: (subject: string, format: string, destination: string) => derive('rl', subject, format, destination),
+  /** Transaction UID of a storage commitment that we ask for: 2.25 and 112 bits (PS3.5 B.2). */
+  transactionUid: (delivery: string, attempt: number) =>
+    `2.25.${BigInt(`0x1${derive('', delivery, attempt).slice(1, 29)}`)}`,
   parked: (stage: string, topic: string, partition: number, offset: number) =>
     derive('pk', stage, topic, partition, offset),
   /** One verdict of a person on a prediction: the newest counts. */

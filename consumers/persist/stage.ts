@@ -84,7 +84,8 @@ export const persist = defineStage({
           case 'imaging.requests.v1':
             return keepLine(documents, read.event.study, withRequest(read.event))
           case 'imaging.reports.v1':
-            return documents.upsert('reports', [read.event])
+            // What became of its delivery is told there too; that is kept by who delivers.
+            return read.event.destination === 'store' ? documents.upsert('reports', [read.event]) : undefined
           case 'models.feedback.v1':
             return documents.upsert('feedback', [read.event])
           case 'parked.v1':

@@ -1,6 +1,7 @@
 /** Opens a single stage with given ports and hands it events, as the runner would, but one at a time and without a log. */
 import pino from 'pino'
-import type { PortName, Ports } from '../../kafka/ports.ts'
+import type { Position } from '../../kafka/log.ts'
+import type { Network, PortName, Ports } from '../../kafka/ports.ts'
 import type { AnyStage } from '../../kafka/stage.ts'
 import { type Clock, systemClock } from '../../monitoring/clock.ts'
 import type { EventOf, Topic } from '../../schemas/topics.ts'
@@ -30,6 +31,8 @@ export async function openForTest(
     site?: string
     showNames?: boolean
     researchUseOnly?: boolean
+    network?: Network
+    publish?: (topic: Topic, ...events: unknown[]) => Promise<Position[]>
   } = {},
 ): Promise<OpenedStage> {
   const { settings = {}, clock = systemClock, site = 'main', showNames = false, researchUseOnly = true } = options
@@ -42,11 +45,11 @@ export async function openForTest(
     dataFolder: '/nowhere',
     showNames,
     researchUseOnly,
-    network: { peers: [], dicomTls: null },
+    network: options.network ?? { peers: [], dicomTls: null },
     logger: pino({ level: 'silent' }),
     config: stage.config.parse(settings),
     deps: Object.fromEntries(stage.needs.map(name => [name, deps[name]])),
-    publish: () => Promise.reject(new Error('a consumer does not publish')),
+    publish: options.publish ?? (() => Promise.reject(new Error('a consumer does not publish'))),
     signal: stop.signal,
   })
   return {

@@ -9,7 +9,7 @@ import type { Services } from './services.ts'
 export const usualGroups = {
   intake: ['dimse', 'upload', 'watch', 'retrieve'],
   infer: ['infer'],
-  results: ['assess-study', 'persist', 'report', 'notify', 'audit', 'syslog'],
+  results: ['assess-study', 'persist', 'report', 'deliver', 'notify', 'audit', 'syslog'],
   gateway: ['gateway'],
 } as const
 

@@ -107,6 +107,8 @@ function updated(item: Item, change: Exclude<Change, { kind: 'parked-now' }>): I
     case 'prediction':
       return { ...item, predictions: put(item.predictions, change.event) }
     case 'report':
+      // What became of its delivery is shown with the study.
+      if (change.event.outcome === 'sent' || change.event.outcome === 'refused') return item
       return { ...item, reports: put(item.reports, change.event) }
     case 'routes':
       return { ...item, accepted: change.accepted }

@@ -1,0 +1,176 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Network } from '../../kafka/ports.ts'
+import { platformConfig } from '../../schemas/config.ts'
+import { ids } from '../../schemas/ids.ts'
+import { type Report, topics } from '../../schemas/topics.ts'
+import { aPrediction } from '../../tests/gateway/samples.ts'
+import { imageFile, type OpenNode, openNode } from '../../tests/harness/dicom-node.ts'
+import { aReport } from '../../tests/harness/reports.ts'
+import { type OpenedStage, openForTest } from '../../tests/harness/stage.ts'
+import { openStores, type Stores } from '../../tests/harness/stores.ts'
+import { until } from '../../tests/harness/until.ts'
+import { deliver } from './stage.ts'
+
+let stores: Stores
+let told: Report[]
+const cleanup: (() => Promise<unknown>)[] = []
+
+beforeEach(async () => {
+  stores = await openStores()
+  told = []
+})
+afterEach(async () => {
+  for (const close of cleanup.splice(0).reverse()) await close()
+  await stores.close()
+})
+
+async function open(destinations: object[], network?: Network): Promise<OpenedStage> {
+  const stage = await openForTest(deliver, stores, {
+    settings: {
+      destinations: destinations.map(one => ({ backoffMs: 20, maxBackoffMs: 40, restMs: 20, maxRestMs: 40, ...one })),
+      pollMs: 50,
+    },
+    ...(network && { network }),
+    async publish(topic, ...events) {
+      if (topic.name === topics.reports.name) told.push(...(events as Report[]))
+      return []
+    },
+  })
+  cleanup.push(() => stage.close())
+  return stage
+}
+
+const folder = (name: string, more: object = {}) => ({ name, kind: 'folder', path: join(stores.folder, name), ...more })
+const filesOf = (name: string) =>
+  readdir(join(stores.folder, name), { recursive: true, withFileTypes: true }).then(
+    all =>
+      all
+        .filter(one => one.isFile())
+        .map(one => join(one.parentPath, one.name))
+        .sort(),
+    () => [],
+  )
+const deliveries = async () => (await stores.documents.find('reportDeliveries', { limit: 1000 })).items
+const over = async (many: number) =>
+  await until(
+    `${many} are over`,
+    async () => (await stores.documents.count('reportDeliveries', { queue: null })) === many,
+  )
+const fates = async () =>
+  Object.fromEntries(
+    (await deliveries()).map(({ destination, state, code }) => [destination, code ? `${state} ${code}` : state]),
+  )
+
+async function pacs(options: { settings?: object } = {}): Promise<{ node: OpenNode; network: Network }> {
+  const node = await openNode(options)
+  cleanup.push(async () => await node[Symbol.asyncDispose]())
+  const peers = [{ name: 'pacs', aeTitle: 'RAYLOG', host: '127.0.0.1', port: node.port, services: [] }]
+  return { node, network: { peers: platformConfig.parse({ peers }).peers, dicomTls: null } }
+}
+
+describe('deliver', () => {
+  it('puts a report whole into a folder, under a name of ids alone, and tells of it', async () => {
+    const stage = await open([folder('share')])
+    const report = await aReport(stores, 1, { format: 'csv', content: Buffer.from('a,b\r\n'), revision: 2 })
+    await stage.hand(topics.reports, report)
+    await over(1)
+    const [path = '', ...others] = await filesOf('share')
+    expect(others).toEqual([])
+    expect(path).toBe(join(stores.folder, 'share', 'st_1', 'csv-r2-rp_1.csv'))
+    expect(await readFile(path, 'utf8')).toBe('a,b\r\n')
+    expect(told).toEqual([
+      expect.objectContaining({ outcome: 'sent', destination: 'share', study: 'st_1', revision: 2 }),
+    ])
+    expect(
+      await stores.documents.get('reportDeliveries', ids.reportDelivery('rp_1', 2, report.object, 'share')),
+    ).toMatchObject({
+      ...{ state: 'sent', receipt: 'st_1/csv-r2-rp_1.csv', attempts: 1, queue: null },
+    })
+  })
+
+  it('sends one report once, however often its event is read, and takes nothing that was not made', async () => {
+    const stage = await open([folder('share')])
+    const report = await aReport(stores, 1)
+    for (const outcome of ['made', 'made', 'superseded', 'sent', 'refused'] as const)
+      await stage.hand(topics.reports, { ...report, outcome })
+    await over(1)
+    await stage.hand(topics.reports, report)
+    expect(await deliveries()).toEqual([expect.objectContaining({ attempts: 1, version: 4 })])
+    expect(told).toHaveLength(1)
+  })
+
+  it('gives each destination what its rules name', async () => {
+    const rules = (...all: object[]) => ({ rules: all })
+    const stage = await open([
+      folder('all'),
+      folder('csv-of-north', rules({ formats: ['csv'], sites: ['north'] })),
+      folder('later', rules({ revisions: 'later' })),
+      folder('digits', rules({ models: ['digits@1.0.0'] }, { modalities: ['XX'] })),
+      folder('urgent', rules({ priorities: ['stat'] })),
+      folder('found', rules({ labels: ['7'], present: true })),
+      folder('not-found', rules({ labels: ['7'], present: false })),
+    ])
+    const prediction = {
+      ...aPrediction(1),
+      label: '7',
+      model: { ...aPrediction(1).model, name: 'digits', version: '1.0.0' },
+    }
+    await stores.documents.upsert('predictions', [prediction])
+    await stage.hand(
+      topics.reports,
+      await aReport(stores, 1, { format: 'csv', site: 'north', revision: null, prediction: prediction.id }),
+    )
+    await over(4)
+    expect(Object.keys(await fates()).sort()).toEqual(['all', 'csv-of-north', 'digits', 'found'])
+  })
+
+  it('waits for what a rule must know, and gives up on what will not come', async () => {
+    const stage = await open([folder('urgent', { rules: [{ priorities: ['stat'] }] })])
+    const report = await aReport(stores, 1, { prediction: 'pr_none' })
+    await expect(stage.hand(topics.reports, { ...report, at: Date.now() })).rejects.toMatchObject({ code: 'busy' })
+    await expect(stage.hand(topics.reports, { ...report, at: Date.now() - 3_600_000 })).rejects.toMatchObject({
+      code: 'not-found',
+    })
+  })
+
+  it('stores DICOM in a PACS and offers it nothing else', async () => {
+    const { node, network } = await pacs()
+    const stage = await open([{ name: 'pacs', kind: 'dicom', peer: 'pacs' }], network)
+    await stage.hand(topics.reports, await aReport(stores, 1, { format: 'pdf' }))
+    await stage.hand(topics.reports, await aReport(stores, 2, { format: 'sr', content: imageFile({}) }))
+    await over(1)
+    expect(await deliveries()).toEqual([
+      expect.objectContaining({ report: 'rp_2', state: 'sent', receipt: 'C-STORE 0x0000' }),
+    ])
+    expect(node.stage.published.map(({ dicom }) => dicom?.sopInstance)).toEqual(['1.2.3.4'])
+  })
+
+  it('refuses what the PACS does not take, and waits out one that is away', async () => {
+    const { node, network } = await pacs()
+    const stage = await open([{ name: 'pacs', kind: 'dicom', peer: 'pacs' }, folder('share')], network)
+    const unknown = imageFile({ '00080016': { vr: 'UI', Value: ['1.2.840.10008.5.1.4.31'] } })
+    await stage.hand(topics.reports, await aReport(stores, 1, { content: unknown, format: 'sr' }))
+    await over(2)
+    expect(await fates()).toEqual({ pacs: 'refused peer-refused', share: 'sent' })
+    await node.stage.close()
+    await stage.hand(topics.reports, await aReport(stores, 2, { content: imageFile({}), format: 'sr' }))
+    await until('the folder has it', async () => (await filesOf('share')).length === 2)
+    await until('it was tried', async () =>
+      (await deliveries()).some(({ attempts, report }) => report === 'rp_2' && attempts > 3),
+    )
+    expect(
+      (await deliveries()).find(({ report, destination }) => report === 'rp_2' && destination === 'pacs'),
+    ).toMatchObject({
+      code: 'peer-unavailable',
+      redelivered: false,
+    })
+  })
+
+  it('says at the start which peer is missing', async () => {
+    await expect(open([{ name: 'pacs', kind: 'dicom', peer: 'nobody' }])).rejects.toMatchObject({
+      code: 'config-invalid',
+    })
+  })
+})

@@ -1,0 +1,112 @@
+/**
+ * Takes each report to the destinations that its rules name. Reading the topic only puts deliveries into queues, which are
+ * documents; each destination's queue is worked on by itself (queue.ts), so that none waits for another.
+ */
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { defineStage } from '../../kafka/stage.ts'
+import { ids } from '../../schemas/ids.ts'
+import type { ReportDeliveryDoc } from '../../schemas/report-delivery.ts'
+import { type Report, topics } from '../../schemas/topics.ts'
+import { deliverConfig } from './config.ts'
+import { factsOf } from './facts.ts'
+import { openSender } from './kinds/all.ts'
+import { dicomHeadBytes, isDicomFile } from './names.ts'
+import { openQueue } from './queue.ts'
+import { type Facts, fitsEvent, fitsFacts, needsFacts } from './rules.ts'
+
+export const deliver = defineStage({
+  name: 'deliver',
+  role: 'consumer',
+  summary: 'takes reports to PACS, FHIR and HL7 servers, buckets and folders by rule, each with a queue of its own',
+  reads: [topics.reports],
+  writes: [topics.reports],
+  needs: ['documents', 'objects', 'metrics'],
+  config: deliverConfig,
+  // A delivery does not depend on others here: their order is that of the queues.
+  order: 'none',
+  concurrency: config => config.concurrency,
+  async open({ config, deps, publish, clock, logger, network }) {
+    const { documents, objects, metrics } = deps
+    const { maxBytes, leaseMs, pollMs, stopMs } = config
+    const owner = `${hostname()}/${randomUUID()}`
+    async function tell(delivery: ReportDeliveryDoc): Promise<void> {
+      await publish(topics.reports, outcomeOf(delivery))
+      metrics.deliveries.inc({ channel: delivery.destination, outcome: delivery.state })
+    }
+    const destinations = await Promise.all(
+      config.destinations.map(async destination => {
+        const sender = await openSender(destination, { network, documents, clock })
+        return { destination, sender }
+      }),
+    )
+    const queues = destinations.map(({ destination, sender }) => {
+      const shared = { documents, objects, clock, logger, random: Math.random, tell, maxBytes, owner }
+      return openQueue({ ...shared, destination, sender, leaseMs, pollMs, stopMs })
+    })
+
+    /** The destinations that any of their rules names. @throws RaylogError busy: what the report is about is not here yet */
+    async function wanting(report: Report): Promise<number[]> {
+      const offered = { format: report.format, isDicom: once(() => isDicom(report)) }
+      const facts = once(() => factsOf(documents, clock, report))
+      const wants = await Promise.all(
+        destinations.map(async ({ destination, sender }) => {
+          const fitting = destination.rules.filter(rule => fitsEvent(rule, report))
+          if (fitting.length === 0 || !(await sender.takes(offered))) return false
+          if (fitting.some(rule => !needsFacts(rule))) return true
+          const known: Facts = await facts()
+          return fitting.some(rule => fitsFacts(rule, known))
+        }),
+      )
+      return wants.flatMap((wanted, index) => (wanted ? [index] : []))
+    }
+
+    async function isDicom({ object }: Report): Promise<boolean> {
+      return object !== null && isDicomFile(await objects.range(object, { start: 0, end: dicomHeadBytes - 1 }))
+    }
+
+    return {
+      async handle({ event: report }) {
+        const { object } = report
+        if (report.outcome !== 'made' || object === null || destinations.length === 0) return
+        for (const index of await wanting(report)) {
+          const name = destinations[index]?.destination.name ?? ''
+          await documents.insert('reportDeliveries', newDelivery({ ...report, object }, name, clock.now()))
+          queues[index]?.poke()
+        }
+      },
+      async close() {
+        await Promise.all(queues.map(queue => queue.close()))
+        await Promise.all(destinations.map(({ sender }) => sender.close()))
+      },
+    }
+  },
+})
+
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined
+  return () => {
+    result ??= work()
+    return result
+  }
+}
+
+export function newDelivery(report: Report & { object: string }, destination: string, now: number): ReportDeliveryDoc {
+  const { id, study, site, instance, prediction, revision, format, object, bytes } = report
+  return {
+    id: ids.reportDelivery(id, revision, object, destination),
+    ...{ version: 1, report: id, study, site, instance, prediction, revision, format, object, bytes, destination },
+    line: ids.reportLine(prediction ?? study, format, destination),
+    ...{ state: 'pending', queue: destination, at: now, attempts: 0, resends: 0, redelivered: false },
+    ...{ code: null, message: null, receipt: null, commitment: null, queuedAt: now, sentAt: null },
+  }
+}
+
+function outcomeOf(delivery: ReportDeliveryDoc): Report {
+  const { id, study, site, instance, prediction, revision, format, object, bytes, destination, state, at } = delivery
+  return {
+    id: ids.report(id, format, destination),
+    ...{ study, site, instance, prediction, revision, format, object, bytes, destination, at },
+    outcome: state === 'sent' || state === 'superseded' ? state : 'refused',
+  }
+}

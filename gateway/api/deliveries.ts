@@ -1,0 +1,153 @@
+/** Reports on their way to other systems, and the queues of the destinations. */
+import { z } from 'zod'
+import {
+  type CommitmentAskedDoc,
+  deliveryStates,
+  type ReportDeliveryDoc,
+  type ReportQueueDoc,
+} from '../../schemas/report-delivery.ts'
+import type { DocumentStore } from '../../storage/documents.ts'
+import { problems } from '../http/problem.ts'
+import { type ApiContext, type App, found, page, where } from './context.ts'
+import { explainCode, idParams, listOf, paging, word } from './shapes.ts'
+
+const at = z.int().describe('ms since the epoch')
+
+export const reportDeliveryShape = z.object({
+  id: z.string(),
+  report: z.string(),
+  study: z.string(),
+  site: z.string(),
+  instance: z.string().nullable(),
+  prediction: z.string().nullable(),
+  revision: z.int().nullable(),
+  format: z.string(),
+  bytes: z.int(),
+  destination: z.string(),
+  state: z.enum(deliveryStates),
+  attempts: z.int(),
+  resends: z.int().describe('how often it was asked for again'),
+  redelivered: z.boolean().describe('an attempt was begun of which nobody knows whether it arrived'),
+  code: z.string().nullable().describe('of the last attempt that failed'),
+  message: z.string().nullable(),
+  remedy: z.string().nullable(),
+  receipt: z.string().nullable().describe('what the destination said, or where it is there'),
+  commitment: z
+    .object({ state: z.enum(['asked', 'kept', 'failed']), answeredAt: at.nullable(), reasons: z.array(z.int()) })
+    .nullable()
+    .describe('storage commitment, where it was asked for; reasons of PS3.3 C.14.1.1'),
+  nextAt: at.nullable().describe('when it is tried next; null: it is over'),
+  queuedAt: at,
+  sentAt: at.nullable(),
+})
+export type ReportDeliveryView = z.infer<typeof reportDeliveryShape>
+
+const queueShape = z.object({
+  destination: z.string(),
+  kind: z.string(),
+  waiting: z.int().describe('on their way, and to be sent'),
+  refused: z.int(),
+  breaker: z.enum(['closed', 'open', 'trying']).describe('open: it does not answer and is left alone for a while'),
+  failingSince: at.nullable(),
+  code: z.string().nullable(),
+  message: z.string().nullable(),
+  /** Of whoever works on it. */
+  seenAt: at.describe('last sign of life of the process that works on it'),
+})
+export type ReportQueueView = z.infer<typeof queueShape>
+
+const query = z.object({
+  destination: word,
+  report: word,
+  study: word,
+  state: z.enum(deliveryStates).optional(),
+  ...paging,
+})
+
+export function addDeliveryRoutes(app: App, { deps: { documents } }: ApiContext): void {
+  const tags = ['deliveries']
+  app.get(
+    '/deliveries',
+    {
+      schema: {
+        ...{ tags, summary: 'Reports sent, refused and on their way; the newest first' },
+        querystring: query,
+        response: { 200: listOf(reportDeliveryShape), ...problems },
+      },
+    },
+    async ({ query: { cursor, limit, ...fields } }) => {
+      const listed = await documents.find('reportDeliveries', { where: where(fields), ...page({ cursor, limit }) })
+      return { items: await deliveryViews(documents, listed.items), next: listed.next }
+    },
+  )
+  app.get(
+    '/deliveries/queues',
+    {
+      schema: {
+        ...{ tags, summary: 'The queue of each destination: how many wait, and whether it answers' },
+        response: { 200: z.object({ items: z.array(queueShape) }), ...problems },
+      },
+    },
+    async () => ({ items: await queueViews(documents) }),
+  )
+  app.get(
+    '/deliveries/:id',
+    { schema: { tags, summary: 'One', params: idParams, response: { 200: reportDeliveryShape, ...problems } } },
+    async ({ params }) => {
+      const [view] = await deliveryViews(documents, [
+        found(await documents.get('reportDeliveries', params.id), 'delivery'),
+      ])
+      return found(view, 'delivery')
+    },
+  )
+}
+
+export async function deliveryViews(
+  documents: Pick<DocumentStore, 'getMany'>,
+  deliveries: readonly ReportDeliveryDoc[],
+): Promise<ReportDeliveryView[]> {
+  const asked = deliveries.flatMap(({ commitment }) => commitment ?? [])
+  const commitments = asked.length > 0 ? await documents.getMany('commitmentsAsked', asked) : []
+  const byId = new Map(commitments.map(one => [one.id, one]))
+  return deliveries.map(one => viewOf(one, byId.get(one.commitment ?? '')))
+}
+
+function viewOf(delivery: ReportDeliveryDoc, commitment: CommitmentAskedDoc | undefined): ReportDeliveryView {
+  const { version: _version, queue, object: _object, line: _line, at: nextAt, ...shown } = delivery
+  const { code, state } = delivery
+  return {
+    ...shown,
+    remedy: code === null ? null : explainCode(code).remedy,
+    nextAt: queue !== null && (state === 'pending' || state === 'sending') ? nextAt : null,
+    commitment: commitment
+      ? {
+          state: commitment.state,
+          answeredAt: commitment.answeredAt,
+          reasons: [...new Set(commitment.failures.map(({ reason }) => reason))],
+        }
+      : null,
+  }
+}
+
+/** The newest term of each destination says how it does; those that are in no settings any more are listed while reports wait. */
+async function queueViews(documents: DocumentStore): Promise<ReportQueueView[]> {
+  const newest = new Map<string, ReportQueueDoc>()
+  for (let cursor: string | undefined; ; ) {
+    const listed = await documents.find('reportQueues', { limit: 1000, ...(cursor === undefined ? {} : { cursor }) })
+    for (const term of listed.items) {
+      const known = newest.get(term.destination)
+      if (!known || known.epoch < term.epoch) newest.set(term.destination, term)
+    }
+    if (listed.next === null) break
+    cursor = listed.next
+  }
+  const views = [...newest.values()].map(async (term): Promise<ReportQueueView> => {
+    const { destination, kind, breaker, failingSince, code, message, updatedAt: seenAt } = term
+    const [waiting, refused] = await Promise.all([
+      documents.count('reportDeliveries', { queue: destination }),
+      documents.count('reportDeliveries', { destination, state: 'refused' }),
+    ])
+    return { destination, kind, waiting, refused, breaker, failingSince, code, message, seenAt }
+  })
+  return (await Promise.all(views)).toSorted((a, b) => (a.destination < b.destination ? -1 : 1))
+}

@@ -1,0 +1,89 @@
+/** What is kept of reports on their way to other systems: each one's fate, each destination's queue, commitments asked for. */
+
+/**
+ * ```
+ * pending ─▶ sending ─┬─▶ sent         the destination has it
+ *    ▲          │     └─▶ refused      it does not take it, or did not for too long
+ *    └──────────┘ later again          (pending ─▶ superseded: a newer revision takes its place)
+ * ```
+ * One that is found `sending` by who did not begin it may have arrived: it is sent again, marked as redelivered.
+ */
+export const deliveryStates = ['pending', 'sending', 'sent', 'refused', 'superseded'] as const
+export type ReportDeliveryState = (typeof deliveryStates)[number]
+
+/** One report to one destination. */
+export interface ReportDeliveryDoc {
+  /** Derived from report, object, revision and destination, so that no event read twice is two deliveries. */
+  id: string
+  /** Each write is of the next one, and of exactly one writer. */
+  version: number
+  report: string
+  study: string
+  site: string
+  instance: string | null
+  prediction: string | null
+  /** Of the study; null for a report on one image. */
+  revision: number | null
+  format: string
+  /** Key of the report in the object store. */
+  object: string
+  bytes: number
+  /** Name of the destination in the settings. */
+  destination: string
+  /** The same for all revisions of it to this destination: they go one after the other. */
+  line: string
+  state: ReportDeliveryState
+  /** The destination's name while there is something to do: to send it, or to tell the log. Null once it is over. */
+  queue: string | null
+  /** When it is looked at next; once it is over, when that was. ms since the epoch. */
+  at: number
+  attempts: number
+  /** How often a person asked for it again. */
+  resends: number
+  /** An attempt was begun of which nobody knows whether it arrived. */
+  redelivered: boolean
+  /** Of the last attempt that failed, in the error table. */
+  code: string | null
+  message: string | null
+  /** What the destination said of it, or where it is there. */
+  receipt: string | null
+  /** Transaction UID of the storage commitment that was asked for. */
+  commitment: string | null
+  queuedAt: number
+  sentAt: number | null
+}
+
+/** Who works on a destination, and how it does (storage/terms.ts). */
+export interface ReportQueueDoc {
+  /** `destination:epoch` */
+  id: string
+  destination: string
+  kind: string
+  epoch: number
+  owner: string | null
+  beat: number
+  updatedAt: number
+  /** open: it did not answer several times in a row and is left alone; trying: one delivery finds out. */
+  breaker: 'closed' | 'open' | 'trying'
+  /** Since when it has taken nothing; null while it does. */
+  failingSince: number | null
+  /** Why, by the last attempt. */
+  code: string | null
+  message: string | null
+}
+
+/** A storage commitment that we asked a peer for (PS3.4 J). What it answers comes to our DICOM port. */
+export interface CommitmentAskedDoc {
+  /** Transaction UID. */
+  id: string
+  version: number
+  delivery: string
+  /** AE title of the peer. */
+  peer: string
+  items: { sopClass: string; sopInstance: string }[]
+  state: 'asked' | 'kept' | 'failed'
+  /** Failure reasons of PS3.3 C.14.1.1, by SOP instance. */
+  failures: { sopInstance: string; reason: number }[]
+  askedAt: number
+  answeredAt: number | null
+}
