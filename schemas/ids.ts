@@ -32,6 +32,8 @@ export const uids = {
   /** @param part which, where a format gives several; otherwise null */
   report: (study: string, revision: number, format: string, part: string | null) =>
     uuidUid(digest(['report', study, revision, format, part === null ? '' : `of ${part}`])),
+  /** Of a storage commitment that we ask for. */
+  transaction: (delivery: string, attempt: number) => uuidUid(digest(['transaction', delivery, attempt])),
 }
 
 export const ids = {
@@ -57,9 +59,6 @@ export const ids = {
     derive('rd', report, revision, object, destination),
   /** What a newer revision of a report to one destination follows. */
   reportLine: (subject: string, format: string, destination: string) => derive('rl', subject, format, destination),
-  /** Transaction UID of a storage commitment that we ask for: 2.25 and 112 bits (PS3.5 B.2). */
-  transactionUid: (delivery: string, attempt: number) =>
-    `2.25.${BigInt(`0x1${derive('', delivery, attempt).slice(1, 29)}`)}`,
   parked: (stage: string, topic: string, partition: number, offset: number) =>
     derive('pk', stage, topic, partition, offset),
   /** One verdict of a person on a prediction: the newest counts. */

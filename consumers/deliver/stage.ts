@@ -103,10 +103,11 @@ export function newDelivery(report: Report & { object: string }, destination: st
 }
 
 function outcomeOf(delivery: ReportDeliveryDoc): Report {
-  const { id, study, site, instance, prediction, revision, format, object, bytes, destination, state, at } = delivery
+  const { id, study, site, instance, prediction, revision, format, object, bytes, destination, state, code, at } =
+    delivery
   return {
     id: ids.report(id, format, destination),
-    ...{ study, site, instance, prediction, revision, format, object, bytes, destination, at },
+    ...{ study, site, instance, prediction, revision, format, object, bytes, destination, code, at },
     outcome: state === 'sent' || state === 'superseded' ? state : 'refused',
   }
 }

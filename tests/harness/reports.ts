@@ -19,7 +19,7 @@ export async function aReport(
   const { key, bytes } = await objects.put(content, 'application/octet-stream')
   return {
     ...{ id: `rp_${number}`, study: `st_${number}`, site: 'main', instance: null, prediction: null, revision: 1 },
-    ...{ format: 'json', bytes, destination: 'store', outcome: 'made', at: Date.UTC(2026, 0, 1) },
+    ...{ format: 'json', bytes, destination: 'store', outcome: 'made', code: null, at: Date.UTC(2026, 0, 1) },
     ...rest,
     object: key,
   }

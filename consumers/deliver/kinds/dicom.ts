@@ -11,7 +11,7 @@ import { connectTo } from '../../../dicom/tls.ts'
 import type { Network } from '../../../kafka/ports.ts'
 import type { Clock } from '../../../monitoring/clock.ts'
 import { RaylogError } from '../../../schemas/errors.ts'
-import { ids } from '../../../schemas/ids.ts'
+import { uids } from '../../../schemas/ids.ts'
 import { aeTitle } from '../../../schemas/peers.ts'
 import type { CommitmentAskedDoc } from '../../../schemas/report-delivery.ts'
 import type { DocumentStore } from '../../../storage/documents.ts'
@@ -94,7 +94,7 @@ export function dicomSender({ settings, network, documents, clock }: DicomOption
     const context = requestor.contexts.find(({ abstractSyntax }) => abstractSyntax === commitmentClass)
     if (!context) return { text: 'takes no storage commitment' }
     // Of this attempt: a PACS may take a transaction that it has answered for a repetition.
-    const transaction = ids.transactionUid(delivery.id, delivery.version)
+    const transaction = uids.transaction(delivery.id, delivery.version)
     const items = [{ sopClass: meta.sopClass, sopInstance: meta.sopInstance }]
     const asked: CommitmentAskedDoc = {
       ...{ id: transaction, version: 1, delivery: delivery.id, peer: called, items },
