@@ -12,7 +12,8 @@ import type { Stores, Surroundings } from './ports.ts'
 
 /** The log by itself, with what can be done to its topics. @throws RaylogError config-invalid, log-unavailable */
 export async function kafkaLog({ config }: Plan, { logger, clock }: Surroundings): Promise<KafkaLog> {
-  return openKafkaLog({ settings: toKafka(sectionsOf(config).kafka), clock, logger })
+  const settings = toKafka(sectionsOf(config).kafka, join(config.data, 'schemas'))
+  return openKafkaLog({ settings, clock, logger })
 }
 
 /**
@@ -42,7 +43,7 @@ function sectionsOf({ kafka, mongo, s3 }: PlatformConfig) {
 }
 
 /** Settings of the Kafka log, with the secrets and certificates that they name read from their files. */
-function toKafka(kafka: KafkaSection): KafkaSettings {
+function toKafka(kafka: KafkaSection, cacheFolder: string): KafkaSettings {
   const { ssl, sasl, registry, ...plain } = kafka
   return {
     ...plain,
@@ -56,6 +57,7 @@ function toKafka(kafka: KafkaSection): KafkaSettings {
     sasl: sasl && toSasl(sasl),
     registry: {
       url: registry.url,
+      cacheFolder,
       auth: registry.auth && {
         username: registry.auth.username,
         password: secretOf('kafka.registry.auth.password', registry.auth.password, registry.auth.passwordFile),

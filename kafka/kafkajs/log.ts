@@ -72,7 +72,7 @@ export async function openKafkaLog(options: {
   const offsets = createOffsets({ wire, kafkajs, clock })
   const store = createOffsetStore({ wire, kafkajs, offsets, clock })
   const topics = createTopics({ wire, kafkajs, offsets, clock, settings })
-  const schemas = openSchemas(settings.registry, clock)
+  const schemas = openSchemas(settings.registry, { clock, logger })
   const producer = createProducer({ wire, kafkajs, clock, logger, deliveryMs })
   const { partitionsOf } = wire
   const append = createAppend({ producer, partitionsOf, clock, maxRecordBytes: settings.maxRecordBytes })
@@ -137,6 +137,7 @@ export async function openKafkaLog(options: {
       await Promise.all([...open].map(subscription => subscription.close()))
       await producer.close()
     }
+    schemas.close()
     wire.close()
   }
 
@@ -145,7 +146,11 @@ export async function openKafkaLog(options: {
     planTopics: specs => told(() => topics.plan(specs)),
     applyTopics: specs => told(() => topics.apply(specs)),
     topics: () => told(() => topics.list()),
-    append: records => told(() => append(records)),
+    append: records =>
+      told(async () => {
+        schemas.check()
+        return append(records)
+      }),
     subscribe: (asked, subscriber) => told(() => subscribe(asked, subscriber)),
     read: (from, max) => told(() => read(from, max)),
     offsetsAt: (topic, time) => told(() => offsets.atTime(topic, time)),
@@ -154,13 +159,18 @@ export async function openKafkaLog(options: {
     seek: (group, next) => told(() => store.seek(group, next)),
     schemaId: (subject, schema) => told(() => schemas.idOf(subject, schema)),
     schemaText: id => told(() => schemas.textOf(id)),
-    check: () => told(() => wire.refresh()),
+    check: () =>
+      told(async () => {
+        schemas.check()
+        await wire.refresh()
+      }),
     close() {
       closing ??= close()
       return closing
     },
     abandon() {
       closing ??= Promise.resolve()
+      schemas.close()
       wire.close()
     },
   }

@@ -1,4 +1,7 @@
-/** The schema registry goes away after the start: what runs goes on. */
+/** The schema registry goes away: what runs goes on, and what has run before starts. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createCodec, subjectOf } from '../../kafka/codec.ts'
 import type { KafkaLog } from '../../kafka/kafkajs/log.ts'
@@ -76,5 +79,26 @@ describe('the schema registry', () => {
     await expect(codec.decode(topic, { value: stranger(1_999_999_997) })).rejects.toMatchObject({ code: 'bad-record' })
     const anew = createCodec(log)
     expect(await anew.decode(topic, { value })).toEqual(second)
+  })
+
+  it('may be away at a start: a process writes and reads by what it was told before, and others read that', async () => {
+    const cacheFolder = mkdtempSync(join(tmpdir(), 'raylog-schemas-'))
+    const open = () => openLog(kafka, { registry: { url: registry.url, auth: null, cacheFolder } })
+    const before = await open()
+    await createCodec(before).decode(topic, { value: await createCodec(before).encode(topic, anInstance(1)) })
+    await before.close()
+    await registry.server.kill()
+    try {
+      await using started = { log: await open(), [Symbol.asyncDispose]: () => started.log.close() }
+      const codec = createCodec(started.log)
+      const value = await codec.encode(topic, anInstance(3))
+      const [position] = await started.log.append([{ topic: topic.name, key: 'k', value }])
+      const [record] = position ? await started.log.read(position, 1) : []
+      expect(record && (await codec.decode(topic, record))).toEqual(anInstance(3))
+      await registry.server.start()
+      expect(record && (await createCodec(log).decode(topic, record))).toEqual(anInstance(3))
+    } finally {
+      rmSync(cacheFolder, { recursive: true })
+    }
   })
 })
