@@ -26,12 +26,13 @@ import { systemClock } from '../monitoring/clock.ts'
 import { isEnded, type ReplayDoc } from '../schemas/replay.ts'
 import { type Instance, type Prediction, topics } from '../schemas/topics.ts'
 import { isIdle } from '../tests/harness/census.ts'
+import { cpuMsOf, treeOf } from '../tests/harness/cost.ts'
 import { storeAll } from '../tests/harness/cstore.ts'
+import { smallRadiograph } from '../tests/harness/senders.ts'
 import { until } from '../tests/harness/until.ts'
-import { ask, type Replay, radiograph, startWithVersions } from '../tests/pipeline/replay-kit.ts'
+import { ask, type Replay, startWithVersions } from '../tests/pipeline/replay-kit.ts'
 import { openRaw } from './engine/raw.ts'
 import { type Scenario, scenarios } from './engine/scenarios.ts'
-import { cpuMsOf, treeOf } from './processes.ts'
 import { markdown, median, quantile, type Row, round } from './table.ts'
 
 const { values: flags } = parseArgs({
@@ -176,7 +177,7 @@ async function latency(): Promise<Row[]> {
   const begun = performance.now()
   await storeAll(
     raylog.dicomPort,
-    Array.from({ length: past }, (_, n) => radiograph(n)),
+    Array.from({ length: past }, (_, n) => smallRadiograph(n)),
     { associations: 8 },
   )
   await until('all are through', () => seen.size === past && isIdle(raylog), { deadlineMs: 300_000 })
@@ -193,7 +194,7 @@ async function latency(): Promise<Row[]> {
       for (let n = first; n < count; n += 4) {
         const due = from + (n / rate) * 1_000
         if (due > performance.now()) await wait(due - performance.now())
-        const one = radiograph(sent++)
+        const one = smallRadiograph(sent++)
         await storeAll(raylog.dicomPort, [one], { associations: 1 })
         acknowledged.set(one.sopInstance, performance.now())
       }

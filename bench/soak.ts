@@ -3,31 +3,17 @@
  *
  *   node bench/soak.ts [--instances 20000]
  */
-import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { chestDicom, chestUids } from '../producers/simulator/phantoms.ts'
 import { isIdle } from '../tests/harness/census.ts'
+import { residentMbOf, treeOf } from '../tests/harness/cost.ts'
 import { storeAll } from '../tests/harness/cstore.ts'
 import { startRaylog } from '../tests/harness/raylog.ts'
+import { smallRadiograph } from '../tests/harness/senders.ts'
 import { until } from '../tests/harness/until.ts'
 import { markdown, median, type Row, round } from './table.ts'
 
 const { values: flags } = parseArgs({ options: { instances: { type: 'string', default: '20000' } } })
 const total = Number(flags.instances)
-
-const afterMeta = (file: Buffer) => file.subarray(132 + 12 + file.readUInt32LE(140))
-const radiograph = (n: number) => ({
-  ...chestUids(n),
-  transferSyntax: '1.2.840.10008.1.2.1',
-  dataSet: afterMeta(chestDicom(n, { size: 64 })),
-})
-
-/** Resident memory of a process and of those that it started, MB. */
-function residentMb(pid: number): number {
-  const own = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
-  return own + children.reduce((sum, child) => sum + residentMb(Number(child)), 0)
-}
 
 const starts: number[] = []
 for (let run = 0; run < 5; run++) {
@@ -44,14 +30,14 @@ for (let sent = 0; sent < total; sent += step) {
   const started = performance.now()
   await storeAll(
     raylog.dicomPort,
-    Array.from({ length: step }, (_, n) => radiograph(sent + n)),
+    Array.from({ length: step }, (_, n) => smallRadiograph(sent + n)),
     { associations: 4 },
   )
   await until('every stage is idle', () => isIdle(raylog), { deadlineMs: 600_000, everyMs: 100 })
   rows.push({
     what: `after ${sent + step} instances`,
     figures: {
-      'resident MB': round(residentMb(raylog.pid)),
+      'resident MB': round(residentMbOf(treeOf([raylog.pid]))),
       'instances/s': round(step / ((performance.now() - started) / 1_000)),
     },
   })

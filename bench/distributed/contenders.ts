@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { writeModel } from '../../models/testing.ts'
 import { type StoredObject, topics } from '../../schemas/topics.ts'
+import { cpuMsOf, residentMbOf, treeOf } from '../../tests/harness/cost.ts'
 import { until } from '../../tests/harness/until.ts'
 import { startProcesses } from '../../tests/services/distributed/processes.ts'
 import type { Scenario } from '../engine/scenarios.ts'
-import { cpuMsOf, residentMbOf, treeOf } from '../processes.ts'
 import type { Ground } from './ground.ts'
 
 export interface Contender extends AsyncDisposable {

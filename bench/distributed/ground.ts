@@ -9,10 +9,10 @@ import { toRecord } from '../../kafka/runner/attempt.ts'
 import { instanceOf } from '../../models/testing.ts'
 import { type StoredObject, topics } from '../../schemas/topics.ts'
 import { openS3Objects } from '../../storage/s3-objects.ts'
+import { cpuMsOf, treeOf } from '../../tests/harness/cost.ts'
 import { type Services, startServices } from '../../tests/services/distributed/services.ts'
 import { openLog } from '../../tests/services/kafka-kit.ts'
 import type { Scenario } from '../engine/scenarios.ts'
-import { cpuMsOf, treeOf } from '../processes.ts'
 
 export interface Ground extends AsyncDisposable {
   services: Services

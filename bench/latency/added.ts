@@ -1,20 +1,13 @@
 /** What a Raylog adds to the run of the model, from the acknowledgement of an image to its live message on a dashboard. */
 import { setTimeout as wait } from 'node:timers/promises'
 import { io } from 'socket.io-client'
-import { chestDicom, chestUids } from '../../producers/simulator/phantoms.ts'
 import type { Prediction } from '../../schemas/topics.ts'
 import { isIdle } from '../../tests/harness/census.ts'
 import { storeAll } from '../../tests/harness/cstore.ts'
 import type { Raylog } from '../../tests/harness/raylog.ts'
+import { radiograph } from '../../tests/harness/senders.ts'
 import { until } from '../../tests/harness/until.ts'
 import { quantile, type Row, round } from '../table.ts'
-
-const afterMeta = (file: Buffer) => file.subarray(132 + 12 + file.readUInt32LE(140))
-const radiograph = (n: number) => ({
-  ...chestUids(n),
-  transferSyntax: '1.2.840.10008.1.2.1',
-  dataSet: afterMeta(chestDicom(n, { size: 256 })),
-})
 
 export interface Measured {
   /** Takes the images. */
@@ -43,7 +36,7 @@ export async function addedLatency({ intake, gateway, flood, seconds }: Measured
   })
   await socket.emitWithAck('join', { rooms: ['all'] })
 
-  const warm = Array.from({ length: flood }, (_, n) => radiograph(n))
+  const warm = Array.from({ length: flood }, (_, n) => radiograph(n, { size: 256 }))
   const started = performance.now()
   await storeAll(intake.dicomPort, warm, { associations: 8 })
   await until('all are through', async () => seen.size === flood && (await isIdle(gateway)), { deadlineMs: 300_000 })
@@ -57,7 +50,7 @@ export async function addedLatency({ intake, gateway, flood, seconds }: Measured
     for (let n = first; n < rate * seconds; n += lanes) {
       const due = begun + (n / rate) * 1_000
       if (due > performance.now()) await wait(due - performance.now())
-      const one = radiograph(1_000_000 + n)
+      const one = radiograph(1_000_000 + n, { size: 256 })
       await storeAll(intake.dicomPort, [one], { associations: 1 })
       acknowledged.set(one.sopInstance, performance.now())
     }

@@ -6,11 +6,15 @@ import type { Raylog } from './raylog.ts'
 
 const preambleAndMeta = (file: Buffer) => 132 + 12 + file.readUInt32LE(140)
 
-/** A radiograph of 64 by 64, each number with UIDs of its own. */
-export function smallRadiograph(n: number): ToStore {
-  const file = chestDicom(n, { size: 64 })
-  return { ...chestUids(n), transferSyntax: '1.2.840.10008.1.2.1', dataSet: file.subarray(preambleAndMeta(file)) }
+/** A radiograph, each number with UIDs of its own; its study is its own too unless given. @param size of its sides, pixels */
+export function radiograph(n: number, { size = 64, study = n }: { size?: number; study?: number } = {}): ToStore {
+  const file = chestDicom(n, { size, study })
+  const dataSet = file.subarray(preambleAndMeta(file))
+  return { ...chestUids(n, study), transferSyntax: '1.2.840.10008.1.2.1', dataSet }
 }
+
+/** Of 64 by 64. */
+export const smallRadiograph = (n: number): ToStore => radiograph(n)
 
 /**
  * Uploads the digits of these numbers, one after the other, each until it is acknowledged.

@@ -3,11 +3,11 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { createCodec } from '../../kafka/codec.ts'
 import type { EventLog } from '../../kafka/log.ts'
-import { chestDicom, chestUids } from '../../producers/simulator/phantoms.ts'
 import { type StudyAssessed, topics } from '../../schemas/topics.ts'
 import { listAll } from '../harness/census.ts'
 import { storeAll } from '../harness/cstore.ts'
 import type { Raylog } from '../harness/raylog.ts'
+import { radiograph } from '../harness/senders.ts'
 import { until } from '../harness/until.ts'
 
 /** Images in all; CI sends fewer. */
@@ -23,24 +23,8 @@ export const studySettings = [
   'assess-study.leaseMs=2500',
 ]
 
-/** mulberry32: the same seed, the same moments. */
-export function random(state: number) {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
 const perStudy = 4
 export const studyCount = Math.ceil(imageCount / perStudy)
-
-function radiograph(n: number, study: number) {
-  const file = chestDicom(n, { size: 64, study })
-  const pixels = 132 + 12 + file.readUInt32LE(140)
-  return { ...chestUids(n, study), transferSyntax: '1.2.840.10008.1.2.1', dataSet: file.subarray(pixels) }
-}
 
 /**
  * Every study gets its images in two or three goes: some come before it is complete, some after.
@@ -52,7 +36,7 @@ export async function sendStudies(dicomPort: number, next: () => number, pace: (
   )
   for (let at = 0; at < goes.length; at += 4) {
     await pace()
-    const images = goes.slice(at, at + 4).map(({ n, study }) => radiograph(n + 1, study + 1))
+    const images = goes.slice(at, at + 4).map(({ n, study }) => radiograph(n + 1, { study: study + 1 }))
     const { acknowledged } = await storeAll(dicomPort, images, { associations: 2 })
     expect(acknowledged).toHaveLength(images.length)
   }

@@ -7,13 +7,13 @@ import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { openEmbeddedLog } from '../../kafka/embedded/log.ts'
+import { seeded } from '../../producers/simulator/random.ts'
 import { startRaylog } from '../harness/raylog.ts'
 import {
   allAssessed,
   checkAssessments,
   imageCount,
   killCount,
-  random,
   seed,
   sendStudies,
   studySettings,
@@ -21,7 +21,7 @@ import {
 
 describe('a Raylog that is killed at random', () => {
   it(`assesses each study once in each revision, over ${killCount} kills and ${imageCount} images`, async () => {
-    const next = random(seed)
+    const next = seeded(seed)
     await using raylog = await startRaylog({ set: ['logLevel=warn', ...studySettings] })
     let killing = true
     const sending = sendStudies(raylog.dicomPort, next, () => wait(killing ? 100 + next() * 300 : 0))

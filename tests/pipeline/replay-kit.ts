@@ -2,11 +2,11 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { chestDicom, chestUids } from '../../producers/simulator/phantoms.ts'
 import type { Prediction } from '../../schemas/topics.ts'
 import { isIdle, listAll } from '../harness/census.ts'
 import { storeAll } from '../harness/cstore.ts'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import { smallRadiograph } from '../harness/senders.ts'
 import { until } from '../harness/until.ts'
 
 const source = resolve(import.meta.dirname, '../../models/pneumonia')
@@ -65,7 +65,7 @@ export async function startWithVersions(set: readonly string[] = [], prepare?: (
     folder,
     erase: async (key: string) => rmSync(join(data, 'objects', key)),
     async send(numbers: readonly number[]) {
-      await storeAll(raylog.dicomPort, numbers.map(radiograph))
+      await storeAll(raylog.dicomPort, numbers.map(smallRadiograph))
       await until('every stage is idle', () => isIdle(raylog))
     },
     async [Symbol.asyncDispose]() {
@@ -73,12 +73,6 @@ export async function startWithVersions(set: readonly string[] = [], prepare?: (
       rmSync(folder, { recursive: true, force: true })
     },
   }
-}
-
-export function radiograph(n: number) {
-  const file = chestDicom(n, { size: 64 })
-  const dataSet = file.subarray(132 + 12 + file.readUInt32LE(140))
-  return { ...chestUids(n), transferSyntax: '1.2.840.10008.1.2.1', dataSet }
 }
 
 export interface Replay {

@@ -20,7 +20,7 @@ import { until } from '../../harness/until.ts'
 import { inSync, openLog, seconds } from '../kafka-kit.ts'
 import { startProxy } from '../tcp-proxy.ts'
 import { type Fault, frozen, killed, offline, openGate, shuffled, watchOver } from './faults.ts'
-import { type Processes, startProcesses } from './processes.ts'
+import { apart, type Processes, startProcesses } from './processes.ts'
 import { type Receiver, startReceiver } from './receiver.ts'
 import { type Services, startServices } from './services.ts'
 
@@ -32,15 +32,6 @@ const batchSize = 20
 /** Longer than the session timeout of 6 s. */
 const frozenMs = 8_000
 
-/** Every stage in a process of its own; the producers beside whoever shares their port or their folder. */
-const apart = {
-  intake: ['dimse', 'watch'],
-  gateway: ['gateway', 'upload'],
-  infer: ['infer'],
-  persist: ['persist'],
-  report: ['report'],
-  notify: ['notify'],
-} as const
 type Apart = Processes<keyof typeof apart>
 
 interface Sending {

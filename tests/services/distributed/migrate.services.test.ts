@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
-import { chestDicom, chestUids, digitPng } from '../../../producers/simulator/phantoms.ts'
 import { topics } from '../../../schemas/topics.ts'
 import { openS3Objects } from '../../../storage/s3-objects.ts'
 import { census, isIdle, listAll } from '../../harness/census.ts'
 import { storeAll } from '../../harness/cstore.ts'
 import { type Raylog, startRaylog } from '../../harness/raylog.ts'
+import { smallRadiograph, uploadDigits } from '../../harness/senders.ts'
 import { until } from '../../harness/until.ts'
 import { openLog } from '../kafka-kit.ts'
 import { startProcesses, usualGroups } from './processes.ts'
@@ -21,21 +21,6 @@ const root = resolve(import.meta.dirname, '../../..')
 const raylogCommand = (args: readonly string[]) =>
   promisify(execFile)(join(root, 'node_modules/.bin/node'), [join(root, 'cli/main.ts'), ...args], { cwd: root })
 const withSettings = (settings: readonly string[]) => settings.flatMap(setting => ['--set', setting])
-
-async function uploadDigits(raylog: Raylog, seeds: readonly number[]): Promise<void> {
-  for (const seed of seeds) {
-    const form = new FormData()
-    form.append('model', 'digits')
-    form.append('file', new Blob([new Uint8Array(await digitPng(seed, seed % 10))]), `${seed}.png`)
-    expect((await raylog.post('/api/v1/instances', form)).status).toBeLessThan(300)
-  }
-}
-
-function radiograph(seed: number) {
-  const file = chestDicom(seed, { size: 64 })
-  const dataSet = file.subarray(132 + 12 + file.readUInt32LE(140))
-  return { ...chestUids(seed), transferSyntax: '1.2.840.10008.1.2.1', dataSet }
-}
 
 /** As `rclone copy` does: the paths below the folder are the keys. */
 async function copyObjects(folder: string, { s3 }: Services, tempFolder: string): Promise<number> {
@@ -101,7 +86,7 @@ it('moves with its log, objects and secrets, and goes on: documents made again, 
   const before = await startRaylog({ data, set: [hooks, quick, 'assess-study.idleMs={DX: 600000}'] })
   cleanup.use(before)
   await uploadDigits(before, [1, 2, 3, 4, 5])
-  await storeAll(before.dicomPort, [7, 8, 9].map(radiograph))
+  await storeAll(before.dicomPort, [7, 8, 9].map(smallRadiograph))
   await until('all is done', async () => (await assessed(before)).length === 5 && (await isIdle(before)))
   const was = await found(before)
   expect(was).toMatchObject({ parked: [] })

@@ -13,6 +13,18 @@ export const usualGroups = {
   gateway: ['gateway'],
 } as const
 
+/** Every stage in a process of its own, but for producers beside whoever shares their port or folder, and what audits. */
+export const apart = {
+  intake: ['dimse', 'watch', 'retrieve'],
+  gateway: ['gateway', 'upload'],
+  infer: ['infer'],
+  studies: ['assess-study'],
+  persist: ['persist'],
+  report: ['report'],
+  notify: ['notify'],
+  audit: ['audit', 'syslog'],
+} as const
+
 export interface Processes<G extends string> extends AsyncDisposable {
   readonly of: Readonly<Record<G, Raylog>>
   readonly all: readonly Raylog[]

@@ -6,9 +6,10 @@ import { systemClock } from '../../../monitoring/clock.ts'
 import { openS3Objects } from '../../../storage/s3-objects.ts'
 import { isIdle } from '../../harness/census.ts'
 import { storeAll } from '../../harness/cstore.ts'
+import { smallRadiograph } from '../../harness/senders.ts'
 import { until } from '../../harness/until.ts'
 import { replayContract } from '../../pipeline/replay-contract.ts'
-import { radiograph, versionSettings } from '../../pipeline/replay-kit.ts'
+import { versionSettings } from '../../pipeline/replay-kit.ts'
 import { startProcesses } from './processes.ts'
 import { startServices } from './services.ts'
 
@@ -39,7 +40,7 @@ replayContract(async set => {
     raylog: of.gateway,
     runner: of.replay,
     async send(numbers) {
-      await storeAll(of.intake.dicomPort, numbers.map(radiograph))
+      await storeAll(of.intake.dicomPort, numbers.map(smallRadiograph))
       await until('every stage is idle', () => isIdle(of.gateway), { deadlineMs: 240_000 })
     },
     async erase(key) {

@@ -6,6 +6,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { seeded } from '../../../producers/simulator/random.ts'
 import { isIdle } from '../../harness/census.ts'
 import { until } from '../../harness/until.ts'
 import {
@@ -13,7 +14,6 @@ import {
   checkAssessments,
   imageCount,
   killCount,
-  random,
   seed,
   sendStudies,
   studySettings,
@@ -37,7 +37,7 @@ const settings = [...studySettings, 'kafka.deliveryMs=2000', 'kafka.sessionTimeo
 
 describe('two processes of assess-study that are killed at random', { timeout: 3 * 3_600_000 }, () => {
   it(`assess each study once in each revision, over ${killCount} kills or more and ${imageCount} images`, async () => {
-    const next = random(seed)
+    const next = seeded(seed)
     await using services = await startServices()
     await using processes = await startProcesses(services, groups, { set: settings })
     const { intake, gateway, one, other } = processes.of
