@@ -73,6 +73,17 @@ describe('where the settings ask for it', () => {
     expect(published[0]?.patient).toMatch(/^pt_/)
   })
 
+  it('a patient of another site is another one, as on the log', async () => {
+    const intake = await intakeWith({ sources: ['*'] })
+    const keys = await Promise.all(
+      [undefined, 'main', 'north'].map(
+        async site => (await intake.receive(pieces(canary), { ...from('dimse'), site })).object.key,
+      ),
+    )
+    expect(keys[1]).toBe(keys[0])
+    expect(keys[2]).not.toBe(keys[0])
+  })
+
   it('an image that is sent again is the same object and the same instance', async () => {
     const intake = await intakeWith({ sources: ['*'] })
     const [one, two] = await Promise.all([1, 2].map(() => intake.receive(pieces(canary), from('upload'))))

@@ -110,7 +110,7 @@ export function createIntake(options: IntakeOptions): Intake {
    */
   async function* deidentified(
     bytes: AsyncIterable<Uint8Array>,
-    expect: Hints['expect'],
+    { expect, site }: Hints,
     most: number,
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const chunks: Uint8Array[] = []
@@ -121,7 +121,7 @@ export function createIntake(options: IntakeOptions): Intake {
       chunks.push(Uint8Array.from(chunk))
     }
     if (size === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
-    const { bytes: clean, original } = await deps.images.deidentify(Buffer.concat(chunks))
+    const { bytes: clean, original } = await deps.images.deidentify(Buffer.concat(chunks), site ?? options.site)
     checkIdentity(original, expect)
     yield clean
   }
@@ -214,7 +214,7 @@ export function createIntake(options: IntakeOptions): Intake {
     try {
       const clean = deps.images.deidentifies(hints.source)
       const { described, object } = clean
-        ? await keep(deidentified(bytes, hints.expect, Math.min(clean.maxBytes, maxBytes)), undefined, signal)
+        ? await keep(deidentified(bytes, hints, Math.min(clean.maxBytes, maxBytes)), undefined, signal)
         : await keep(bytes, hints.expect, signal)
       const event = toEvent(described, object, hints)
       hints.beforePublish?.(event)

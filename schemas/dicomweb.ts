@@ -20,6 +20,15 @@ export const compressedTypes: Readonly<Record<string, string>> = {
   '1.2.840.10008.1.2.4.103': 'video/mp4',
 }
 
+/** Those that lost something, or may have: their objects leave as they are stored unless another syntax is named. */
+export const lossySyntaxes: ReadonlySet<string> = new Set([
+  '1.2.840.10008.1.2.4.50',
+  '1.2.840.10008.1.2.4.51',
+  '1.2.840.10008.1.2.4.81',
+  '1.2.840.10008.1.2.4.91',
+  '1.2.840.10008.1.2.4.203',
+])
+
 /** Uncompressed; octets of frames and bulk data are little endian in each of them. */
 export const nativeSyntaxes: readonly string[] = ['1.2.840.10008.1.2.1', '1.2.840.10008.1.2']
 
@@ -60,7 +69,7 @@ export const dicomwebServices: readonly DicomwebService[] = [
     method: 'GET',
     paths: objects,
     mediaTypes: ['multipart/related; type="application/dicom"', 'application/dicom'],
-    summary: 'Objects, in the transfer syntax that they are stored in',
+    summary: 'Objects: with transfer-syntax=* as they are stored, or in any uncompressed transfer syntax',
   },
   {
     service: 'WADO-RS',

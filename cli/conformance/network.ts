@@ -1,6 +1,7 @@
 /** Sections 3 to 5 of the conformance statement: the application entity and what it does on the network. */
 import dcmjs from 'dcmjs-dimse'
 import { implementation } from '../../dicom/part10.ts'
+import { transcodedTo } from '../../models/imaging/dicom/syntaxes.ts'
 import { uniqueKeys } from '../../producers/dimse/identifier.ts'
 import { plainSyntaxes, serviceClasses } from '../../producers/dimse/sop-classes.ts'
 import { dimse } from '../../producers/dimse/stage.ts'
@@ -49,7 +50,7 @@ ${table(
 )}
 
 Who may associate, and for which services, is said by \`peers\` (docs/peers.md). Of the transfer syntaxes that are proposed for a presentation context the first
-that is known is taken. Whatever is proposed, nothing is converted on its way in or out.`
+that is known is taken. Nothing is converted on its way in; on its way out only for a peer that does not take it as it is stored (4.3).`
 
 /** CtImageStorage as CT Image Storage. */
 function words(name: string): string {
@@ -136,7 +137,13 @@ ${table(
 Keys that are not in the list narrow nothing, are not returned, and are told by the status 0xFF01. Retrieve AE Title (0008,0054) is returned always.
 
 C-MOVE and C-GET take unique keys alone, lists of UIDs too; that of the level must be there. C-GET needs the role SCP for the classes that are to come back, C-MOVE a destination that \`peers\`
-names with its host. Each instance is proposed, and sent, in the transfer syntax in which it is stored; where that is not accepted the sub-operation fails.
+names with its host. Each instance is proposed, and sent, in the transfer syntax in which it is stored. Where that is not accepted it is sent
+in one of ${transcodedTo('1.2.840.10008.1.2.5')
+  .map(uid => transferSyntaxNames.get(uid))
+  .join(
+    ', ',
+  )}, if one of them is and Raylog decodes what is stored; what was lossy then says so in Lossy Image Compression (0028,2110). Otherwise
+the sub-operation fails.
 
 ${table(
   ['status', 'when'],

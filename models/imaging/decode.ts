@@ -93,7 +93,17 @@ async function readRaster(parsed: Parsed, module: PixelModule, index: number): P
   }
   if (pixels.hadUndefinedLength !== true)
     throw new RaylogError('malformed-dicom', 'the pixels are not encapsulated as their transfer syntax demands')
-  const encoded = encapsulatedFrame(parsed, module, index)
+  return decodeEncoded(parsed.transferSyntax, encapsulatedFrame(parsed, module, index), module)
+}
+
+/**
+ * One frame that stands in fragments of its own.
+ * @param encoded without the headers of its fragments
+ * @throws RaylogError unknown-transfer-syntax, video-not-decoded, decode-failed, truncated
+ */
+export async function decodeEncoded(transferSyntax: string, encoded: Uint8Array, module: PixelModule): Promise<Raster> {
+  const packing = syntaxOf(transferSyntax)?.packing
+  if (packing === undefined || packing === 'native') throw notDecoded(transferSyntax)
   const { decode } = await codecs[packing]()
   try {
     return await decode(encoded, module)

@@ -12,6 +12,8 @@ import { createDicomReader } from './json/reader.ts'
 import type { Images, PreviewOptions } from './port.ts'
 import type { PreviewResult, PreviewTask } from './preview-worker.ts'
 import { createSlots } from './slots.ts'
+import type { Recoding } from './transcode/data-set.ts'
+import type { FrameTask } from './transcode/frames.ts'
 
 export interface ImagesOptions {
   objects: Pick<ObjectStore, 'get' | 'local' | 'range' | 'stream'>
@@ -31,11 +33,15 @@ export interface ImagesOptions {
   deidentify?: Pick<DeidentifierOptions, 'settings' | 'key' | 'site'>
 }
 
+/** What the threads of the pool can do; a preview where nothing is said. */
+type WorkerName = 'makeFrame' | 'recodeDataSet' | 'decodeEncodedFrame'
+type Task = PreviewTask | Recoding | FrameTask
+
 /** The caller closes it. */
 export function openImages(options: ImagesOptions): Images {
   const { objects, metrics, logger, threads = 1, cacheBytes = 64 * 1024 * 1024 } = options
   const { maxWaiting = 256, budgetMs = 30_000, worker = new URL('./preview-worker.ts', import.meta.url) } = options
-  const pool = new Piscina<PreviewTask, PreviewResult>({
+  const pool = new Piscina<Task, PreviewResult>({
     filename: worker.href,
     name: 'makePreview',
     minThreads: 0,
@@ -54,11 +60,19 @@ export function openImages(options: ImagesOptions): Images {
   let closed = false
 
   async function make(key: string, options: PreviewOptions, name?: 'makeFrame'): Promise<Buffer> {
+    const { bytes } = await inSlot(
+      async () => ({ source: objects.local(key) ?? (await objects.get(key)), options }),
+      name,
+    )
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+
+  /** @param task made when there is a thread for it */
+  async function inSlot(task: () => Task | Promise<Task>, name?: WorkerName) {
     const release = await slots.take()
     try {
-      const source = objects.local(key) ?? (await objects.get(key))
-      const result = await inThread({ source, options }, name)
-      if ('bytes' in result) return Buffer.from(result.bytes.buffer, result.bytes.byteOffset, result.bytes.length)
+      const result = await inThread(await task(), name)
+      if ('bytes' in result) return result
       throw new RaylogError(result.code, result.message)
     } finally {
       release()
@@ -66,7 +80,7 @@ export function openImages(options: ImagesOptions): Images {
   }
 
   /** The time counts from the start: the slot says that a thread is free. */
-  async function inThread(task: PreviewTask, name?: 'makeFrame'): Promise<PreviewResult> {
+  async function inThread(task: Task, name?: WorkerName): Promise<PreviewResult> {
     if (closed) throw new RaylogError('stopping', 'previews are closed')
     const late = AbortSignal.timeout(budgetMs)
     try {
@@ -82,7 +96,13 @@ export function openImages(options: ImagesOptions): Images {
   }
 
   return {
-    dicom: createDicomReader(objects, ({ key }, frame) => make(key, { frame }, 'makeFrame')),
+    dicom: createDicomReader(objects, ({ key }, frame) => make(key, { frame }, 'makeFrame'), {
+      recode: async task => (await inSlot(() => task, 'recodeDataSet')).bytes,
+      async decode(task) {
+        const { bytes: samples, photometric = task.module.photometric } = await inSlot(() => task, 'decodeEncodedFrame')
+        return { samples, photometric }
+      },
+    }),
     describe,
     attributes: readAttributes,
     async preview(object, options = {}) {
@@ -102,9 +122,9 @@ export function openImages(options: ImagesOptions): Images {
       }
     },
     deidentifies: source => deidentifier?.deidentifies(source),
-    async deidentify(bytes) {
+    async deidentify(bytes, site) {
       if (!deidentifier) throw new RaylogError('internal', 'this process was opened without de-identification')
-      return deidentifier.deidentify(bytes)
+      return deidentifier.deidentify(bytes, site)
     },
     async close() {
       closed = true

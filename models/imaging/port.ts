@@ -74,6 +74,17 @@ export interface DicomFrames {
   decoded(frame: number): Promise<Buffer>
 }
 
+/** A stored object in another transfer syntax than its own. */
+export interface Transcoded {
+  transferSyntax: string
+  /** Of the data set; undefined where it is deflated, and nobody knows before it is. */
+  bytes: number | undefined
+  /** Preamble and file meta information, for a file of it. */
+  prefix: Buffer
+  /** Only once. @throws RaylogError decode-failed, truncated for a frame that is damaged, in the middle */
+  dataSet: AsyncIterable<Buffer>
+}
+
 /** Stored DICOM objects, read by parts. @throws RaylogError object-missing, malformed-dicom, truncated, too-large */
 export interface DicomReader {
   /** All elements in the DICOM JSON model. @param bulkUri what refers to a value that is not in it, by the value's path */
@@ -85,6 +96,14 @@ export interface DicomReader {
   bulk(object: ReadableObject, path: string): Promise<BulkValue | undefined>
   /** @throws RaylogError no-pixels, decode-failed */
   frames(object: ReadableObject): Promise<DicomFrames>
+  /** The transfer syntaxes that an object of this one can be given in, the best first; none where it is not decoded. */
+  transcodesTo(transferSyntax: string): readonly string[]
+  /**
+   * Pixels are decoded in threads, a frame at a time. What was lossy says so (Lossy Image Compression); nothing is compressed.
+   * @param to one of `transcodesTo`
+   * @throws RaylogError busy, decode-failed, unknown-transfer-syntax, video-not-decoded, before the first byte
+   */
+  transcode(object: ReadableObject, to: string): Promise<Transcoded>
 }
 
 /** What de-identification did, without what was there. */
@@ -129,8 +148,9 @@ export interface Images {
   /**
    * By PS3.15 Annex E as the settings say, in a thread of its own.
    * @param bytes a whole object; given away
+   * @param site whose patient it is: dates and pseudonyms hang on it; the installation's unless given
    * @throws RaylogError not-deidentified, pixels-not-cleaned, too-large, worker-timeout, worker-died, as describe, decode-failed
    */
-  deidentify(bytes: Uint8Array): Promise<Deidentified>
+  deidentify(bytes: Uint8Array, site?: string): Promise<Deidentified>
   close(): Promise<void>
 }

@@ -1,4 +1,4 @@
-/** Thread of the preview pool: reads an object, decodes a frame, makes a picture of it. */
+/** Thread of the preview pool: reads an object, decodes a frame, makes a picture of it; or what transcoding needs. */
 import { readFile } from 'node:fs/promises'
 import { type ErrorCode, RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { errno, unreadable } from '../../storage/folder-keys.ts'
@@ -6,6 +6,8 @@ import { once } from './codecs/raster.ts'
 import { decodeFrame, decodeSamples } from './decode.ts'
 import type { PreviewOptions } from './port.ts'
 import { toPreview } from './preview.ts'
+import { type Recoding, recode } from './transcode/data-set.ts'
+import { type FrameTask, nativeFrameOf } from './transcode/frames.ts'
 
 export interface PreviewTask {
   /** A path that this thread can read, or else the bytes. */
@@ -14,7 +16,7 @@ export interface PreviewTask {
 }
 
 /** Errors cross threads as values: a cloned Error would lose its code. */
-export type PreviewResult = { bytes: Uint8Array } | { code: ErrorCode; message: string }
+export type PreviewResult = { bytes: Uint8Array; photometric?: string } | { code: ErrorCode; message: string }
 
 const loadSharp = once(async () => {
   const { default: sharp } = await import('sharp')
@@ -50,6 +52,27 @@ export async function makeFrame({ source, options }: PreviewTask): Promise<Previ
   try {
     const bytes = typeof source === 'string' ? await readObject(source) : source
     return { bytes: Uint8Array.from(await decodeSamples(bytes, options.frame ?? 1)) }
+  } catch (thrown) {
+    const { code, message } = toRaylogError(thrown)
+    return { code, message }
+  }
+}
+
+/** A data set in another encoding (transcode/data-set.ts). */
+export function recodeDataSet(task: Recoding): PreviewResult {
+  try {
+    return { bytes: Uint8Array.from(recode(task)) }
+  } catch (thrown) {
+    const { code, message } = toRaylogError(thrown)
+    return { code, message }
+  }
+}
+
+/** One compressed frame, uncompressed (transcode/frames.ts). */
+export async function decodeEncodedFrame(task: FrameTask): Promise<PreviewResult> {
+  try {
+    const { samples, photometric } = await nativeFrameOf(task)
+    return { bytes: Uint8Array.from(samples), photometric }
   } catch (thrown) {
     const { code, message } = toRaylogError(thrown)
     return { code, message }

@@ -2,6 +2,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readFileMeta } from '../../dicom/part10.ts'
+import { decodeFrame } from '../../models/imaging/decode.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { until } from '../harness/until.ts'
 import { boundary, fixture, type Kit, openDicomweb, partsOf, token } from './kit.ts'
@@ -240,17 +242,60 @@ describe('QIDO-RS', () => {
 })
 
 describe('WADO-RS', () => {
+  const asStored = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+  const [implicitLittle, explicitLittle, deflated, rle] = ['', '.1', '.1.99', '.5'].map(
+    end => `1.2.840.10008.1.2${end}`,
+  )
+
   it('gives objects as they were stored: study, series, instance', async () => {
     for (const name of files.keys()) {
       const { study, series, path } = of(name)
       for (const address of [`/studies/${study}/series/${series}`, path]) {
-        const answer = await kit.ask(address, { headers: { accept: 'multipart/related; type="application/dicom"' } })
+        const answer = await kit.ask(address, { headers: { accept: asStored } })
         expect(answer.headers.get('content-type')).toMatch(/^multipart\/related; type="application\/dicom"; boundary=/)
         const parts = await partsOf(answer)
         expect(parts.some(({ body }) => body.equals(bytesOf(name)))).toBe(true)
         expect(parts[0]?.headers['content-type']).toMatch(/^application\/dicom; transfer-syntax=1\.2/)
       }
     }
+  })
+
+  /** What a file says of itself, and its last frame in full. */
+  async function shown(file: Buffer, frame: number) {
+    const { transferSyntax } = readFileMeta(file) ?? {}
+    return { transferSyntax, samples: (await decodeFrame(file, frame)).samples }
+  }
+
+  it.each([
+    ['rle-frames.dcm', explicitLittle, 2],
+    ['rle-frames.dcm', implicitLittle, 2],
+    ['rle-frames.dcm', deflated, 2],
+    ['jpeg-50-grey.dcm', explicitLittle, 1],
+    ['implicit-i16.dcm', explicitLittle, 1],
+  ])('gives %s in %s where that is named', async (name, transferSyntax, frame) => {
+    const one = { accept: `application/dicom; transfer-syntax=${transferSyntax}` }
+    const answer = await kit.ask(of(name).path, { headers: one })
+    expect(answer.headers.get('content-type')).toBe(`application/dicom; transfer-syntax=${transferSyntax}`)
+    const file = Buffer.from(await answer.arrayBuffer())
+    const { samples } = await shown(bytesOf(name), frame)
+    expect(await shown(file, frame)).toEqual({ transferSyntax, samples })
+    const accept = `multipart/related; type="application/dicom"; transfer-syntax=${transferSyntax}`
+    const parts = await partsOf(await kit.ask(`/studies/${of(name).study}`, { headers: { accept } }))
+    expect(parts.every(({ headers }) => headers['content-type']?.endsWith(`=${transferSyntax}`))).toBe(true)
+    expect(parts.some(({ body }) => body.equals(file))).toBe(true)
+  })
+
+  it('gives Explicit VR Little Endian where none is named, but what is lossy as it is', async () => {
+    const headers = { accept: 'application/dicom' }
+    const said = await Promise.all(
+      ['rle-frames.dcm', 'implicit-i16.dcm', 'jpeg-50-grey.dcm'].map(async name => {
+        const answer = await kit.ask(of(name).path, { headers })
+        return readFileMeta(Buffer.from(await answer.arrayBuffer()))?.transferSyntax
+      }),
+    )
+    expect(said).toEqual([explicitLittle, explicitLittle, '1.2.840.10008.1.2.4.50'])
+    const any = await kit.ask(of('rle-frames.dcm').path)
+    expect((await partsOf(any))[0]?.headers['content-type']).toBe(`application/dicom; transfer-syntax=${rle}`)
   })
 
   it('gives one instance alone where that is asked for', async () => {

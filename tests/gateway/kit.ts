@@ -181,6 +181,8 @@ function picture(previews: { made: number }): Ports['images'] {
       header: () => Promise.reject(new Error('not asked for here')),
       bulk: () => Promise.reject(new Error('not asked for here')),
       frames: () => Promise.reject(new Error('not asked for here')),
+      transcodesTo: () => [],
+      transcode: () => Promise.reject(new Error('not asked for here')),
     },
     async preview(_object, { size = 64 } = {}) {
       previews.made++

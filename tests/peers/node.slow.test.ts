@@ -1,5 +1,5 @@
 /** Query, retrieval and storage commitment, asked for by tools that nobody here wrote: DCMTK, pynetdicom and Orthanc. */
-import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,23 +10,10 @@ import { type OpenNode, openNode } from '../harness/dicom-node.ts'
 import { dataSetOf } from '../harness/dicom-peer.ts'
 import { pythonWith, runPython } from '../harness/python.ts'
 import { freePort } from '../harness/raylog.ts'
+import { titleOf } from '../harness/tools.ts'
 import { until } from '../harness/until.ts'
 
 const run = promisify(execFile)
-
-function installed(tool: string): boolean {
-  try {
-    execFileSync('which', [tool], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
-
-const titleOf = (name: string, tools: readonly string[]) => {
-  const missing = tools.filter(tool => !installed(tool))
-  return { missing, title: missing.length > 0 ? `${name} (skipped: ${missing.join(', ')} not installed)` : name }
-}
 
 /** DCMTK waits 40 ms for each answer otherwise. */
 const env = { ...process.env, TCP_NODELAY: '1' }

@@ -1,5 +1,5 @@
 /** Structured content (PS3.3 C.17.3): what of it may stay, and what a sequence holds that must stay and may say nothing. */
-import { type Encoding, elementAt, hex, type Item, type Source } from './elements.ts'
+import { type Encoding, elementAt, hex, type Item, type Source } from '../dicom/elements.ts'
 import type { Action } from './table.ts'
 
 /** Enumerated in the standard: without them a content item is none. */

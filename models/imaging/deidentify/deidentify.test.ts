@@ -6,11 +6,10 @@ import { type DeidentifyOption, deidentifyOptions, deidentifyRules } from '../..
 import { sharedPath } from '../../../tests/shared.ts'
 import { decodeFrame } from '../decode.ts'
 import { parseDataSet } from '../dicom/dataset.ts'
+import { type Encoding, hex, itemsOf, piecesIn, sourceOf } from '../dicom/elements.ts'
 import { describe as describeImage } from '../header.ts'
 import { deidentify } from './deidentify.ts'
-import { type Encoding, hex, itemsOf, sourceOf } from './elements.ts'
 import { plantedObject } from './planted.ts'
-import { piecesIn } from './rewrite.ts'
 import { rows } from './table.ts'
 
 const key = Buffer.alloc(32, 7)

@@ -4,6 +4,8 @@ import { deflateRaw } from 'node:zlib'
 import type { DeidentifyOption, DeidentifyRules } from '../../../schemas/deidentify.ts'
 import { RaylogError } from '../../../schemas/errors.ts'
 import { type Parsed, parseDataSet, uidText } from '../dicom/dataset.ts'
+import { type Encoding, elementAt, type Piece, type Source, sourceOf, tagAt } from '../dicom/elements.ts'
+import { fragmentsOf } from '../dicom/fragments.ts'
 import { readPixelModule } from '../dicom/pixels.ts'
 import { skipUndefined } from '../dicom/skip.ts'
 import { sniff } from '../dicom/sniff.ts'
@@ -12,11 +14,11 @@ import { textOf } from '../dicom/text.ts'
 import type { Deidentified, DeidentifyReport } from '../port.ts'
 import { type Cleaning, cleaningOf } from './burnt-in.ts'
 import { blankPixels, type CleanedPixels, cleanDecoded, cleanNative } from './clean-pixels.ts'
-import { type Encoding, elementAt, type Piece, type Source, sourceOf, tagAt } from './elements.ts'
+import { blankComments } from './comments.ts'
 import { fileMeta } from './file-meta.ts'
 import { markDeidentified, putPixels } from './mark.ts'
-import { createReport } from './report.ts'
-import { rewrite } from './rewrite.ts'
+import { createReport, type Recorder } from './report.ts'
+import { rewrite, type Written } from './rewrite.ts'
 import { createSubstitutes } from './values.ts'
 
 export interface Deidentifying {
@@ -62,6 +64,7 @@ export async function deidentify(bytes: Uint8Array, { rules, key, site }: Deiden
   if (cleaned?.changed && (!encoding.explicit || encoding.big))
     throw new RaylogError('pixels-not-cleaned', 'pixels of this kind cannot be cleaned in this transfer syntax')
   if (cleaned !== undefined) putPixels(written, cleaned, encoding)
+  else if (parsed.pixels?.hadUndefinedLength) withoutComments(written, parsed, record)
   const sure = cleaning.kind === 'blank' || cleaning.kind === 'regions' || cleaning.kind === 'known-clean'
   markDeidentified(written, encoding, { options, burntIn: sure ? false : undefined, dated: patientId !== null })
   const transferSyntax = cleaned?.changed ? explicitLittle : parsed.transferSyntax
@@ -122,7 +125,7 @@ function pieceAt(source: Source, at: number, limit: number, encoding: Encoding):
 /** Overlays in unused bits of the pixels (retired): Overlay Bits Allocated above 1 (PS3.3 C.9.2.1.1.4, 2004). */
 function hasEmbeddedOverlays({ data, pixels }: Parsed): boolean {
   if (pixels?.tag !== 'x7fe00010') return false
-  return Object.keys(data.elements).some(tag => /^x60[01][02468ace]0100$/.test(tag) && (data.uint16(tag) ?? 1) > 1)
+  return Object.keys(data.elements).some(tag => /^x60[0-9a-f][02468ace]0100$/.test(tag) && (data.uint16(tag) ?? 1) > 1)
 }
 
 async function cleanPixels(
@@ -149,6 +152,23 @@ async function cleanPixels(
     big: parsed.transferSyntax === explicitBig,
     words: pixels.vr === 'OW',
   })
+}
+
+/** Pixels that stay compressed, without the text in their frames. */
+function withoutComments(written: Map<number, Written>, parsed: Parsed, record: Recorder): void {
+  const old = written.get(0x7fe00010)
+  const [chunk] = old?.chunks ?? []
+  if (!chunk) return
+  const own = chunk.slice()
+  const offset = chunk.byteOffset - parsed.bytes.byteOffset
+  const { fragments } = fragmentsOf(parsed)
+  const count = blankComments(
+    own,
+    fragments.map(({ start, length }) => ({ start: start - offset, length })),
+  )
+  if (count === 0) return
+  for (let i = 0; i < count; i++) record('7fe00010', 'Comments in Pixel Data', 'empty')
+  written.set(0x7fe00010, { tag: 0x7fe00010, chunks: [own] })
 }
 
 function pixelsOf({ pixels }: Parsed, { kind }: Cleaning, overlaid: boolean): DeidentifyReport['pixels'] {

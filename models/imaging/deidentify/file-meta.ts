@@ -1,6 +1,6 @@
 /** The file meta information of a de-identified object, made anew: the old one names senders and holds private parts. */
 import { implementation } from '../../../schemas/implementation.ts'
-import { headOf, sourceOf } from './elements.ts'
+import { headOf, sourceOf } from '../dicom/elements.ts'
 import { textBytes } from './values.ts'
 
 const explicit = { explicit: true, big: false }

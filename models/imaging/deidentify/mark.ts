@@ -1,8 +1,8 @@
 /** What a de-identified object says of itself (PS3.3 C.12.1.1.1, C.7.1.1, PS3.15 E.1.1), and the header of cleaned pixels. */
 import type { DeidentifyOption } from '../../../schemas/deidentify.ts'
+import { type Encoding, headOf, itemTag, total } from '../dicom/elements.ts'
 import type { CleanedPixels } from './clean-pixels.ts'
-import { type Encoding, headOf, itemTag } from './elements.ts'
-import { total, type Written } from './rewrite.ts'
+import type { Written } from './rewrite.ts'
 import { textBytes } from './values.ts'
 
 type DataSet = Map<number, Written>

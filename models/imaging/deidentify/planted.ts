@@ -1,7 +1,6 @@
 /** For tests: an object with an identifier in every attribute of table E.1-1, at its top and within sequences. */
-import { type Encoding, headOf, itemTag } from './elements.ts'
+import { type Encoding, headOf, itemTag, total } from '../dicom/elements.ts'
 import { fileMeta } from './file-meta.ts'
-import { total } from './rewrite.ts'
 import { type Row, rows } from './table.ts'
 import { textBytes } from './values.ts'
 

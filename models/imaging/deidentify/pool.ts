@@ -19,7 +19,7 @@ export interface DeidentifierOptions {
 
 /** The caller closes it. */
 export function openDeidentifier(options: DeidentifierOptions): Pick<Images, 'deidentifies' | 'deidentify' | 'close'> {
-  const { key, site, metrics, logger, threads = 2 } = options
+  const { key, site: ours, metrics, logger, threads = 2 } = options
   const { sources, budgetMs, ...rules } = options.settings
   const { maxBytes } = rules
   const pool = new Piscina<DeidentifyTask, DeidentifyResult>({
@@ -32,7 +32,7 @@ export function openDeidentifier(options: DeidentifierOptions): Pick<Images, 'de
   })
   let closed = false
 
-  async function inThread(bytes: Uint8Array): Promise<DeidentifyResult> {
+  async function inThread(bytes: Uint8Array, site: string): Promise<DeidentifyResult> {
     // Those that wait for a thread have not begun: the budget is for the work, and the pool is asked in turn.
     const late = AbortSignal.timeout(budgetMs * (1 + Math.ceil(pool.queueSize / threads)))
     const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes)
@@ -53,9 +53,9 @@ export function openDeidentifier(options: DeidentifierOptions): Pick<Images, 'de
   return {
     deidentifies: ({ kind, peer }) =>
       sources.some(one => one === '*' || one === kind || one === `${kind}:${peer}`) ? { maxBytes } : undefined,
-    async deidentify(bytes) {
+    async deidentify(bytes, site = ours) {
       if (closed) throw new RaylogError('stopping', 'de-identification is closed')
-      const result = await inThread(bytes)
+      const result = await inThread(bytes, site)
       if ('code' in result) throw new RaylogError(result.code, result.message)
       const { changes, pixels } = result.report
       const elements = changes.reduce((sum, { count }) => sum + count, 0)

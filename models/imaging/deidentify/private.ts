@@ -1,5 +1,5 @@
 /** Private attributes (PS3.5 7.8): all go but those that the settings know to be safe (PS3.15 E.3.10). */
-import type { Piece, Source } from './elements.ts'
+import { looksLikeItems, type Piece, type Source } from '../dicom/elements.ts'
 
 export interface SafePrivate {
   creator: string
@@ -9,11 +9,12 @@ export interface SafePrivate {
 }
 
 /** Of one data set or item: who reserved which block. */
-export function createPrivacy(safe: readonly SafePrivate[], { bytes }: Source) {
+export function createPrivacy(safe: readonly SafePrivate[], source: Source) {
+  const { bytes } = source
   const blocks = new Map<number, SafePrivate | undefined>()
   return {
     /** Must be asked for each private element in turn, the creators among them. */
-    keeps({ tag, from, to, vr }: Piece): boolean {
+    keeps({ tag, from, to, vr, undefinedLength }: Piece): boolean {
       if (safe.length === 0) return false
       const [group, element] = [tag >>> 16, tag & 0xffff]
       if (element >= 0x10 && element <= 0xff) {
@@ -25,7 +26,8 @@ export function createPrivacy(safe: readonly SafePrivate[], { bytes }: Source) {
         return known !== undefined
       }
       // What lies within a private sequence nobody has looked at.
-      if (vr === 'SQ' || vr === 'UN') return false
+      if (vr === 'SQ' || vr === 'UN' || undefinedLength) return false
+      if (vr === undefined && looksLikeItems(source, from, to, { explicit: false, big: false })) return false
       return blocks.get((group << 8) | (element >>> 8))?.elements.includes(element & 0xff) === true
     },
   }

@@ -3,24 +3,25 @@
  * asked to change; what may not is removed, emptied or replaced, in sequences as well (PS3.15 E.1.1).
  */
 import type { DeidentifyOption } from '../../../schemas/deidentify.ts'
-import { contentItems, dummyAction } from './content.ts'
 import {
   broken,
   delimiter,
   type Encoding,
-  elementAt,
   headOf,
   hex,
   itemsOf,
   itemTag,
   looksLikeItems,
   type Piece,
+  piecesIn,
   type Source,
+  total,
   undefinedLength,
-} from './elements.ts'
+} from '../dicom/elements.ts'
+import { contentItems, dummyAction } from './content.ts'
 import { createPrivacy, type SafePrivate } from './private.ts'
 import type { Recorder } from './report.ts'
-import { type Action, actionOf, actionOfUnknown, rowOf, vrOf } from './table.ts'
+import { type Action, actionOf, actionOfUnknown, actionOfUnlisted, rowOf, vrOf } from './table.ts'
 import { dummyOf, isWellKnown, type Substitutes, textBytes } from './values.ts'
 import { isPlain } from './words.ts'
 
@@ -56,6 +57,9 @@ const classUids = new Set([
   '00020010',
   '0008001a',
 ])
+
+/** At the top they are copied as they are, and cleaned by themselves (`leave`). */
+const pixelTags = new Set([0x7fe00008, 0x7fe00009, 0x7fe00010])
 
 const identities = new Set(['00100010', '00100020'])
 
@@ -112,7 +116,10 @@ function rewriteElement(
   const tag = hex(piece.tag)
   const row = rowOf(tag)
   const vr = vrOfPiece(source, piece, encoding, row?.vr)
-  let action: Action = row ? actionOf(row, vr, options) : actionOfUnknown(vr, options)
+  let action: Action = row ? actionOf(row, vr, options) : actionOfUnlisted(tag, vr, piece.vr, options)
+  // What a sequence hides that is not written as one nobody can see; the same goes for pixels that are not the image's.
+  const hidden = row?.vr === 'SQ' ? vr !== 'SQ' : piece.undefinedLength && vr !== 'SQ'
+  if ((hidden || pixelTags.has(piece.tag)) && action !== 'empty') action = 'remove'
   if (mode === 'dummy' && action !== 'remove' && action !== 'empty')
     action = vr === 'UI' ? actionOfUnknown(vr, options) : dummyAction(tag)
   if (classUids.has(tag) && action === 'uid') action = 'keep'
@@ -158,9 +165,10 @@ function rewriteElement(
 function vrOfPiece(source: Source, piece: Piece, encoding: Encoding, ofTable: string | undefined): string {
   if (piece.vr !== undefined && piece.vr !== 'UN') return piece.vr
   const inside: Encoding = piece.vr === 'UN' ? { explicit: false, big: encoding.big } : encoding
+  if (piece.undefinedLength) return 'SQ' // nothing else has none, but fragments, which say OB or OW
   const known = ofTable ?? vrOf(hex(piece.tag))
   if (known !== undefined && known !== 'UN') return known
-  return piece.undefinedLength || looksLikeItems(source, piece.from, piece.to, inside) ? 'SQ' : 'UN'
+  return looksLikeItems(source, piece.from, piece.to, inside) ? 'SQ' : 'UN'
 }
 
 function rewriteSequence(
@@ -187,16 +195,6 @@ function rewriteSequence(
   if (!piece.undefinedLength) return [headOf(piece.tag, vr, total(body), encoding), ...body]
   return [headOf(piece.tag, vr, undefinedLength, encoding), ...body, delimiter('sequence', inside)]
 }
-
-export function* piecesIn(source: Source, from: number, to: number, encoding: Encoding): Generator<Piece> {
-  for (let at = from; at < to; ) {
-    const piece = elementAt(source, at, to, encoding)
-    yield piece
-    at = piece.end
-  }
-}
-
-export const total = (chunks: readonly Uint8Array[]): number => chunks.reduce((sum, { length }) => sum + length, 0)
 
 const latin = ({ bytes }: Source, { from, to }: Piece): string =>
   Buffer.from(bytes.subarray(from, to)).toString('latin1')

@@ -42,8 +42,9 @@ export const vrOf = (tag: string): string | undefined => vrs.get(tag)
 /** @param tag eight hexadecimal digits, such as 00100010 */
 export function rowOf(tag: string): Row | undefined {
   const group = Number.parseInt(tag.slice(0, 4), 16)
-  if (group >= 0x5000 && group <= 0x501e) return byTag.get('50xxxxxx')
-  if (group >= 0x6000 && group <= 0x601e) return byTag.get('60xx3000')
+  // Devices go on past the 16 groups that the standard gives curves and overlays.
+  if (group >= 0x5000 && group <= 0x50ff) return byTag.get('50xxxxxx')
+  if (group >= 0x6000 && group <= 0x60ff) return byTag.get('60xx3000')
   return byTag.get(tag)
 }
 
@@ -95,9 +96,30 @@ function basic(code: Row['basic']): Action {
   }
 }
 
-/** The same for what the table does not know: names, dates and UIDs are treated as their like, the rest is kept. */
+/** VRs whose values are treated by their VR: none of them may pass for something else. */
+const telling = new Set(['DA', 'DT', 'PN', 'SQ', 'UI', 'UR'])
+
+/**
+ * The same for what the table does not know: names, dates and UIDs are treated as their like, the rest is kept; but what the
+ * data dictionary does not know either, or knows as a name or the like where another VR stands, is nothing that can be judged.
+ * @param said the VR that stands in the data set, if any does
+ */
+export function actionOfUnlisted(
+  tag: string,
+  vr: string,
+  said: string | undefined,
+  options: ReadonlySet<DeidentifyOption>,
+): Action {
+  const known = vrOf(tag)
+  if (known === undefined) return 'remove'
+  if (said !== undefined && said !== 'UN' && said !== known && (telling.has(known) || telling.has(said)))
+    return 'remove'
+  return actionOfUnknown(vr, options)
+}
+
 export function actionOfUnknown(vr: string, options: ReadonlySet<DeidentifyOption>): Action {
   if (vr === 'PN') return 'empty'
+  if (vr === 'UR') return 'remove' // an address may hold UIDs, accession numbers, names
   if (vr === 'UI') return options.has('retain-uids') ? 'keep' : 'uid'
   if (vr !== 'DA' && vr !== 'DT') return 'keep'
   if (options.has('retain-full-dates')) return 'keep'

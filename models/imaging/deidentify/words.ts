@@ -14,8 +14,15 @@ const builtIn = new Set(
   volume vibe w water weighted whole with without window wrist x xa xray`.split(/\s+/),
 )
 
-/** @param more words of the settings, in any case */
+/**
+ * Text of another repertoire than ASCII is none that can be judged: bytes of names in it may read as words. Neither are
+ * numbers that may be a date.
+ * @param text byte by byte
+ * @param more words of the settings, in any case
+ */
 export function isPlain(text: string, more: ReadonlySet<string>): boolean {
-  const words = text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []
+  if (!/^[\x20-\x7e\r\n\t\0]*$/.test(text) || /\d[./-]\s*\d/.test(text)) return false
+  const words = text.toLowerCase().match(/[a-z0-9]+/g) ?? []
+  if (words.filter(word => /^\d+$/.test(word)).length > 2) return false
   return words.every(word => builtIn.has(word) || more.has(word) || /^\d{1,2}$/.test(word))
 }

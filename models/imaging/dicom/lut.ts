@@ -1,5 +1,5 @@
 /** Look-up tables: LUT Descriptor and LUT Data (PS3.3 C.11.1.1, C.7.6.3.1.5). */
-import type { DataSet } from 'dicom-parser'
+import dicomParser, { type DataSet, type Element } from 'dicom-parser'
 import { RaylogError } from '../../../schemas/errors.ts'
 import type { Lut } from '../types.ts'
 
@@ -18,9 +18,15 @@ export function readLut(data: DataSet, descriptorTag: string, dataTag: string, s
     throw new RaylogError('malformed-dicom', `a LUT of ${count} entries has ${element.length} bytes`)
   const words = element.length >= count * 2
   for (let i = 0; i < count; i++) {
-    entries[i] = words ? (data.uint16(dataTag, i) ?? 0) : (data.byteArray[element.dataOffset + i] ?? 0)
+    entries[i] = words ? (data.uint16(dataTag, i) ?? 0) : (byteAt(data, element, i) ?? 0)
   }
   return { first, bits, entries }
+}
+
+/** A table of bytes stands in words, which are turned round in big endian unless they are OB (PS3.5 A.3). */
+export function byteAt({ byteArray, byteArrayParser }: DataSet, { dataOffset, vr }: Element, at: number) {
+  const turned = byteArrayParser === dicomParser.bigEndianByteArrayParser && vr !== 'OB'
+  return byteArray[dataOffset + (turned ? at ^ 1 : at)]
 }
 
 export interface Descriptor {

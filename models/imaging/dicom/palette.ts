@@ -1,7 +1,7 @@
 /** Palette colour tables, plain and segmented (PS3.3 C.7.6.3.1.5, C.7.9.2). */
 import type { DataSet } from 'dicom-parser'
 import { RaylogError } from '../../../schemas/errors.ts'
-import { readDescriptor, readLut } from './lut.ts'
+import { byteAt, readDescriptor, readLut } from './lut.ts'
 
 export interface Palette {
   /** Stored value of the first entry. */
@@ -54,7 +54,7 @@ function expand(data: DataSet, tag: string, count: number, bits: number): Uint16
   const wide = bits > 8
   const length = (element?.length ?? 0) >> (wide ? 1 : 0)
   const read = (at: number): number => {
-    const value = wide ? data.uint16(tag, at) : data.byteArray[(element?.dataOffset ?? 0) + at]
+    const value = wide ? data.uint16(tag, at) : element && byteAt(data, element, at)
     if (value === undefined || at >= length) throw new RaylogError('malformed-dicom', 'a segmented palette ends early')
     return value
   }

@@ -74,3 +74,16 @@ export const deflated = '1.2.840.10008.1.2.1.99'
 
 /** Undefined where Raylog does not decode it; the object is stored all the same. */
 export const syntaxOf = (uid: string): Syntax | undefined => (Object.hasOwn(syntaxes, uid) ? syntaxes[uid] : undefined)
+
+/** How a data set of the transfer syntax is written (PS3.5 A.1 to A.5). */
+export const encodingOf = (uid: string): { explicit: boolean; big: boolean } => ({
+  explicit: uid !== implicitLittle,
+  big: uid === explicitBig,
+})
+
+/** In our order: an object that is decoded can be given in each of them. */
+const uncompressed: readonly string[] = [explicitLittle, implicitLittle, deflated, explicitBig]
+
+/** The transfer syntaxes that an object of this one can be given in, itself left out. */
+export const transcodedTo = (uid: string): readonly string[] =>
+  syntaxOf(uid) === undefined ? [] : uncompressed.filter(each => each !== uid)

@@ -4,8 +4,9 @@ import { LRUCache } from 'lru-cache'
 import type { DicomAttributes } from '../../../schemas/dicom-json.ts'
 import { RaylogError } from '../../../schemas/errors.ts'
 import type { ObjectStore } from '../../../storage/objects.ts'
-import { deflated } from '../dicom/syntaxes.ts'
+import { deflated, transcodedTo } from '../dicom/syntaxes.ts'
 import type { BulkValue, DicomFrames, DicomReader, ReadableObject } from '../port.ts'
+import { type Transcoder, transcode } from '../transcode/transcode.ts'
 import { type Contents, type ObjectBytes, readContents } from './contents.ts'
 import { frameSpans, type Span } from './frames.ts'
 import { wordSize } from './values.ts'
@@ -25,6 +26,7 @@ interface Opened {
 export function createDicomReader(
   objects: Objects,
   decode: (object: ReadableObject, frame: number) => Promise<Buffer>,
+  threads: Pick<Transcoder, 'recode' | 'decode'>,
 ): DicomReader {
   // A viewer asks for the frames of an object one by one. What is deflated would be kept inflated, so it is not.
   const opened = new LRUCache<string, Opened>({
@@ -98,6 +100,8 @@ export function createDicomReader(
         decoded: frame => decode(object, frame),
       }
     },
+    transcodesTo: transcodedTo,
+    transcode: (object, to) => transcode({ objects, ...threads }, object, to),
   }
 }
 

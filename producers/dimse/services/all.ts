@@ -65,7 +65,7 @@ const settings = z.strictObject(servicesConfig)
 
 export interface ServicesOptions {
   config: z.infer<typeof settings> & { aeTitle: string }
-  deps: Pick<Ports, 'documents' | 'objects' | 'secrets'>
+  deps: Pick<Ports, 'documents' | 'objects' | 'images' | 'secrets'>
   network: Network
   clock: Clock
   logger: Logger
@@ -83,14 +83,14 @@ export interface Services {
 
 export function createServices({ config, deps, network, clock, logger, store, audit }: ServicesOptions): Services {
   const { aeTitle, query, calls } = config
-  const { documents, objects, secrets } = deps
+  const { documents, objects, images, secrets } = deps
   const index = createDicomIndex({ documents, secrets })
   const directory = createDirectory({ network, aeTitle, ...calls })
   const { settleMs, maxRequestBytes, ...pace } = config.commitment
   const verify = createVerify({ index, objects, clock, settleMs })
   const { answerMs } = calls
   const commitments = createCommitments({ documents, verify, directory, aeTitle, clock, logger, answerMs, ...pace })
-  const retrieval = { index, objects, logger, audit, ...query }
+  const retrieval = { index, objects, images, logger, audit, ...query }
   const all = [
     echo,
     storeService(store, logger),

@@ -3,16 +3,15 @@
 import { type Command, commandField, responseBit, writeStoreRequest } from '../../../dicom/command.ts'
 import { abortReason, ProtocolError } from '../../../dicom/pdu.ts'
 import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
-import type { AcceptedContext } from '../negotiate.ts'
 import { serviceClass } from '../sop-classes.ts'
 import {
+  contextFor,
   dataSetOf,
   type Outcome,
   outcomeOf,
   type RetrieveOptions,
   retrieve,
   type Sender,
-  type Stored,
 } from './retrieve.ts'
 import { type Answer, AssociationEnded, type Message, type Service } from './service.ts'
 
@@ -26,14 +25,9 @@ export function getService(options: GetOptions): Service {
   return { field: commandField.get, takes: uid => serviceClass(uid)?.service === 'get', serve }
 }
 
-/** The context on which an instance can go as it is stored. */
-function contextFor(contexts: ReadonlyMap<number, AcceptedContext>, { sopClass, transferSyntax }: Stored) {
-  for (const [id, context] of contexts)
-    if (context.peerIsScp && context.abstractSyntax === sopClass && context.transferSyntax === transferSyntax) return id
-  return undefined
-}
-
-function backSender({ association, command }: Message, { objects, logger, answerMs }: GetOptions): Sender {
+function backSender({ association, command }: Message, options: GetOptions): Sender {
+  const { images, logger, answerMs } = options
+  const takers = [...association.contexts].flatMap(([id, context]) => (context.peerIsScp ? [{ id, ...context }] : []))
   let lastId = 0
 
   /** @throws AssociationEnded, ProtocolError */
@@ -53,18 +47,18 @@ function backSender({ association, command }: Message, { objects, logger, answer
       return cancelled
     },
     async send(instance): Promise<Outcome> {
-      const context = contextFor(association.contexts, instance)
+      const context = contextFor(instance, takers, images)
       if (context === undefined) return 'failed'
       let dataSet: AsyncIterable<Buffer>
       try {
-        dataSet = await dataSetOf(objects, instance.object)
+        dataSet = await dataSetOf(options, instance, context.transferSyntax)
       } catch (thrown) {
         logger.warn({ code: toRaylogError(thrown).code, key: instance.object.key }, 'not sent')
         return 'failed'
       }
       lastId = (lastId % 65_535) + 1
       try {
-        await association.send(context, writeStoreRequest(lastId, instance.sopClass, instance.sopInstance), dataSet)
+        await association.send(context.id, writeStoreRequest(lastId, instance.sopClass, instance.sopInstance), dataSet)
       } catch (thrown) {
         // Half of a data set cannot be taken back.
         if (thrown instanceof RaylogError) throw new ProtocolError(abortReason.notSpecified, thrown.message)

@@ -6,6 +6,7 @@ import { toRaylogError } from '../../../schemas/errors.ts'
 import type { Call, Directory } from '../directory.ts'
 import { serviceClass } from '../sop-classes.ts'
 import {
+  contextFor,
   dataSetOf,
   type Outcome,
   outcomeOf,
@@ -35,16 +36,28 @@ export function moveService(options: MoveOptions): Service {
 
 const pairOf = ({ sopClass, transferSyntax }: Stored) => `${sopClass} ${transferSyntax}`
 
-/** What to propose for the instances from `from` on: each class as its instances are stored, as many as fit. */
-function proposal(instances: readonly Stored[], from: number): ProposedSyntaxes[] {
-  const pairs = new Map<string, ProposedSyntaxes>()
+/**
+ * What to propose for the instances from `from` on, as many as fit: each class as its instances are stored, and once more in
+ * the syntaxes that they can be given in, for a destination that has nothing else.
+ */
+function proposal(instances: readonly Stored[], from: number, { dicom }: MoveOptions['images']) {
+  const stored = new Set<string>()
+  const classes = new Set<string>()
+  const contexts: ProposedSyntaxes[] = []
   for (const instance of instances.slice(from)) {
+    const { sopClass: abstractSyntax, transferSyntax } = instance
     const pair = pairOf(instance)
-    if (pairs.has(pair)) continue
-    if (pairs.size === maxContexts) break
-    pairs.set(pair, { abstractSyntax: instance.sopClass, transferSyntaxes: [instance.transferSyntax] })
+    if (stored.has(pair)) continue
+    const others = dicom.transcodesTo(transferSyntax)
+    const fallback = others.length > 0 && !classes.has(abstractSyntax)
+    if (contexts.length + (fallback ? 2 : 1) > maxContexts) break
+    stored.add(pair)
+    contexts.push({ abstractSyntax, transferSyntaxes: [transferSyntax] })
+    if (!fallback) continue
+    classes.add(abstractSyntax)
+    contexts.push({ abstractSyntax, transferSyntaxes: others })
   }
-  return [...pairs.values()]
+  return { stored, contexts }
 }
 
 /** A destination that was there and broke off is called again, so often in one request. */
@@ -52,10 +65,11 @@ const maxCalls = 3
 
 function awaySender(
   { association, command }: Message,
-  { objects, logger }: MoveOptions,
+  options: MoveOptions,
   call: Call,
   instances: readonly Stored[],
 ): Sender {
+  const { images, logger } = options
   const originator = { aeTitle: association.calling, messageId: command.messageId }
   const { destination } = command
   let open: { peer: Requestor; proposed: ReadonlySet<string> } | undefined
@@ -66,9 +80,8 @@ function awaySender(
   async function peerFor(instance: Stored, at: number): Promise<Requestor> {
     if (open?.proposed.has(pairOf(instance))) return open.peer
     await close()
-    const contexts = proposal(instances, at)
+    const { stored: proposed, contexts } = proposal(instances, at, images)
     const peer = await call(contexts, { signal: association.signal })
-    const proposed = new Set(contexts.map(each => `${each.abstractSyntax} ${each.transferSyntaxes[0]}`))
     open = { peer, proposed }
     return peer
   }
@@ -80,15 +93,31 @@ function awaySender(
   }
 
   async function attempt(instance: Stored, at: number): Promise<Outcome> {
-    const { sopClass, sopInstance, transferSyntax } = instance
+    const { sopClass, sopInstance } = instance
     const peer = await peerFor(instance, at)
-    const context = peer.contexts.find(
-      each => each.abstractSyntax === sopClass && each.transferSyntax === transferSyntax,
-    )
+    const context = contextFor(instance, peer.contexts, images)
     if (!context) return 'failed'
-    const dataSet = await dataSetOf(objects, instance.object)
-    const answer = await peer.request(context, id => writeStoreRequest(id, sopClass, sopInstance, originator), dataSet)
-    return outcomeOf(answer.status)
+    let dataSet: AsyncIterable<Buffer>
+    try {
+      dataSet = await dataSetOf(options, instance, context.transferSyntax)
+    } catch (thrown) {
+      tell(thrown)
+      return 'failed'
+    }
+    const ours: unknown[] = []
+    const request = (id: number) => writeStoreRequest(id, sopClass, sopInstance, originator)
+    try {
+      return outcomeOf((await peer.request(context, request, noting(dataSet, ours))).status)
+    } catch (thrown) {
+      // Half of a data set cannot be taken back; but the destination is not at fault.
+      if (ours.length > 0) failures--
+      throw thrown
+    }
+  }
+
+  function tell(thrown: unknown): void {
+    const { code, message: reason } = toRaylogError(thrown)
+    logger.warn({ destination, code, reason }, 'not sent')
   }
 
   return {
@@ -98,9 +127,7 @@ function awaySender(
       try {
         return await attempt(instance, at)
       } catch (thrown) {
-        const { code, message: reason } = toRaylogError(thrown)
-        logger.warn({ destination, code, reason }, 'not sent')
-        if (code === 'object-missing') return 'failed'
+        tell(thrown)
         failures++
         open?.peer.abort()
         open = undefined
@@ -108,5 +135,15 @@ function awaySender(
       }
     },
     close,
+  }
+}
+
+/** The same; what it throws is noted. */
+async function* noting(dataSet: AsyncIterable<Buffer>, thrown: unknown[]): AsyncGenerator<Buffer> {
+  try {
+    yield* dataSet
+  } catch (error) {
+    thrown.push(error)
+    throw error
   }
 }

@@ -1,6 +1,10 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Command, commandField, writeQueryRequest } from '../../../dicom/command.ts'
 import { explicitLittle, implicitLittle, readElements, writeElements } from '../../../dicom/data-set.ts'
+import { filePrefix, readFileMeta } from '../../../dicom/part10.ts'
+import { decodeFrame } from '../../../models/imaging/decode.ts'
 import type { DicomAttributes } from '../../../schemas/dicom-json.ts'
 import { type OpenNode, openNode, peerOf, studyRoot } from '../../../tests/harness/dicom-node.ts'
 import { dataSetOf } from '../../../tests/harness/dicom-peer.ts'
@@ -63,6 +67,53 @@ describe('C-GET', () => {
     const sopClass = level === 'patient' ? '1.2.840.10008.5.1.4.1.2.1.3' : `${studyRoot}3`
     const got = await getOver(node.port, { accepts: [dxRole], identifier, sopClass })
     expect(got.images.map(image => image.sopInstance)).toEqual([chestUids(1).sopInstance])
+  })
+
+  const fixture = (name: string) => readFile(join(import.meta.dirname, '../../../models/fixtures/imaging', name))
+  const accepting = (file: Buffer, ...syntaxes: string[]) => {
+    const { sopClass: abstract, sopInstance } = readFileMeta(file) ?? { sopClass: '', sopInstance: '' }
+    const identifier: DicomAttributes = {
+      '00080052': { vr: 'CS', Value: ['IMAGE'] },
+      '00080018': { vr: 'UI', Value: [sopInstance] },
+    }
+    return { accepts: [{ abstract, syntaxes }], identifier }
+  }
+
+  it.each([
+    ['j2k-90-frames.dcm', implicitLittle],
+    ['jpeg-50-ybr-422.dcm', explicitLittle],
+    ['big-endian-u16.dcm', explicitLittle],
+    ['explicit-u16-frames.dcm', '1.2.840.10008.1.2.1.99'],
+  ])('gives %s in a transfer syntax that the peer takes', async (name, syntax) => {
+    const node = await open()
+    const file = await fixture(name)
+    await node.keep(file)
+    const got = await getOver(node.port, accepting(file, syntax))
+    expect(got.last.subOperations).toMatchObject({ completed: 1, failed: 0, warning: 0 })
+    const given = Buffer.concat([filePrefix('1.2', '1.2', syntax), got.images[0]?.dataSet ?? Buffer.alloc(0)])
+    for (const frame of name.includes('frames') ? [1, 2] : [1])
+      expect((await decodeFrame(given, frame)).samples).toEqual((await decodeFrame(file, frame)).samples)
+  })
+
+  it('never compresses: what is stored uncompressed goes to nobody who takes only JPEG 2000', async () => {
+    const node = await open()
+    const file = await fixture('explicit-u8.dcm')
+    await node.keep(file)
+    const got = await getOver(node.port, accepting(file, '1.2.840.10008.1.2.4.90'))
+    expect(got.last.subOperations).toMatchObject({ completed: 0, failed: 1 })
+  })
+
+  it('names one that cannot be decoded as failed, and goes on', async () => {
+    const node = await open()
+    const [good, bad] = [await fixture('j2k-90-uint8.dcm'), Buffer.from(await fixture('j2k-90-uint16.dcm'))]
+    bad.fill(0, bad.length - 400, bad.length - 8)
+    await node.keep(good, bad)
+    const uids = [good, bad].map(file => readFileMeta(file)?.sopInstance ?? '')
+    const asked = accepting(good, explicitLittle)
+    const identifier = { ...asked.identifier, '00080018': { vr: 'UI', Value: uids } }
+    const got = await getOver(node.port, { ...asked, identifier })
+    expect([got.last.status, got.last.subOperations]).toMatchObject([0xb000, { completed: 1, failed: 1 }])
+    expect(got.failed?.text('00080058', 'UI')).toBe(uids[1])
   })
 
   it('names those that the peer has no context for', async () => {

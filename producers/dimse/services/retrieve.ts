@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { status, writeResponse } from '../../../dicom/command.ts'
 import { writeElements } from '../../../dicom/data-set.ts'
 import { metaBytes, readFileMeta } from '../../../dicom/part10.ts'
+import type { DicomReader, ReadableObject } from '../../../models/imaging/port.ts'
 import type { QueryLevel } from '../../../schemas/dicom-index.ts'
 import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
 import type { DicomIndex } from '../../../storage/dicom-query.ts'
@@ -17,6 +18,8 @@ import { type Answer, AssociationEnded, type Message } from './service.ts'
 export interface RetrieveOptions {
   index: DicomIndex
   objects: Pick<ObjectStore, 'range' | 'stream'>
+  /** Gives what a peer does not take as it is stored in a transfer syntax that it takes. */
+  images: { dicom: Pick<DicomReader, 'transcode' | 'transcodesTo'> }
   logger: Logger
   audit: AskedAudit
   /** Instances of one request; more are refused with "unable to calculate number of matches". */
@@ -30,7 +33,7 @@ export interface Stored {
   sopClass: string
   sopInstance: string
   transferSyntax: string
-  object: { key: string; bytes: number }
+  object: ReadableObject
 }
 
 export type Outcome = 'completed' | 'warning' | 'failed'
@@ -178,17 +181,33 @@ function failedIdentifier(uids: readonly string[], transferSyntax: string): Buff
   return writeElements({ [failedList]: { vr: 'UI', Value: uids.slice(0, room) } }, transferSyntax)
 }
 
+/** A context of the instance's class: in the syntax that it is stored in, or else one that it can be given in. */
+export function contextFor<C extends { abstractSyntax: string; transferSyntax: string }>(
+  { sopClass, transferSyntax }: Stored,
+  contexts: readonly C[],
+  { dicom }: RetrieveOptions['images'],
+): C | undefined {
+  const usable = contexts.filter(({ abstractSyntax }) => abstractSyntax === sopClass)
+  for (const syntax of [transferSyntax, ...dicom.transcodesTo(transferSyntax)]) {
+    const found = usable.find(each => each.transferSyntax === syntax)
+    if (found) return found
+  }
+  return undefined
+}
+
 /**
- * The data set of a stored object, as it stands, from its first byte.
- * @throws RaylogError object-missing, before the first byte
+ * The data set of a stored object: as it stands, from its first byte, or in another transfer syntax.
+ * @throws RaylogError object-missing, decode-failed and its like, before the first byte
  */
 export async function dataSetOf(
-  objects: RetrieveOptions['objects'],
-  { key, bytes }: Stored['object'],
+  { objects, images }: Pick<RetrieveOptions, 'objects' | 'images'>,
+  { object, transferSyntax }: Stored,
+  as: string,
 ): Promise<AsyncIterable<Buffer>> {
-  const head = await objects.range(key, { start: 0, end: metaBytes - 1 })
+  if (as !== transferSyntax) return (await images.dicom.transcode(object, as)).dataSet
+  const head = await objects.range(object.key, { start: 0, end: metaBytes - 1 })
   const start = readFileMeta(head)?.dataAt ?? 0
-  return chunksOf(await objects.stream(key, { start, end: bytes - 1 }))
+  return chunksOf(await objects.stream(object.key, { start, end: object.bytes - 1 }))
 }
 
 /** What a C-STORE's status says (PS3.4 B.2.3): warnings have stored it too. */

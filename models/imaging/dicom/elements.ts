@@ -1,7 +1,7 @@
 /** Where the elements of a data set stand in its bytes (PS3.5 7.1, 7.5), and the heads of those that are written anew. */
 import { RaylogError } from '../../../schemas/errors.ts'
-import { longVrs, skipUndefined } from '../dicom/skip.ts'
-import { isVr } from '../dicom/sniff.ts'
+import { longVrs, skipUndefined } from './skip.ts'
+import { isVr } from './sniff.ts'
 
 export interface Encoding {
   explicit: boolean
@@ -77,6 +77,14 @@ export function elementAt(source: Source, at: number, limit: number, encoding: E
   return { tag, vr, start: at, from, to: end - 8, end, undefinedLength: true }
 }
 
+export function* piecesIn(source: Source, from: number, to: number, encoding: Encoding): Generator<Piece> {
+  for (let at = from; at < to; ) {
+    const piece = elementAt(source, at, to, encoding)
+    yield piece
+    at = piece.end
+  }
+}
+
 export interface Item {
   from: number
   to: number
@@ -149,3 +157,5 @@ export function headOf(tag: number, vr: string, length: number, { explicit, big 
 export function delimiter(of: 'item' | 'sequence', encoding: Encoding): Uint8Array {
   return headOf(of === 'item' ? itemEndTag : sequenceEndTag, 'UN', 0, encoding)
 }
+
+export const total = (chunks: readonly Uint8Array[]): number => chunks.reduce((sum, { length }) => sum + length, 0)
