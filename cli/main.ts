@@ -5,6 +5,7 @@ import { toRaylogError } from '../schemas/errors.ts'
 import { asCallError } from './call-error.ts'
 import type { StartFlags } from './commands/replay.ts'
 import type { RetrieveFlags } from './commands/retrieve.ts'
+import { beginWithFewArenas } from './few-arenas.ts'
 import type { SettingSources } from './settings.ts'
 
 const program = new Command('raylog')
@@ -33,6 +34,7 @@ program
   .option('--stages <names>', 'only these stages, separated by commas')
   .option('--demo', 'also send made-up images, a few a second')
   .action(async (flags: { port?: string; stages?: string; demo?: boolean }) => {
+    beginWithFewArenas()
     const more = [
       ...(flags.port === undefined ? [] : [`http.port=${flags.port}`]),
       ...(flags.stages === undefined ? [] : [`stages=[${flags.stages}]`]),

@@ -28,8 +28,11 @@ export interface ThreadsOptions {
   worker?: URL
 }
 
-/** Heap of one thread, MiB: a page with a preview of 4096 pixels takes a tenth of it. */
-const threadHeapMb = 256
+/**
+ * Heap of one thread: a page with a preview of 4096 pixels takes a tenth of it. Without a bound for what is young, V8 lets a
+ * thread that draws page after page come to hold 90 MB for a few that it uses.
+ */
+const resourceLimits = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16 }
 
 export function openThreads(options: ThreadsOptions): Threads {
   const take = slots(options.threads)
@@ -82,7 +85,7 @@ function startPool({ threads, worker }: ThreadsOptions): Piscina<unknown, Drawn>
     minThreads: 0,
     maxThreads: threads,
     idleTimeout: 30_000,
-    resourceLimits: { maxOldGenerationSizeMb: threadHeapMb },
+    resourceLimits,
   })
   // A thread that dies with nothing to do is replaced when there is: without a listener it would end the process.
   pool.on('error', () => undefined)

@@ -1,7 +1,7 @@
 /** The end of the database that a power cut takes: copies of its files as they were before the appends, and the journal after. */
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -76,6 +76,61 @@ describe.skipIf(!canSync)('the journal of the embedded log (Linux)', () => {
     const expected = await values(log)
     copy('log.journal', 'cut')
     expect(await values(await openIn('cut'))).toEqual(expected)
+  })
+
+  it('is not given up for a commit that changes nothing, and so is not synced by itself', async () => {
+    const log = await openIn('log')
+    await log.ensureTopics([topic])
+    const where = [{ topic: topic.name, partition: 0, offset: 0 }]
+    await log.seek('group', where)
+    const walBytes = () => statSync(join(folder, 'log', 'log.sqlite-wal')).size
+    const nothing = walBytes()
+    await log.seek('group', where)
+    expect(walBytes()).toBe(nothing)
+    await appendSome(log, 1)
+    const appended = walBytes()
+    // The append is in the journal alone: this commit must write something, so that its sync takes the append along.
+    await log.seek('group', where)
+    expect(walBytes()).toBeGreaterThan(appended)
+  })
+
+  it('brings nothing back that retention removed, wherever the database ended', async () => {
+    const short = { ...topic, retention: { maxAgeMs: null, maxBytes: 3_000 } }
+    const log = await openIn('log')
+    await log.ensureTopics([short])
+    await appendSome(log, 30)
+    copy('log.sqlite*', 'early')
+    await appendSome(log, 30)
+    expect(await log.trim()).toBeGreaterThan(0)
+    copy('log.sqlite*', 'trimmed')
+    const bounds = (await log.topics()).flatMap(info => info.bounds)
+    const expected = await values(log)
+    copy('log.journal', 'trimmed')
+    const trimmed = await openIn('trimmed')
+    expect(await values(trimmed)).toEqual(expected)
+    expect((await trimmed.topics()).flatMap(info => info.bounds)).toEqual(bounds)
+    // A cut before the trimming was synced: what it removed is there again, and goes at the next trimming.
+    copy('log.journal', 'early')
+    const early = await openIn('early')
+    expect((await early.topics()).flatMap(info => info.bounds.map(({ high }) => high))).toEqual(
+      bounds.map(({ high }) => high),
+    )
+    await early.trim()
+    expect(await values(early)).toEqual(expected)
+  })
+
+  it('is read up to where a write was cut off, and what was said then stands in the database', async () => {
+    const log = await openIn('log')
+    await log.ensureTopics([topic])
+    await appendSome(log, 3)
+    // Of another process's making: a journal that is no journal harms nothing.
+    for (const bytes of [Buffer.alloc(0), Buffer.alloc(100, 7), randomBytes(8_192)]) {
+      mkdirSync(join(folder, 'odd'), { recursive: true })
+      writeFileSync(join(folder, 'odd', 'log.journal'), bytes)
+      expect(readJournal(join(folder, 'odd', 'log.journal'))).toEqual([])
+    }
+    copy('log.sqlite*', 'odd')
+    expect(await values(await openIn('odd'))).toEqual(await values(log))
   })
 
   it('goes on where more is appended than it holds', async () => {

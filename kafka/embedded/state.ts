@@ -14,8 +14,11 @@ export interface PartitionState extends TopicPartition {
 
 export const nameOf = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
 
-/** Bounds of what is kept of one partition: subscribers at the end of the log are served from here. */
-const most = { records: 2_000, bytes: 1024 * 1024 }
+/**
+ * Bounds of what is kept of one partition: subscribers at the end of the log are served from here. There are some sixty
+ * partitions, and each record has an object, a key and memory of its own: four times as much came to 80 MB.
+ */
+const most = { records: 500, bytes: 256 * 1024 }
 
 /** The newest records of a partition, without a gap up to its end. */
 class Recent {

@@ -8,10 +8,13 @@ import { append, offsetsAt, read, restore, trim } from './records.ts'
 import { openTables } from './tables.ts'
 import type { Hello, LogOperations } from './wire.ts'
 
+/** Appends go to the ends of the tables, and who reads from further back walks along them: little is read twice. */
+const cacheKb = 8_192
+
 serve<LogOperations>(() => openLog(String(workerData.file)))
 
 function openLog(file: string): Served<LogOperations> {
-  const db = openDatabase(file)
+  const db = openDatabase(file, cacheKb)
   const tables = openTables(db)
   const journalFile = file.replace(/\.sqlite$/, '.journal')
   const commit = db.prepare(

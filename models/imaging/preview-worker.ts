@@ -21,6 +21,7 @@ export type PreviewResult = { bytes: Uint8Array; photometric?: string } | { code
 const loadSharp = once(async () => {
   const { default: sharp } = await import('sharp')
   sharp.concurrency(1) // the pool has a thread for each core already
+  sharp.cache(false) // each picture is encoded once; libvips' cache would only hold memory
   return sharp
 })
 

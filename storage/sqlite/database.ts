@@ -24,9 +24,10 @@ function resultCode(thrown: unknown): number | undefined {
  * is that nobody else reads the file, a second thread of ours neither: reads share the thread, between two commits.
  * No other code of this process may open and close the file: that would drop the lock, as fcntl locks do.
  *
+ * @param cacheKb pages kept in memory, KiB
  * @throws RaylogError data-in-use where another process has it; store-full, store-unavailable
  */
-export function openDatabase(file: string): DatabaseSync {
+export function openDatabase(file: string, cacheKb = 32_768): DatabaseSync {
   let db: DatabaseSync | undefined
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
@@ -37,7 +38,7 @@ export function openDatabase(file: string): DatabaseSync {
     // Larger than the default of 1000 pages: a checkpoint is two more fsyncs and holds up the commit that meets it.
     db.exec('PRAGMA wal_autocheckpoint = 4000')
     db.exec('PRAGMA journal_size_limit = 67108864')
-    db.exec('PRAGMA cache_size = -32768')
+    db.exec(`PRAGMA cache_size = ${-cacheKb}`)
     db.exec('PRAGMA temp_store = MEMORY')
     // Takes the lock now, not at the first write.
     db.exec('BEGIN IMMEDIATE; COMMIT')
