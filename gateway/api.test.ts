@@ -112,7 +112,24 @@ describe('one', () => {
       deliveries: [{ id: 'dl_0002', state: 'failed' }],
       routes: [{ accepted: true, model: { name: 'chest' } }],
       patient: null,
+      sameUid: [],
     })
+  })
+
+  it('instance says which others have its SOP Instance UID and other content', async () => {
+    const uid = {
+      sopClass: '1.2',
+      sopInstance: '9.8.7',
+      series: '9.8',
+      study: '9',
+      transferSyntax: '1.2.840.10008.1.2',
+    }
+    const same = [701, 702, 703].map(n => anInstance(n, { dicom: uid, receivedAt: 1_000 + n }))
+    const elsewhere = anInstance(704, { dicom: uid, site: 'another', receivedAt: 1_704 })
+    await gateway.documents.upsert('instances', [...same, elsewhere])
+    const { body } = await get('instances/in_0702')
+    expect(body).toMatchObject({ sameUid: [{ id: 'in_0703' }, { id: 'in_0701' }] })
+    for (const { id } of [...same, elsewhere]) await gateway.documents.delete('instances', id)
   })
 
   it('study comes with its instances', async () => {

@@ -25,21 +25,28 @@ type Dicom = NonNullable<Instance['dicom']>
 /**
  * Adds an instance to the index; twice is once. Events of a study come one at a time, so nobody else changes the study
  * between reading and writing it.
+ *
+ * @returns the id of the instance that has its SOP Instance UID already, with other content: that one stays in the index
  */
 export async function indexInstance(
   { documents, secrets }: IndexPorts,
   instance: Instance,
   dicom: Dicom,
   { values }: HeaderAttributes,
-): Promise<void> {
+): Promise<string | undefined> {
   const series = ids.series(instance.study, dicom.series)
   const known = await documents.get('dicomStudies', instance.study)
   const study = known ? withModality(known, instance.modality) : newStudy(secrets, instance, dicom, values)
-  const writes: Promise<unknown>[] = [documents.insert('dicomInstances', instanceDoc(instance, dicom, series, values))]
+  const doc = instanceDoc(instance, dicom, series, values)
+  const inserted = documents.insert('dicomInstances', doc)
+  const writes: Promise<unknown>[] = [inserted]
   if (study !== known) writes.push(documents.upsert('dicomStudies', [study]))
   if (!known || !(await documents.get('dicomSeries', series)))
     writes.push(documents.insert('dicomSeries', seriesDoc(secrets, instance, dicom, values)))
   await Promise.all(writes)
+  if (await inserted) return undefined
+  const first = await documents.get('dicomInstances', doc.id)
+  return first && first.instance !== instance.id ? first.instance : undefined
 }
 
 function newStudy(secrets: IndexPorts['secrets'], instance: Instance, dicom: Dicom, values: IndexedValues) {

@@ -113,6 +113,17 @@ describe('an instance', () => {
     expect(await stores.documents.count('instances')).toBe(1)
   })
 
+  it('of a SOP instance UID that has another content is kept beside it, and takes its place nowhere', async () => {
+    const first = await storedInstance(1, aDicom())
+    const other = await storedInstance(2, aDicom({ name: 'Canary^Other' }))
+    for (const instance of [first, other, first]) await stage.hand(topics.instances, instance)
+    expect(await stores.documents.count('instances')).toBe(2)
+    expect((await stores.documents.find('dicomInstances')).items).toMatchObject([
+      { instance: first.id, object: { sha256: first.object.sha256 } },
+    ])
+    for (const { object } of [first, other]) expect((await stores.objects.get(object.key)).length).toBe(object.bytes)
+  })
+
   it('widens the time of its study and never narrows it, in whatever order they come', async () => {
     for (const at of [500, 900, 100, 700]) {
       await stage.hand(topics.instances, anInstance(at, { study: 'st_1', receivedAt: at }))

@@ -52,7 +52,7 @@ export const persist = defineStage({
       .describe('after this a remembered one is looked up again: it may have been erased, ms; 0: always'),
   }),
   concurrency: config => config.concurrency,
-  async open({ config, deps: { documents, objects, images, secrets }, clock }) {
+  async open({ config, deps: { documents, objects, images, secrets }, clock, logger }) {
     const keepPatient = patientKeeper({ documents, secrets, clock }, config)
     return {
       async handle(read) {
@@ -64,7 +64,12 @@ export const persist = defineStage({
               // First, so that an instance whose object was erased does not come back as a document when the log is read again.
               const header = await readHead({ objects, images }, config, instance)
               if (patient !== null) await keepPatient(instance.site, patient, header.patient)
-              await indexInstance({ documents, secrets }, instance, dicom, header)
+              const first = await indexInstance({ documents, secrets }, instance, dicom, header)
+              if (first !== undefined)
+                logger.warn(
+                  { instance: instance.id, first, source: instance.source },
+                  'another content of a SOP instance UID',
+                )
             }
             // One event of a study at a time (order: key), so nobody else changes it between the two.
             const known = await documents.get('studies', instance.study)

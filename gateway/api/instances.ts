@@ -29,6 +29,9 @@ const detail = z.object({
   deliveries: z.array(deliveryShape),
   routes: z.array(routeShape).describe('which models take it, and why or why not'),
   patient: patientShape,
+  sameUid: z
+    .array(instanceShape)
+    .describe('others of its SOP Instance UID that have other content, the newest first, 100 at most: all are kept'),
 })
 
 const previewQuery = z
@@ -50,6 +53,15 @@ export function addInstanceRoutes(app: App, context: ApiContext): void {
   const { documents, objects } = context.deps
   const get = async (id: string) => found(await documents.get('instances', id), 'instance')
 
+  async function othersOfItsUid({ id, site, dicom }: Instance): Promise<Instance[]> {
+    if (dicom === null) return []
+    const { items } = await documents.find('instances', {
+      where: { site, 'dicom.sopInstance': dicom.sopInstance },
+      limit: 101,
+    })
+    return items.filter(other => other.id !== id).slice(0, 100)
+  }
+
   app.get(
     '/instances',
     {
@@ -66,9 +78,13 @@ export function addInstanceRoutes(app: App, context: ApiContext): void {
     { schema: { tags, summary: 'All that is known of one', params: idParams, response: { 200: detail, ...problems } } },
     async ({ params }) => {
       const instance = await get(params.id)
-      const { predictions, reports, deliveries } = await historyOf(documents, instance)
+      const [{ predictions, reports, deliveries }, patient, sameUid] = await Promise.all([
+        historyOf(documents, instance),
+        patientIdentity(context, instance),
+        othersOfItsUid(instance),
+      ])
       const routes = context.deps.models.routes(instance)
-      return { instance, predictions, reports, deliveries, routes, patient: await patientIdentity(context, instance) }
+      return { instance, predictions, reports, deliveries, routes, patient, sameUid }
     },
   )
   app.get(

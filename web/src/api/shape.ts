@@ -115,6 +115,7 @@ export function toDetail(value: unknown): Detail {
     deliveries: detail.deliveries ?? [],
     routes: (detail.routes ?? []).map(toRoute),
     patient: detail.patient ?? null,
+    sameUid: (detail.sameUid ?? []).map(toInstance),
   }
 }
 

@@ -19,6 +19,8 @@ export interface Detail {
   deliveries: DeliveryDoc[]
   routes: Route[]
   patient: { pseudonym: string; name?: string } | null
+  /** Others of its SOP Instance UID that have other content. */
+  sameUid: Instance[]
 }
 
 /** Why an image was taken or not, and what became of it. */

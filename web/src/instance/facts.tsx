@@ -1,6 +1,7 @@
 import { objectUrl, reportUrl } from '../api/client.ts'
 import type { DeliveryDoc, Detail, Instance, Report } from '../api/types.ts'
 import { bytes, cameBy, time } from '../format.ts'
+import { followLink, instanceHref } from '../router.ts'
 import { CodeLink, CopyButton } from '../ui/basics.tsx'
 import { DownloadIcon } from '../ui/icons.tsx'
 
@@ -43,6 +44,30 @@ export function Deliveries({ deliveries }: { deliveries: readonly DeliveryDoc[] 
               {attempts > 1 && `after ${attempts} attempts `}
               {message} {code && <CodeLink code={code} />}
             </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+/** A UID that has more than one content is a fault of a sender's that people must know of. */
+export function SameUid({ others }: { others: readonly Instance[] }) {
+  if (others.length === 0) return null
+  return (
+    <section className="block" role="alert">
+      <h2>Not the only one of its UID</h2>
+      <p className="small">
+        Images with other content came under the same SOP instance UID. All are kept; queries and retrievals give the
+        first that came.
+      </p>
+      <ul className="lines">
+        {others.map(({ id, receivedAt, source }) => (
+          <li key={id}>
+            <a href={instanceHref(id, new URLSearchParams())} onClick={followLink}>
+              {time(receivedAt)}
+            </a>{' '}
+            <span className="muted small">{cameBy(source)}</span>
           </li>
         ))}
       </ul>

@@ -2,7 +2,7 @@ import { useEffect, useRef } from 'react'
 import { get } from '../api/client.ts'
 import { toDetail } from '../api/shape.ts'
 import { useLoaded } from '../hooks.ts'
-import { Deliveries, Facts, Identity, Reports } from '../instance/facts.tsx'
+import { Deliveries, Facts, Identity, Reports, SameUid } from '../instance/facts.tsx'
 import { Findings } from '../instance/findings.tsx'
 import { Viewer } from '../instance/viewer.tsx'
 import { Why } from '../instance/why.tsx'
@@ -75,6 +75,7 @@ export function InstancePanel({ id, onClose, onMove }: Props) {
           {!detail.value && (detail.loading || early) && <SkeletonRows count={5} height={56} />}
           {detail.value && (
             <>
+              <SameUid others={detail.value.sameUid} />
               <Findings detail={detail.value} />
               <Why id={id} routes={detail.value.routes} version={version} />
               <Reports reports={detail.value.reports} />
