@@ -29,6 +29,13 @@ const benches: Bench[] = [
     quick: ['--rounds', '1', '--count', '200'],
   },
   {
+    name: 'study',
+    title: 'A CT of 324 slices, from its first byte to complete and analysed',
+    note: 'Sent over C-STORE to a Raylog with everything on; a rule says that 324 images are the whole, so the wait of a study whose number nobody announced (`assess-study.idleMs`) comes on top. Medians.',
+    args: ['--rounds', '3'],
+    quick: ['--rounds', '1', '--slices', '100'],
+  },
+  {
     name: 'pipeline',
     title: 'The pipeline against the runtime alone',
     note: 'Instances already on the log until their predictions are in the documents, over bare session.run() in as many single-threaded processes, in turns; medians.',

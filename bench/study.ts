@@ -1,0 +1,97 @@
+/**
+ * A CT of 324 slices of 512 KB, sent over C-STORE: until the last slice is acknowledged, until every slice has its
+ * prediction, and until the study is on the worklist, complete and analysed. A rule says that 324 images are the whole
+ * study, so the wait that a study without an announced number needs (assess-study.idleMs) is not in it. Everything is on:
+ * predictions, documents, reports, page. The sender and the CT come from RAYLOG_SHARED.
+ *
+ *   node bench/study.ts [--slices 324] [--rounds 3] [--associations 4]
+ */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs, promisify } from 'node:util'
+import { writeModel } from '../models/testing.ts'
+import { isIdle } from '../tests/harness/census.ts'
+import { type Raylog, startRaylog } from '../tests/harness/raylog.ts'
+import { until } from '../tests/harness/until.ts'
+import { sharedPath } from '../tests/shared.ts'
+import { cpuMsOf, treeOf } from './cpu.ts'
+import { scenarios } from './engine/scenarios.ts'
+import { markdown, median, round } from './table.ts'
+
+const { values: flags } = parseArgs({
+  options: {
+    slices: { type: 'string', default: '324' },
+    rounds: { type: 'string', default: '3' },
+    associations: { type: 'string', default: '4' },
+  },
+})
+const execute = promisify(execFile)
+const blast = sharedPath('tools/cstore-blast.ts')
+const ct = sharedPath('data/dicom/ct-ref-explicit__CT1_UNC.dcm')
+if (!blast || !ct) throw new Error('the sender and the CT are not there: set RAYLOG_SHARED')
+
+interface Measured {
+  stored: number
+  analysed: number
+  cpu: number
+}
+
+interface Line {
+  images: number
+  revision: number
+}
+
+/** One study on a Raylog of its own: the slices of all rounds have the same study UID. */
+async function measure(models: string): Promise<Measured> {
+  await using raylog = await startRaylog({
+    set: [
+      'logLevel=warn',
+      'models.builtIn=false',
+      `models.folders=[${models}]`,
+      `assess-study.rules=[{images: ${flags.slices}}]`,
+      'assess-study.lookMs=50',
+    ],
+  })
+  const before = cpuMsOf(treeOf(raylog.pid))
+  const started = performance.now()
+  const seconds = () => (performance.now() - started) / 1_000
+  const sending = execute(process.execPath, [
+    ...[blast ?? '', '--port', String(raylog.dicomPort), '--called', 'RAYLOG', '--file', ct ?? ''],
+    ...['--count', flags.slices, '--associations', flags.associations],
+  ]).then(seconds)
+  const analysed = isAnalysed(raylog).then(seconds)
+  const [stored, done] = await Promise.all([sending, analysed])
+  await until('all is done', () => isIdle(raylog), { deadlineMs: 300_000, everyMs: 100 })
+  return { stored, analysed: done, cpu: (cpuMsOf(treeOf(raylog.pid)) - before) / Number(flags.slices) }
+}
+
+async function isAnalysed(raylog: Raylog): Promise<void> {
+  const ask = async () => {
+    const { items } = await raylog.json<{ items: Line[] }>('/api/v1/worklist?state=all&limit=1')
+    return items.some(({ images, revision }) => images === Number(flags.slices) && revision > 0)
+  }
+  await until('the study is analysed', ask, { deadlineMs: 300_000, everyMs: 50 })
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'raylog-bench-study-'))
+const scenario = (await scenarios()).find(({ name }) => name === 'SqueezeNet, 512 KB CT')
+if (!scenario) throw new Error('there is no SqueezeNet in RAYLOG_SHARED')
+writeModel(folder, 'model', scenario.manifest, scenario.weights)
+const runs: Measured[] = []
+for (let run = 0; run < Number(flags.rounds); run++) runs.push(await measure(folder))
+rmSync(folder, { recursive: true })
+
+const rows = [
+  {
+    what: `${flags.slices} slices, ${flags.associations} associations, SqueezeNet on each`,
+    figures: {
+      'stored, s': round(median(runs.map(run => run.stored)), 2),
+      'complete and analysed, s': round(median(runs.map(run => run.analysed)), 2),
+      'CPU ms a slice, all of it': round(median(runs.map(run => run.cpu)), 1),
+    },
+  },
+]
+console.log(markdown(rows))
+console.log(JSON.stringify({ bench: 'study', rows }))
