@@ -3,6 +3,7 @@
  * appended, the event before `receive` resolves; if either store fails the sender hears it and keeps the image. An object
  * without an event is an orphan that a sweep finds; an event without its object cannot exist.
  */
+import { createHash } from 'node:crypto'
 import type { Ports } from '../kafka/ports.ts'
 import type { Publish } from '../kafka/stage.ts'
 import type { Described, ImageFacts } from '../models/imaging/port.ts'
@@ -59,10 +60,10 @@ export interface Received {
 /** The bytes of an image, in any pieces. */
 export interface Incoming extends AsyncIterable<Uint8Array> {
   /**
-   * Where a source can: copies the first bytes into memory of ours, until the image has ended or `into` is full. What is
-   * iterated over comes after them.
+   * Where a source can: copies the first bytes into memory of ours, until the image has ended or `into` is full, and tells
+   * `seen` of each piece as it comes. What is iterated over comes after them.
    */
-  fill?(into: Uint8Array): Promise<{ bytes: number; ended: boolean }>
+  fill?(into: Uint8Array, seen?: (piece: Uint8Array) => void): Promise<{ bytes: number; ended: boolean }>
 }
 
 export interface Intake {
@@ -134,23 +135,29 @@ export function createIntake(options: IntakeOptions): Intake {
   async function keep(bytes: Incoming, expect: Hints['expect'], signal?: AbortSignal): Promise<Kept> {
     if (!bytes.fill) return keepPieces(bytes, expect, signal)
     const buffer = shelf.take()
-    const { bytes: size, ended } = await bytes.fill(buffer).catch(thrown => {
-      shelf.give(buffer)
-      throw thrown
-    })
+    // While the sender sends the next piece, this one is digested.
+    const digest = createHash('sha256')
+    const { bytes: size, ended } = await bytes
+      .fill(buffer, piece => void digest.update(piece))
+      .catch(thrown => {
+        shelf.give(buffer)
+        throw thrown
+      })
     signal?.throwIfAborted()
     checkSize(size)
     const first = buffer.subarray(0, size)
-    const kept = await (ended ? keepWhole(first, expect) : keepPieces(prepended(first, bytes), expect, signal))
+    const whole = () => keepWhole(first, expect, digest.digest('hex'))
+    const kept = await (ended ? whole() : keepPieces(prepended(first, bytes), expect, signal))
     shelf.give(buffer)
     return kept
   }
 
-  async function keepWhole(bytes: Uint8Array, expect: Hints['expect']): Promise<Kept> {
+  async function keepWhole(bytes: Uint8Array, expect: Hints['expect'], sha256: string): Promise<Kept> {
     if (bytes.length === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
     const described = await deps.images.describe(bytes, true)
     checkIdentity(described.facts.dicom, expect)
-    return { described, object: await deps.objects.put(bytes, described.facts.contentType, { soon: true }) }
+    const { contentType } = described.facts
+    return { described, object: await deps.objects.put(bytes, contentType, { sha256, soon: true }) }
   }
 
   async function keepPieces(

@@ -41,6 +41,14 @@ async function ask(port: number, proposal: Proposal) {
   return await peer.next()
 }
 
+/** Timers that no test waits for. */
+const patient = { artimMs: 600_000, idleMs: 600_000, stallMs: 600_000 }
+/** RAYLOG_FUZZ_RUNS=2000 for more streams than every run of the tests needs, RAYLOG_FUZZ_SEED for others. */
+const fuzz = {
+  numRuns: Number(process.env.RAYLOG_FUZZ_RUNS ?? 120),
+  seed: Number(process.env.RAYLOG_FUZZ_SEED ?? 20_261),
+}
+
 const implicitLittle = '1.2.840.10008.1.2'
 const dx = chestUids(1).sopClass
 
@@ -163,17 +171,46 @@ describe('an association', () => {
     expect(statusOf(await peer.next()).status).toBe(0)
   })
 
-  it('is not waited for longer than ARTIM, its idle time, or a stalled message', async () => {
-    const port = await start({ artimMs: 50, idleMs: 50, stallMs: 50 })
-    using silent = await connectPeer(port)
+  it('is waited for no longer than ARTIM says before it is asked for', async () => {
+    using silent = await connectPeer(await start({ ...patient, artimMs: 50 }))
     expect(await silent.next()).toBeUndefined()
-    using idle = await associate(port)
+  })
+
+  it('is ended no later than ARTIM says when its peer, told to abort, keeps the connection', async () => {
+    using peer = await connectPeer(await start({ ...patient, artimMs: 50 }))
+    peer.write(echo())
+    expect(await peer.next()).toMatchObject({ type: pdu.abort })
+    expect(await peer.next()).toBeUndefined()
+  })
+
+  it('is aborted when it has been idle for as long as idleMs says', async () => {
+    using idle = await associate(await start({ ...patient, idleMs: 50 }))
     expect(await idle.next()).toMatchObject({ type: pdu.abort })
+  })
+
+  it('is aborted when nothing more of a message comes for as long as stallMs says, and nothing of it is kept', async () => {
+    const port = await start({ ...patient, stallMs: 50 })
     using stalled = await associate(port, { contexts: [{ abstract: dx, syntaxes: [explicitLittle] }] })
     const request = store({ sopClass: dx, sopInstance: chestUids(1).sopInstance }, dataSetOf(chestDicom(1)))
     stalled.write(request.subarray(0, 60_000))
     expect(await stalled.next()).toMatchObject({ type: pdu.abort })
     expect(await open?.objectCount()).toBe(0)
+  })
+
+  it('may use PDUs as long as maxPduBytes, which it is told, and none that are longer', async () => {
+    const port = await start({ maxPduBytes: 16_384 })
+    const contexts = [{ abstract: dx, syntaxes: [explicitLittle] }]
+    const { sopInstance } = chestUids(1)
+    // Beside the bytes: length, context and flags of the value.
+    const ofPdus = (bytes: number) => store({ sopClass: dx, sopInstance }, dataSetOf(chestDicom(1)), bytes - 6)
+    using told = await connectPeer(port)
+    told.write(associateRequest({ contexts }))
+    expect((await told.next())?.body.includes(Buffer.from([0x51, 0, 0, 4, 0, 0, 0x40, 0]))).toBe(true)
+    told.write(ofPdus(16_384))
+    expect(statusOf(await told.next()).status).toBe(0)
+    // Twelve more are let pass: some senders leave headers out of their count.
+    told.write(ofPdus(16_384 + 13))
+    expect(await told.next()).toEqual({ type: pdu.abort, body: Buffer.from([0, 0, 2, 6]) })
   })
 
   it('is one of two hundred at once, and each image is kept', async () => {
@@ -215,13 +252,13 @@ describe('an association', () => {
         while (await peer.next());
       }),
       // Seeds that once failed go into `examples`.
-      { numRuns: 120, seed: 20_261, examples: [[valid]] },
+      { ...fuzz, examples: [[valid]] },
     )
     using peer = await associate(port)
     peer.write(echo())
     expect(statusOf(await peer.next()).status).toBe(0)
     expect(open?.logs()).not.toContain('fault of ours')
-  })
+  }, 900_000)
 })
 
 describe('the SOP classes', () => {

@@ -26,9 +26,10 @@ export class DataSet {
 
   /**
    * Copies what comes next, straight from the socket's memory, until the data set has ended or `into` is full.
+   * @param seen told of each piece that was copied, in their order
    * @throws RaylogError truncated, and `ended` says why
    */
-  async fill(into: Uint8Array): Promise<{ bytes: number; ended: boolean }> {
+  async fill(into: Uint8Array, seen?: (piece: Uint8Array) => void): Promise<{ bytes: number; ended: boolean }> {
     let at = 0
     let last = performance.now()
     const sink = (fragment: Fragment) => {
@@ -38,6 +39,7 @@ export class DataSet {
       last = now
       into.set(fragment.bytes, at)
       at += fragment.bytes.length
+      seen?.(fragment.bytes)
       return this.#complete || this.ended ? 'last' : 'taken'
     }
     while (!this.#complete && !this.ended && at < into.length) {
@@ -46,6 +48,7 @@ export class DataSet {
         if (!this.#accept(what)) break
         const fits = into.length - at
         into.set(what.bytes.subarray(0, fits), at)
+        seen?.(what.bytes.subarray(0, fits))
         at = into.length
         this.#left = what.bytes.subarray(fits)
       } else if (what.kind !== 'interrupted' && what.kind !== 'sunk') this.ended = what

@@ -15,11 +15,12 @@ function asFile({ sopClass, sopInstance, transferSyntax, dataSet }: StoreRequest
   const prefix = filePrefix(sopClass, sopInstance, transferSyntax)
   let begun = false
   return {
-    async fill(into) {
+    async fill(into, seen) {
       if (!dataSet) return { bytes: 0, ended: true }
       begun = true
       into.set(prefix)
-      const { bytes, ended } = await dataSet.fill(into.subarray(prefix.length))
+      seen?.(prefix)
+      const { bytes, ended } = await dataSet.fill(into.subarray(prefix.length), seen)
       return { bytes: bytes === 0 ? 0 : prefix.length + bytes, ended }
     },
     async *[Symbol.asyncIterator]() {

@@ -3,31 +3,16 @@ import { once } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { pdu, writePdu } from '../../dicom/pdu.ts'
-import {
-  associate,
-  associateRequest,
-  command,
-  connectPeer,
-  dataPdus,
-  echo,
-  type Peer,
-  statusOf,
-  store,
-} from '../harness/dicom-peer.ts'
+import { associate, associateRequest, connectPeer, dataPdus, echo, statusOf, store } from '../harness/dicom-peer.ts'
 import type { Raylog } from '../harness/raylog.ts'
-import { dicomDataSet, element, explicitLittle, secondaryCapture } from './bodies.ts'
+import { dicomDataSet, explicitLittle, secondaryCapture } from './bodies.ts'
+import { flood, sendLarge } from './large.ts'
 import type { Attack } from './on-http.ts'
 
 const contexts = [{ abstract: secondaryCapture, syntaxes: [explicitLittle] }]
 const associated = ({ dicomPort }: Raylog) => associate(dicomPort, { contexts })
 const storeOf = (uid: string, more: Parameters<typeof dicomDataSet>[0] = {}) =>
   store({ sopClass: secondaryCapture, sopInstance: uid }, dicomDataSet({ uid, ...more }))
-
-async function flood(peer: Peer, piece: Buffer, pieces: number): Promise<void> {
-  for (let i = 0; i < pieces && peer.socket.writable; i++)
-    if (!peer.socket.write(piece))
-      await Promise.race([once(peer.socket, 'drain'), once(peer.socket, 'close'), wait(500)])
-}
 
 export const onDicom: readonly Attack[] = [
   [
@@ -141,19 +126,7 @@ export const onDicom: readonly Attack[] = [
     'takes a multi-frame object of 600 MB as it comes',
     async raylog => {
       using peer = await associated(raylog)
-      const pixels = element(0x7fe00010, 'OW', Buffer.alloc(0), 600_000_000)
-      const set = dicomDataSet({ uid: '1.2.9.4', rows: 1_000, columns: 1_000, frames: '600', pixels })
-      const piece = (bytes: Buffer, last: boolean) => {
-        const head = Buffer.alloc(6)
-        head.writeUInt32BE(bytes.length + 2, 0)
-        head[4] = 1
-        head[5] = last ? 2 : 0
-        return writePdu(pdu.data, head, bytes)
-      }
-      peer.write(dataPdus(1, true, command(1, { sopClass: secondaryCapture, sopInstance: '1.2.9.4', data: true })))
-      peer.write(piece(set, false))
-      await flood(peer, piece(Buffer.alloc(100_000), false), 5_999)
-      peer.write(piece(Buffer.alloc(100_000), true))
+      await sendLarge(peer, '1.2.9.4', 600)
       expect(statusOf(await peer.next()).status).toBe(0)
     },
   ],
