@@ -8,6 +8,7 @@ import type { Health } from '../monitoring/health.ts'
 import type { Metrics } from '../monitoring/metrics.ts'
 import type { PlatformConfig } from '../schemas/config.ts'
 import { RaylogError } from '../schemas/errors.ts'
+import { ownVersion } from '../schemas/version.ts'
 import { addPlatformRoutes } from './api/platform.ts'
 import { addAccess } from './http/access.ts'
 import { addDocs } from './http/docs.ts'
@@ -15,7 +16,6 @@ import { createGuard } from './http/guard.ts'
 import { addSecurityHeaders } from './http/headers.ts'
 import { isLoopback } from './http/hosts.ts'
 import { handleError, handleNotFound } from './http/problem.ts'
-import { ownVersion } from './http/version.ts'
 
 type HttpConfig = PlatformConfig['http']
 

@@ -29,6 +29,10 @@ export function uuidUid(from: Uint8Array): string {
 export const uids = {
   /** A format has one series in a study, whatever the revision. */
   reportSeries: (study: string, format: string) => uuidUid(digest(['report series', study, format])),
+  /** Of one thing that was found, the same in every revision. */
+  tracking: (...parts: string[]) => uuidUid(digest(['tracking', ...parts])),
+  /** The Raylog of a site as the one who observes. */
+  device: (site: string) => uuidUid(digest(['device', site])),
   /** @param part which, where a format gives several; otherwise null */
   report: (study: string, revision: number, format: string, part: string | null) =>
     uuidUid(digest(['report', study, revision, format, part === null ? '' : `of ${part}`])),

@@ -2,6 +2,7 @@
  * What the threads of threads.ts do, by the name of the export. A fault is told, so that a task that rejects is a thread
  * that died.
  */
+import { structuredReport } from './dicom/sr/report.ts'
 import type { ReportContent } from './format.ts'
 import { renderPage } from './pdf-page.ts'
 
@@ -10,7 +11,10 @@ export type Drawn = { bytes: Uint8Array } | { fault: string }
 /** The page of one prediction. */
 export const predictionPage = (content: ReportContent): Promise<Drawn> => told(() => renderPage(content))
 
-async function told(draw: () => Promise<Uint8Array>): Promise<Drawn> {
+/** A structured report of a study. */
+export const dicomSr = (of: Parameters<typeof structuredReport>[0]): Promise<Drawn> => told(() => structuredReport(of))
+
+async function told(draw: () => Uint8Array | Promise<Uint8Array>): Promise<Drawn> {
   try {
     return { bytes: await draw() }
   } catch (thrown) {

@@ -1,0 +1,155 @@
+/**
+ * A study's result as a measurement report (PS3.16 TID 1500) in a Comprehensive 3D SR (PS3.3 A.35.13), with what IHE AIR
+ * asks for: algorithms identified, findings coded, everything tracked and traced to its images.
+ */
+
+import type { DicomAttributes } from '../../../../schemas/dicom-json.ts'
+import { uids } from '../../../../schemas/ids.ts'
+import type { StudyContent } from '../../study/format.ts'
+import { firstText } from '../../study/header.ts'
+import { dcm, procedureOf } from '../codes.ts'
+import {
+  commonModules,
+  contentTimes,
+  copiedOf,
+  hierarchical,
+  type Referenced,
+  referencedOf,
+  researchLine,
+} from '../common.ts'
+import { line } from '../text.ts'
+import { type DataSet, toFile } from '../write.ts'
+import { findingGroup, imageGroups } from './groups.ts'
+import { coded, container, text, uid } from './items.ts'
+import { imageLibrary } from './library.ts'
+
+export const comprehensive3dSr = '1.2.840.10008.5.1.4.1.1.88.34'
+export const srFormat = 'dicom-sr'
+
+/** Answers about single images that are written down; of more it is said how many there are. */
+const mostImageGroups = 200
+
+/** Of a study with an image that a PACS knows, at least. */
+export function structuredReport({ content, version }: { content: StudyContent; version: string }): Buffer {
+  const images = referencedOf(content.images)
+  return toFile({ ...documentModules(content, images, version), ...root(content, images) }, copiedOf(content))
+}
+
+/** SR Document Series, SR Document General (PS3.3 C.17.1, C.17.2), equipment. */
+function documentModules(content: StudyContent, images: readonly Referenced[], version: string): DataSet {
+  const { assessed, predecessor, header } = content
+  const before = predecessor?.reports.find(one => one.format === srFormat)
+  const missing = whatIsMissing(content)
+  return {
+    ...commonModules(content, {
+      sopClass: comprehensive3dSr,
+      format: srFormat,
+      modality: 'SR',
+      seriesNumber: 9001,
+      seriesDescription: 'AI results (Raylog)',
+      instanceNumber: assessed.revision,
+      version,
+    }),
+    ReferencedPerformedProcedureStepSequence: [],
+    PreliminaryFlag: 'FINAL',
+    CompletionFlag: missing.length > 0 ? 'PARTIAL' : 'COMPLETE',
+    CompletionFlagDescription: line(missing[0] ?? 'All answers are in it'),
+    VerificationFlag: 'UNVERIFIED',
+    PerformedProcedureCodeSequence: [],
+    CurrentRequestedProcedureEvidenceSequence: hierarchical(images),
+    ...(header && requests(header)),
+    ...(before &&
+      predecessor && {
+        PredecessorDocumentsSequence: hierarchical([
+          {
+            study: images[0]?.study ?? '',
+            series: uids.reportSeries(assessed.study, srFormat),
+            sopClass: comprehensive3dSr,
+            sopInstance: uids.report(assessed.study, predecessor.revision, srFormat, before.part),
+          },
+        ]),
+      }),
+  }
+}
+
+/** What was ordered (PS3.3 C.17.2, Referenced Request Sequence), as far as the images say. */
+function requests(header: DicomAttributes): DataSet | undefined {
+  const [said] = header['00400275']?.Value ?? []
+  const request = (typeof said === 'object' && said !== null ? said : {}) as DicomAttributes
+  const accession = firstText(header, '00080050')
+  const procedureId = firstText(request, '00401001')
+  if (accession === null && procedureId === null) return undefined
+  return {
+    ReferencedRequestSequence: {
+      StudyInstanceUID: firstText(header, '0020000D') ?? [],
+      ReferencedStudySequence: [],
+      AccessionNumber: accession ?? [],
+      PlacerOrderNumberImagingServiceRequest: [],
+      FillerOrderNumberImagingServiceRequest: [],
+      RequestedProcedureID: procedureId ?? [],
+      RequestedProcedureDescription: firstText(request, '00321060') ?? [],
+      RequestedProcedureCodeSequence: [],
+    },
+  }
+}
+
+function root(content: StudyContent, images: readonly Referenced[]): DataSet {
+  const { RelationshipType: _none, ...item } = container(
+    dcm('126000', 'Imaging Measurement Report'),
+    [
+      coded('HAS CONCEPT MOD', dcm('121049', 'Language of Content Item and Descendants'), {
+        scheme: 'RFC5646',
+        value: 'en',
+        meaning: 'English',
+      }),
+      ...observer(content),
+      coded('HAS CONCEPT MOD', dcm('121058', 'Procedure reported'), procedureOf(content.assessed.modality)),
+      imageLibrary(images),
+      measurements(content, images),
+      ...notes(content).map(note => text('CONTAINS', dcm('121106', 'Comment'), note)),
+    ],
+    1500,
+  )
+  const { dateTime } = contentTimes(content)
+  return { ...item, ObservationDateTime: dateTime }
+}
+
+/** TID 1001 and 1004: a device said this. */
+const observer = ({ site }: StudyContent): DataSet[] => [
+  coded('HAS OBS CONTEXT', dcm('121005', 'Observer Type'), dcm('121007', 'Device')),
+  uid('HAS OBS CONTEXT', dcm('121012', 'Device Observer UID'), uids.device(site)),
+  text('HAS OBS CONTEXT', dcm('121013', 'Device Observer Name'), 'Raylog'),
+  text('HAS OBS CONTEXT', dcm('121014', 'Device Observer Manufacturer'), 'Raylog'),
+  text('HAS OBS CONTEXT', dcm('121015', 'Device Observer Model Name'), 'Raylog'),
+  text('HAS OBS CONTEXT', dcm('121017', 'Device Observer Physical Location During Observation'), site),
+]
+
+function measurements(content: StudyContent, images: readonly Referenced[]): DataSet {
+  const groups = [
+    ...content.assessed.findings.map(finding => findingGroup(content, finding, images)),
+    ...images.flatMap(of => of.image.said.flatMap(said => imageGroups(content, of, said))).slice(0, mostImageGroups),
+  ]
+  return container(dcm('126010', 'Imaging Measurements'), groups)
+}
+
+function notes(content: StudyContent): string[] {
+  const { assessed, researchUseOnly, images, predecessor } = content
+  const answers = images.reduce((sum, { said }) => sum + said.length, 0)
+  return [
+    ...(researchUseOnly ? [researchLine] : []),
+    ...(predecessor ? [`Revision ${assessed.revision}; it takes the place of revision ${predecessor.revision}.`] : []),
+    ...whatIsMissing(content),
+    ...(answers > mostImageGroups ? [`Of ${answers} answers about single images ${mostImageGroups} are in it.`] : []),
+  ]
+}
+
+/** One sentence each; none where all is there. */
+export function whatIsMissing({ assessed: { missing }, images }: StudyContent): string[] {
+  const lost = images.filter(({ instance }) => instance === null).length
+  const plain = images.filter(({ instance }) => instance !== null && instance.dicom === null).length
+  return [
+    ...(missing.length > 0 ? [`${missing.length} answers of models are missing.`] : []),
+    ...(lost > 0 ? [`${lost} images were erased and are not in it.`] : []),
+    ...(plain > 0 ? [`${plain} images are not DICOM and cannot be referred to.`] : []),
+  ]
+}

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chestDicom } from '../../../../producers/simulator/phantoms.ts'
+import { ids, uids } from '../../../../schemas/ids.ts'
+import { openStores, type Stores } from '../../../../tests/harness/stores.ts'
+import { type KeepOptions, keepStudy } from '../../../../tests/reports/kit.ts'
+import { attributesOf, itemsOf, treeOf } from '../../../../tests/reports/objects.ts'
+import { gatherStudy } from '../../study/content.ts'
+import type { StudyContent } from '../../study/format.ts'
+import { structuredReport } from './report.ts'
+
+let stores: Stores
+beforeAll(async () => {
+  stores = await openStores()
+})
+afterAll(() => stores.close())
+
+const options = { showNames: false, researchUseOnly: true, language: 'en' as const, earlierStudies: 5, codes: {} }
+
+let studies = 0
+async function content(count: number, keep: KeepOptions = {}): Promise<StudyContent> {
+  studies += 1
+  const study = studies
+  const files = Array.from({ length: count }, (_, i) => chestDicom(study * 100 + i, { study, size: 32 }))
+  return gatherStudy(stores, options, (await keepStudy(stores, files, keep)).assessed, null)
+}
+
+const read = (of: StudyContent) => attributesOf(stores, structuredReport({ content: of, version: '0.1.0' }))
+
+describe('a structured report', () => {
+  it('is filed with its study: patient, study and accession as the images have them, in a series of its own', async () => {
+    const of = await content(2)
+    const found = await read(of)
+    for (const tag of ['00100010', '00100020', '00100030', '00080050', '0020000D', '00080020', '00081030'])
+      expect(found[tag], tag).toEqual(of.header?.[tag])
+    expect(found['00080005']?.Value).toEqual(['ISO_IR 192'])
+    expect(found['00080060']?.Value).toEqual(['SR'])
+    expect(found['0020000E']?.Value).toEqual([uids.reportSeries(of.assessed.study, 'dicom-sr')])
+    expect(found['00080018']?.Value).toEqual([uids.report(of.assessed.study, 1, 'dicom-sr', null)])
+    expect(found['0040A493']?.Value).toEqual(['UNVERIFIED'])
+    expect(found['0040A491']?.Value).toEqual(['COMPLETE'])
+    expect(itemsOf(itemsOf(itemsOf(found, '0040A375')[0], '00081115')[0], '00081199')).toHaveLength(2)
+  })
+
+  it('says of each finding what, how surely, by which algorithm, and from which images', async () => {
+    const of = await content(2)
+    const tree = treeOf(await read(of))
+    for (const said of [
+      'CONTAINER Imaging Measurement Report',
+      '  CODE Observer Type = Device',
+      '  TEXT Device Observer Name = Raylog',
+      '  CODE Procedure reported = Plain radiography',
+      '      CODE Finding = Pneumonia',
+      '      CODE Finding Site = Chest',
+      '      TEXT Algorithm Name = chest',
+      '      TEXT Algorithm Version = 1.0.0',
+      `      TEXT Algorithm Parameters = weights SHA-256 ${'d'.repeat(64)}`,
+      '      TEXT Algorithm Parameters = threshold 0.5',
+      '      NUM Certainty of Finding = 91',
+      '      CODE Presence = Present',
+      `      IMAGE Source = ${of.images[1]?.instance?.dicom?.sopInstance}`,
+      '  TEXT Comment = Research use only. Not a medical device: not for diagnosis, treatment or any other decision about a patient.',
+    ])
+      expect(tree).toContain(said)
+    // One group of the finding, and one of each answer.
+    expect(tree.filter(line => line.includes('Measurement Group'))).toHaveLength(3)
+  })
+
+  it('has the regions of an image as outlines on it, closed', async () => {
+    const region = { label: 'pneumonia', score: 0.8, frame: 1, points: [1, 2, 30, 2, 30, 20] }
+    const tree = treeOf(await read(await content(1, { said: () => ({ regions: [region] }) })))
+    expect(tree).toContain('      SCOORD Image Region = 1,2,30,2,30,20,1,2')
+    expect(tree).toContain('      NUM Certainty of Finding = 80')
+  })
+
+  it('of a label that no scheme has is coded in a scheme of ours, always by the same code', async () => {
+    const label = 'Затемнение, verdächtig \\ unklar'
+    const said = () => ({ label, regions: [{ label, score: 1, frame: 1, points: [0, 0, 1, 0, 1, 1] }] })
+    const of = await content(1, { said })
+    const groups = itemsOf(itemsOf(await read(of), '0040A730').at(-2), '0040A730')
+    const finding = itemsOf(groups.at(-1), '0040A730').find(item => treeOf(item)[0]?.startsWith('CODE Finding ='))
+    expect(itemsOf(finding, '0040A168')[0]).toMatchObject({
+      '00080100': { Value: [expect.stringMatching(/^L[0-9a-f]{15}$/)] },
+      '00080102': { Value: ['99RAYLOG'] },
+      '00080104': { Value: ['Затемнение, verdächtig / unklar'] },
+    })
+  })
+
+  it('of a later revision names the report that it takes the place of', async () => {
+    const of = await content(1)
+    const reports = [
+      { id: ids.studyReport('x', 'dicom-sr', null), format: 'dicom-sr', part: null, object: 'x', bytes: 1 },
+    ]
+    const assessed = { ...of.assessed, revision: 3 }
+    const found = await read({ ...of, assessed, predecessor: { revision: 2, reports } })
+    const [document] = itemsOf(itemsOf(itemsOf(found, '0040A360')[0], '00081115')[0], '00081199')
+    expect(document?.['00081155']?.Value).toEqual([uids.report(assessed.study, 2, 'dicom-sr', null)])
+    expect(treeOf(found)).toContain('  TEXT Comment = Revision 3; it takes the place of revision 2.')
+    const without = await read({ ...of, assessed, predecessor: { revision: 2, reports: [] } })
+    expect(without['0040A360']).toBeUndefined()
+  })
+
+  it('says that it is partial where images or answers are missing', async () => {
+    const of = await content(2)
+    const [first, second] = of.images
+    if (!first || !second) throw new Error('two images')
+    const missing = [{ instance: second.id, model: 'chest', code: null }]
+    const images = [first, { ...second, instance: null, lost: 'The image was erased.', said: [] }]
+    const found = await read({ ...of, images, assessed: { ...of.assessed, missing } })
+    expect(found['0040A491']?.Value).toEqual(['PARTIAL'])
+    expect(treeOf(found)).toContain('  TEXT Comment = 1 answers of models are missing.')
+    expect(treeOf(found)).toContain('  TEXT Comment = 1 images were erased and are not in it.')
+  })
+
+  it('has names of every script whole, and leaves out what breaks its VR', async () => {
+    const of = await content(1)
+    const name = { Alphabetic: 'Yamada^Tarou', Ideographic: '山田^太郎', Phonetic: 'やまだ^たろう' }
+    const header = {
+      ...of.header,
+      '00100010': { vr: 'PN', Value: [name] },
+      '00101010': { vr: 'AS', Value: ['62'] },
+      '00081030': { vr: 'LO', Value: ['Рентген грудной клетки'] },
+    }
+    const found = await read({ ...of, header })
+    expect(found['00100010']?.Value).toEqual([name])
+    expect(found['00081030']?.Value).toEqual(['Рентген грудной клетки'])
+    expect(found['00101010']).toBeUndefined()
+  })
+
+  it('without a header that can be read is of whom persist knows', async () => {
+    const of = await content(1)
+    const found = await read({ ...of, header: null })
+    expect(found['00100010']?.Value).toEqual([{ Alphabetic: of.identity?.name }])
+    expect(found['0020000D']?.Value).toEqual([of.images[0]?.instance?.dicom?.study])
+    expect(found['00080050']?.Value ?? []).toEqual([])
+  })
+
+  it('has the times of the images, where they say their offset', async () => {
+    const of = await content(1)
+    const header = { ...of.header, '00080201': { vr: 'SH', Value: ['-0330'] } }
+    const found = await read({ ...of, header, madeAt: Date.UTC(2026, 0, 1, 2, 0, 0) })
+    expect(found['00080023']?.Value).toEqual(['20251231'])
+    expect(found['00080033']?.Value).toEqual(['223000.000'])
+    expect(found['0040A032']?.Value).toEqual(['20251231223000-0330'])
+    expect((await read({ ...of, madeAt: Date.UTC(2026, 0, 1, 2, 0, 0) }))['0040A032']?.Value).toEqual([
+      '20260101020000+0000',
+    ])
+  })
+
+  it('is the same to the byte each time', async () => {
+    const of = await content(2)
+    const twice = [1, 2].map(() => structuredReport({ content: of, version: '0.1.0' }))
+    expect(twice[0]?.equals(twice[1] ?? Buffer.alloc(0))).toBe(true)
+  })
+})

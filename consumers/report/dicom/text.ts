@@ -1,0 +1,26 @@
+/** Texts as their VR allows them (PS3.5 6.2): what a model or a setting says may be anything. */
+
+/** One line without the separator of values; at most so many characters. */
+export const line = (text: string, most = 64): string =>
+  [
+    ...text
+      .replace(/\p{Cc}/gu, ' ')
+      .replaceAll('\\', '/')
+      .trim(),
+  ]
+    .slice(0, most)
+    .join('')
+    .trim()
+
+/** Several lines; what UT and ST allow. */
+export const lines = (text: string): string => text.replace(/[^\P{Cc}\r\n\t]/gu, ' ').trim()
+
+/** Date (DA), time (TM) and both with the offset (DT), in the offset of the images where they say one; otherwise in UTC. */
+export function timesOf(ms: number, offset: string | null): { date: string; time: string; dateTime: string } {
+  const [, sign, hours, minutes] = /^([+-])(\d{2})(\d{2})$/.exec(offset ?? '') ?? []
+  const shift = sign ? (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes)) : 0
+  const iso = new Date(ms + shift * 60_000).toISOString()
+  const date = iso.slice(0, 10).replaceAll('-', '')
+  const time = `${iso.slice(11, 19).replaceAll(':', '')}.${iso.slice(20, 23)}`
+  return { date, time, dateTime: `${date}${time.slice(0, 6)}${sign ? offset : '+0000'}` }
+}
