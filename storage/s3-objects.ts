@@ -1,7 +1,7 @@
 /** The ObjectStore in a bucket of any S3. See storage/objects.ts for the contract and docs/adr/0006 for what was chosen. */
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import { Client } from 'minio'
+import type { Client } from 'minio'
 import { type Clock, systemClock } from '../monitoring/clock.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import type { StoredObject } from '../schemas/topics.ts'
@@ -10,32 +10,21 @@ import { clip, keyOf, keyPattern, missing, sha256, storeError } from './folder-k
 import { createWriter } from './object-writer.ts'
 import type { ObjectRange, ObjectStore } from './objects.ts'
 import { type Caller, createCaller, type Request } from './s3/caller.ts'
+import { type Connection, connect, encryptionOf } from './s3/client.ts'
 import { codeOf, fromS3, isRefusal } from './s3/errors.ts'
-import { openConnections } from './s3/transport.ts'
 import { bufferSource, openFileSource, type Source, sweepUploads, type UploadSettings, upload } from './s3/upload.ts'
 
-export interface S3Options {
-  /** `https://host[:port]`; a path is not taken. */
-  endpoint: string
+export interface S3Options extends Connection {
   bucket: string
-  region: string
-  accessKey: string
-  secretKey: string
-  /** Server-side encryption to ask for: none, with keys of S3, or with a key of KMS. */
-  sse: null | 's3' | { kmsKey: string }
   /** Before every key, so that a bucket can be shared: `raylog/`. */
   prefix?: string
   /** Where larger objects wait until they are whole; made if it is missing. */
   tempFolder: string
   makeBucket?: boolean
-  /** `https://host/bucket/key`, which all but AWS take; otherwise `https://bucket.host/key`. */
-  pathStyle?: boolean
   /** From this size on an object is sent in parts: then a broken connection costs a part. S3 takes 5 GB at once; bytes. */
   partsFromBytes?: number
   /** A call ends with store-unavailable after this, ms; a transfer after it is silent for so long. */
   deadlineMs?: number
-  /** At most. */
-  connections?: number
   clock?: Clock
   random?: () => number
 }
@@ -83,34 +72,6 @@ export async function openS3Objects(options: S3Options): Promise<S3Objects> {
   return s3Objects({ caller, incoming, prefix, settings, clock, close })
 }
 
-function connect(options: S3Options, deadlineMs: number) {
-  const { accessKey, secretKey, region, pathStyle = true, connections = 64 } = options
-  const url = URL.canParse(options.endpoint) ? new URL(options.endpoint) : undefined
-  if (!url || !['http:', 'https:'].includes(url.protocol) || url.pathname !== '/' || url.username !== '')
-    throw new RaylogError('config-invalid', 'the endpoint of S3 is https://host or https://host:port, nothing more')
-  const useSSL = url.protocol === 'https:'
-  const { transport, agent } = openConnections(useSSL, deadlineMs, connections)
-  try {
-    const client = new Client({
-      endPoint: url.hostname,
-      ...(url.port === '' ? {} : { port: Number(url.port) }),
-      useSSL,
-      accessKey,
-      secretKey,
-      region,
-      pathStyle,
-      transport,
-      transportAgent: agent,
-      retryOptions: { disableRetry: true },
-    })
-    // Also over TLS: the digest of the bytes becomes part of the signature, and no server takes other bytes.
-    client.enableSHA256 = true
-    return { client, agent }
-  } catch (thrown) {
-    throw new RaylogError('config-invalid', thrown instanceof Error ? thrown.message : 'S3 settings', { cause: thrown })
-  }
-}
-
 async function findBucket(client: Client, { bucket, region, makeBucket = false }: S3Options): Promise<void> {
   try {
     if (await client.bucketExists(bucket)) return
@@ -122,15 +83,6 @@ async function findBucket(client: Client, { bucket, region, makeBucket = false }
     if (isRefusal(thrown))
       throw new RaylogError('config-invalid', `S3 refuses the bucket ${bucket} (${code || 'not a name of a bucket'})`)
     throw thrown
-  }
-}
-
-function encryptionOf(sse: S3Options['sse']): Record<string, string> {
-  if (sse === null) return {}
-  if (sse === 's3') return { 'x-amz-server-side-encryption': 'AES256' }
-  return {
-    'x-amz-server-side-encryption': 'aws:kms',
-    'x-amz-server-side-encryption-aws-kms-key-id': sse.kmsKey,
   }
 }
 

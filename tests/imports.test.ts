@@ -10,6 +10,7 @@ const root = resolve(import.meta.dirname, '..')
 const stageMayImport = [
   'schemas',
   'dicom',
+  'hl7',
   'kafka/stage.ts',
   'kafka/log.ts',
   'kafka/ports.ts',
@@ -22,6 +23,7 @@ const stageMayImport = [
   'storage/dicom-query.ts',
   'storage/secrets.ts',
   'storage/terms.ts',
+  'storage/s3-outbox.ts',
 ]
 const rules: Record<string, readonly string[]> = {
   schemas: ['schemas'],
@@ -29,6 +31,7 @@ const rules: Record<string, readonly string[]> = {
   storage: ['storage', 'schemas', 'monitoring'],
   models: ['models', 'schemas', 'storage', 'monitoring'],
   kafka: ['kafka', 'schemas', 'storage', 'monitoring', 'models/port.ts', 'models/imaging/port.ts'],
+  hl7: ['hl7', 'schemas'],
   dicom: ['dicom', 'schemas', 'models/imaging/dicom/text.ts'],
   producers: [...stageMayImport, 'producers/'],
   processors: stageMayImport,
@@ -49,7 +52,7 @@ const drivers: Record<string, string> = {
 async function sources(): Promise<string[]> {
   const found: string[] = []
   for await (const file of glob(
-    '{schemas,monitoring,storage,models,dicom,kafka,producers,processors,consumers,gateway,web,cli}/**/*.{ts,tsx}',
+    '{schemas,monitoring,storage,models,dicom,hl7,kafka,producers,processors,consumers,gateway,web,cli}/**/*.{ts,tsx}',
     {
       cwd: root,
       exclude: path => path.includes('node_modules') || path.includes('dist'),

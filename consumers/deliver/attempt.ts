@@ -101,14 +101,19 @@ async function send(
   } catch (thrown) {
     signal.throwIfAborted()
     const error = toRaylogError(thrown)
-    const { final, answered } =
-      thrown instanceof Undelivered ? thrown : { final: error.entry.verdict === 'park', answered: true }
-    const said = answered ? 'answered' : 'silent'
+    const told = thrown instanceof Undelivered ? thrown : { ...plain, final: error.entry.verdict === 'park' }
+    const said = told.answered ? 'answered' : 'silent'
+    const redelivered = delivery.redelivered || told.mayHaveArrived
     const tooLate = clock.now() - delivery.queuedAt >= destination.giveUpMs
-    if (final || tooLate) return { ...refused(context, error), said }
-    return { ...later(context, delivery, error), said }
+    if (told.final || tooLate) return { ...refused(context, error), redelivered, said }
+    const next = later(context, delivery, error)
+    const at = Math.max(next.at, clock.now() + (told.retryAfterMs ?? 0))
+    return { ...next, at, redelivered, said }
   }
 }
+
+/** An error that is not the sender's own: nothing is known of the destination. */
+const plain = { answered: true, mayHaveArrived: false, retryAfterMs: null }
 
 const refused = ({ clock }: AttemptContext, { code, message }: RaylogError): Partial<ReportDeliveryDoc> => ({
   ...{ state: 'refused', at: clock.now(), code, message },
@@ -118,7 +123,7 @@ function later(
   { clock, destination, random }: AttemptContext,
   { attempts }: ReportDeliveryDoc,
   { code, message }: RaylogError,
-): Partial<ReportDeliveryDoc> {
+): Pick<ReportDeliveryDoc, 'state' | 'at' | 'code' | 'message'> {
   const { backoffMs: firstMs, maxBackoffMs: mostMs } = destination
   return { state: 'pending', at: clock.now() + backoff({ firstMs, mostMs }, attempts, random), code, message }
 }

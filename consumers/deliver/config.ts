@@ -1,7 +1,11 @@
 /** Settings of the deliver stage. */
 import { z } from 'zod'
 import { dicomSettings } from './kinds/dicom.ts'
+import { fhirSettings } from './kinds/fhir.ts'
 import { folderSettings } from './kinds/folder.ts'
+import { hl7Settings } from './kinds/hl7.ts'
+import { s3Settings } from './kinds/s3.ts'
+import { stowSettings } from './kinds/stow.ts'
 import { rule } from './rules.ts'
 
 const dayMs = 86_400_000
@@ -45,6 +49,10 @@ const common = {
 
 export const destination = z.discriminatedUnion('kind', [
   z.strictObject({ ...common, ...dicomSettings }),
+  z.strictObject({ ...common, ...stowSettings }),
+  z.strictObject({ ...common, ...fhirSettings }),
+  z.strictObject({ ...common, ...hl7Settings }),
+  z.strictObject({ ...common, ...s3Settings }),
   z.strictObject({ ...common, ...folderSettings }),
 ])
 export type Destination = z.infer<typeof destination>

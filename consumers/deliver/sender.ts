@@ -32,19 +32,31 @@ export interface Sender {
   close(): Promise<void>
 }
 
+interface UndeliveredOptions {
+  code?: ErrorCode
+  final?: boolean
+  answered?: boolean
+  mayHaveArrived?: boolean
+  retryAfterMs?: number | null
+  cause?: unknown
+}
+
 /** The destination did not take it. */
 export class Undelivered extends RaylogError {
   /** Trying again would not help. */
   readonly final: boolean
   /** It is there, and said so: whatever else waits for it may go on. */
   readonly answered: boolean
-  constructor(
-    message: string,
-    options: { code?: ErrorCode; final?: boolean; answered?: boolean; cause?: unknown } = {},
-  ) {
-    const { code = 'delivery-failed', final = false, answered = true, cause } = options
+  /** Nobody knows whether it arrived: the next attempt is marked as a repetition. */
+  readonly mayHaveArrived: boolean
+  /** The destination asked for this pause, ms. */
+  readonly retryAfterMs: number | null
+  constructor(message: string, options: UndeliveredOptions = {}) {
+    const { code = 'delivery-failed', final = false, answered = true, mayHaveArrived = false, cause } = options
     super(code, message, { cause })
     this.final = final
     this.answered = answered
+    this.mayHaveArrived = mayHaveArrived
+    this.retryAfterMs = options.retryAfterMs ?? null
   }
 }

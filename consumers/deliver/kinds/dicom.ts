@@ -134,8 +134,10 @@ export function dicomSender({ settings, network, documents, clock }: DicomOption
           ? [{ abstractSyntax: commitmentClass, transferSyntaxes: [explicitLittle, implicitLittle] }]
           : []),
       ]
+      let begun = false
       try {
         return await talk(contexts, signal, async requestor => {
+          begun = true
           const receipt = await store(requestor, meta, report.bytes.subarray(meta.dataAt))
           if (!settings.commitment) return receipt
           const committed = await commit(requestor, meta, report).catch(() => ({ text: 'commitment not asked' }))
@@ -146,7 +148,7 @@ export function dicomSender({ settings, network, documents, clock }: DicomOption
         // No connection, no association, or it broke off: whether it has the report is not known.
         throw new Undelivered(thrown instanceof Error ? thrown.message : `${name} does not answer`, {
           code: 'peer-unavailable',
-          ...{ answered: false, cause: thrown },
+          ...{ answered: false, mayHaveArrived: begun, cause: thrown },
         })
       }
     },
