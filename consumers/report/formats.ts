@@ -1,11 +1,19 @@
 /** Every way in which a study is reported. Adding one is a file under `formats`, and a line here. */
+import { csv } from './formats/csv.ts'
 import { dicomSr } from './formats/dicom-sr.ts'
+import { fhir } from './formats/fhir.ts'
+import { hl7 } from './formats/hl7.ts'
+import { json } from './formats/json.ts'
 import type { FormatContext, StudyFormat } from './study/format.ts'
 
 /** In the order of the settings' description. Named by the `name` of what they give. */
 export const studyFormats: Readonly<Record<string, (context: FormatContext) => StudyFormat>> = {
   'dicom-sr': dicomSr,
+  fhir,
+  hl7,
+  json,
+  csv,
 }
 
 /** Made unless the settings say otherwise. */
-export const formatsByDefault: readonly string[] = ['dicom-sr']
+export const formatsByDefault: readonly string[] = ['dicom-sr', 'json']

@@ -10,8 +10,8 @@ import { type ContentOptions, gatherContent } from './content.ts'
 import type { ReportFormat } from './format.ts'
 import { formatsByDefault, studyFormats } from './formats.ts'
 import { pdfOf } from './pdf.ts'
-import { languages } from './study/format.ts'
 import { makeStudyReports } from './study/reports.ts'
+import { languageNames } from './texts/texts.ts'
 import { openThreads } from './threads.ts'
 
 const code = z.strictObject({
@@ -19,6 +19,8 @@ const code = z.strictObject({
   value: z.string().min(1).max(16).describe('the code'),
   meaning: z.string().min(1).max(64).describe('in words'),
 })
+
+const uri = z.string().regex(/^[a-z][a-z0-9+.-]*:\S+$/i, 'give a URI')
 
 const reportSettings = (formats: typeof studyFormats, byDefault: readonly string[]) =>
   z.strictObject({
@@ -31,7 +33,7 @@ const reportSettings = (formats: typeof studyFormats, byDefault: readonly string
       .array(z.enum(Object.keys(formats)))
       .default([...byDefault])
       .describe('files that are made of each study that is complete; empty: none'),
-    language: z.enum(languages).default('en').describe('of texts in the reports of a study'),
+    language: z.enum(languageNames).default('en').describe('of texts in the reports of a study'),
     earlierStudies: z
       .int()
       .min(0)
@@ -39,6 +41,25 @@ const reportSettings = (formats: typeof studyFormats, byDefault: readonly string
       .default(10)
       .describe('earlier studies of the patient that a report names, at most'),
     codes: z.record(z.string(), code).default({}).describe('codes for labels of models, beside those that are known'),
+    attachPdf: z
+      .boolean()
+      .default(false)
+      .describe('put the report for people (pdf-study) into FHIR and HL7, where it is among the formats'),
+    linkBase: z
+      .url({ protocol: /^https?$/ })
+      .nullable()
+      .default(null)
+      .describe('address of this Raylog as readers of HL7 reach it; null: no link'),
+    systems: z
+      .strictObject({
+        patients: z
+          .record(z.string().max(64), uri)
+          .default({})
+          .describe('FHIR system of patient ids by their issuer; under an empty name for those without'),
+        accessions: uri.nullable().default(null).describe('FHIR system of accession numbers'),
+      })
+      .prefault({})
+      .describe('what is not set is derived: unique to the site, and unknown to others'),
   })
 
 /** The stage with these formats of studies. */
@@ -60,7 +81,8 @@ export const reportStage = (formats: typeof studyFormats, byDefault: readonly st
         replaced: by => metrics.workerRestarts.inc({ pool: 'report', code: by }),
       })
       const page = pdfOf(threads)
-      const context = { threads, previewPixels: config.previewPixels }
+      const { previewPixels, attachPdf, linkBase, systems } = config
+      const context = { threads, previewPixels, attachPdf, linkBase, systems }
       const chosen = config.formats.flatMap(name => formats[name]?.(context) ?? [])
       const now = () => clock.now()
       const options = { ...config, formats: chosen, showNames, researchUseOnly, logger, now }

@@ -7,9 +7,10 @@ import type { Instance, StudyAssessed } from '../../../schemas/topics.ts'
 import { allOf, type DocumentStore } from '../../../storage/documents.ts'
 import { sealedIdentity } from '../identity.ts'
 import { settled } from '../settled.ts'
+import type { Language } from '../texts/texts.ts'
 import { codesOf } from './codes.ts'
 import { earlierResults } from './earlier.ts'
-import type { Code, Language, Predecessor, SaidOfImage, StudyContent, StudyImage } from './format.ts'
+import type { Code, Predecessor, SaidOfImage, StudyContent, StudyImage } from './format.ts'
 import { firstText, personNameText, reportedHeader } from './header.ts'
 
 export type StudyPorts = Pick<Ports, 'documents' | 'objects' | 'images' | 'secrets'>

@@ -7,10 +7,9 @@ import type { DicomAttributes } from '../../../schemas/dicom-json.ts'
 import type { MadeReport } from '../../../schemas/documents.ts'
 import type { PatientIdentity } from '../../../schemas/patient.ts'
 import type { Feedback, Instance, Prediction, StudyAssessed } from '../../../schemas/topics.ts'
+import type { Systems } from '../formats/fhir/names.ts'
+import type { Language } from '../texts/texts.ts'
 import type { Threads } from '../threads.ts'
-
-export const languages = ['en', 'fr', 'es'] as const
-export type Language = (typeof languages)[number]
 
 /** What a model said of an image, and what a person said of that. */
 export interface SaidOfImage {
@@ -131,6 +130,12 @@ export interface FormatContext {
   threads: Threads
   /** Longest side of a picture in a report, pixels. */
   previewPixels: number
+  /** Address of the page, as readers of a report reach it; null: no links. */
+  linkBase: string | null
+  /** Whether the report for people goes into those for other systems. */
+  attachPdf: boolean
+  /** Of the identifiers that the hospital gives. */
+  systems: Systems
 }
 
 /** One file as the whole of a format. */

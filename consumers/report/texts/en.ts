@@ -114,5 +114,6 @@ export const en = {
 
   page: 'Page {page} of {pages}',
   identifiers: 'Identifiers',
+  item: '{label}: {value}',
   unknown: 'not known',
 } as const

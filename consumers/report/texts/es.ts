@@ -119,5 +119,6 @@ export const es: Texts = {
 
   page: 'Página {page} de {pages}',
   identifiers: 'Identificadores',
+  item: '{label}: {value}',
   unknown: 'desconocido',
 }

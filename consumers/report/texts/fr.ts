@@ -119,5 +119,6 @@ export const fr: Texts = {
 
   page: 'Page {page} sur {pages}',
   identifiers: 'Identifiants',
+  item: '{label} : {value}',
   unknown: 'inconnu',
 }

@@ -11,7 +11,8 @@ type Counted = { readonly one: string; readonly other: string }
 export type Texts = { readonly [K in keyof typeof en]: (typeof en)[K] extends string ? string : Counted }
 export type TextKey = { [K in keyof Texts]: Texts[K] extends string ? K : never }[keyof Texts]
 export type CountedKey = Exclude<keyof Texts, TextKey>
-export type Language = 'en' | 'fr' | 'es'
+export const languageNames = ['en', 'fr', 'es'] as const
+export type Language = (typeof languageNames)[number]
 type Values = Readonly<Record<string, string | number>>
 
 export const languages: { readonly [L in Language]: Texts } = { en, fr, es }

@@ -1,0 +1,44 @@
+/** Person names: what a DICOM PN (PS3.5 6.2.1) says, by component. */
+
+export interface NameParts {
+  family: string
+  given: string
+  middle: string
+  prefix: string
+  suffix: string
+}
+
+export interface PersonForms {
+  alphabetic: NameParts | null
+  ideographic: NameParts | null
+  phonetic: NameParts | null
+}
+
+function partsOf(form: string | undefined): NameParts | null {
+  const [family = '', given = '', middle = '', prefix = '', suffix = ''] = (form ?? '')
+    .normalize('NFC')
+    .split('^')
+    .map(part => part.trim())
+  const parts = { family, given, middle, prefix, suffix }
+  return Object.values(parts).some(part => part !== '') ? parts : null
+}
+
+/** @param text `Family^Given^Middle^Prefix^Suffix`, up to three forms between `=` */
+export function personForms(text: string): PersonForms {
+  const [alphabetic, ideographic, phonetic] = text.split('=')
+  return { alphabetic: partsOf(alphabetic), ideographic: partsOf(ideographic), phonetic: partsOf(phonetic) }
+}
+
+/** `Family, Prefix Given Middle, Suffix` */
+export function nameOnALine({ family, given, middle, prefix, suffix }: NameParts): string {
+  const first = [prefix, given, middle].filter(part => part !== '').join(' ')
+  return [family, first, suffix].filter(part => part !== '').join(', ')
+}
+
+/** A DICOM date (PS3.5 6.2, DA) as ISO 8601; null for what is none. */
+export function isoDate(text: string | null): string | null {
+  const [, year, month, day] = /^(\d{4})(\d{2})(\d{2})$/.exec(text ?? '') ?? []
+  const iso = `${year}-${month}-${day}`
+  const at = Date.parse(iso)
+  return year !== undefined && !Number.isNaN(at) && new Date(at).toISOString().startsWith(iso) ? iso : null
+}
