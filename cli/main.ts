@@ -89,6 +89,18 @@ for (const [action, description] of [
     })
 }
 
+program
+  .command('notify')
+  .description('notifications by rule')
+  .command('test')
+  .description('what an event would have sent, to whom, and why or why not; nothing is sent')
+  .argument('<id>', 'of a prediction (pr_…), an image (in_…), a study (st_…) or a revision of one (sr_…)')
+  .option('--json', 'as JSON')
+  .action(async (id: string, flags: { json?: boolean }) => {
+    const { testNotify } = await import('./commands/notify.ts')
+    await testNotify(sources(), id, flags)
+  })
+
 const topics = program.command('topics').description('the topics of the log')
 topics
   .command('show', { isDefault: true })

@@ -5,10 +5,12 @@ import { z } from 'zod'
 import { defineStage } from '../kafka/stage.ts'
 import { topics } from '../schemas/topics.ts'
 import { createDicomIndex } from '../storage/dicom-query.ts'
+import { addAcknowledgePage } from './acknowledge.ts'
 import { addAuditRoutes } from './api/audit.ts'
 import { addDeliveryRoutes } from './api/deliveries.ts'
 import { addFeedbackRoute } from './api/feedback.ts'
 import { addInstanceRoutes } from './api/instances.ts'
+import { addNotificationRoutes } from './api/notifications.ts'
 import { addOverviewRoutes } from './api/overview.ts'
 import { addParkedRoutes } from './api/parked.ts'
 import { addReplayRoutes } from './api/replays.ts'
@@ -84,6 +86,7 @@ export const gateway = defineStage({
         addComparisonRoutes(app, context)
         addRetrievalRoutes(app, context, network.peers)
         addFeedbackRoute(app, context, publish)
+        addNotificationRoutes(app, context)
         addAuditRoutes(app, context)
         addOverviewRoutes(app, context)
       },
@@ -95,6 +98,7 @@ export const gateway = defineStage({
         addDicomwebRoutes(instance.withTypeProvider<ZodTypeProvider>(), { deps, index, settings: config.dicomweb }),
       { prefix },
     )
+    addAcknowledgePage(deps.http, deps, clock)
     await addPage(deps.http, config.pageFolder === null ? builtPage : resolve(config.pageFolder))
     const { maxQueued, maxReplay, pulseMs } = config
     const live = await openLive({ app: deps.http, deps, clock, logger, settings: { maxQueued, maxReplay, pulseMs } })

@@ -51,7 +51,7 @@ export function compile(stages: readonly AnyStage[], settings: unknown): Plan {
     stages: chosen.map(stage => ({ stage, config: sections[stage.name] })),
     topics: topicSpecs(config),
     needs: new Set(chosen.flatMap(stage => stage.needs)),
-    effective: mask(parsed.data) as Record<string, unknown>,
+    effective: masked(stages, parsed.data),
   }
 }
 
@@ -113,15 +113,26 @@ function topicSpecs({ log }: PlatformConfig): TopicSpec[] {
   })
 }
 
+function masked(stages: readonly AnyStage[], settings: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(settings).map(([section, value]) => [
+      section,
+      mask(value, stages.find(({ name }) => name === section)?.secretSettings ?? []),
+    ]),
+  )
+}
+
+const isSecret = /(secret|token|password|accessKey)(?!.*File$)/i
+
 /** Secrets never reach a terminal or a log. Paths of files that hold them may. */
-function mask(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(mask)
+function mask(value: unknown, secret: readonly string[]): unknown {
+  if (Array.isArray(value)) return value.map(one => mask(one, secret))
   if (typeof value === 'string') return value.replace(/(?<=:\/\/)[^/@\s]*@/, '…@')
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [
-      key,
-      /(secret|token|password|accessKey)(?!.*File$)/i.test(key) && typeof inner === 'string' ? '…' : mask(inner),
-    ]),
+    Object.entries(value).map(([key, inner]) => {
+      const hide = (isSecret.test(key) || secret.includes(key)) && typeof inner === 'string'
+      return [key, hide ? '…' : mask(inner, secret)]
+    }),
   )
 }

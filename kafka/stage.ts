@@ -50,6 +50,8 @@ export interface Stage<R extends Topic = Topic, W extends Topic = Topic, N exten
   readonly writes: readonly W[]
   readonly needs: readonly N[]
   readonly config: z.ZodType<C>
+  /** Names of settings, besides those that say so themselves (password, token …), that are not shown to people. */
+  readonly secretSettings?: readonly string[]
   /** `key`: one event of a key at a time, in order. `none`: any order, for handlers whose results do not depend on it. */
   readonly order: 'key' | 'none'
   /** Events in flight at once, from the settings. */

@@ -23,6 +23,7 @@ const activity: Coded = { code: '110100', meaning: 'Application Activity' }
 const begin: Coded = { code: '110102', meaning: 'Begin Transferring DICOM Instances' }
 const transferred: Coded = { code: '110104', meaning: 'DICOM Instances Transferred' }
 const alert: Coded = { code: '110113', meaning: 'Security Alert' }
+const orderRecord: Coded = { code: '110109', meaning: 'Order Record' }
 const nodeAuthentication: Coded = { code: '110126', meaning: 'Node Authentication' }
 
 export const auditActions = {
@@ -39,6 +40,13 @@ export const auditActions = {
   'instances-sent': { event: transferred, action: 'R' },
   query: { event: { code: '110112', meaning: 'Query' }, action: 'E' },
   export: { event: { code: '110106', meaning: 'Export' }, action: 'R' },
+  /** Of a critical result: told, not told, seen, acknowledged, passed on, left unanswered. The object is the notification. */
+  'result-sent': { event: orderRecord, action: 'R' },
+  'result-not-sent': { event: orderRecord, action: 'R' },
+  'result-seen': { event: orderRecord, action: 'R' },
+  'result-acknowledged': { event: orderRecord, action: 'U' },
+  'result-escalated': { event: orderRecord, action: 'U' },
+  'result-unanswered': { event: orderRecord, action: 'U' },
 } as const satisfies Record<string, AuditKind>
 
 export type AuditAction = keyof typeof auditActions
@@ -66,6 +74,10 @@ export interface AuditDetail {
   count?: string | undefined
   /** Level and names of the attributes that were asked for, never their values. */
   query?: string | undefined
+  /** Rule, channel and edition of a notification. */
+  rule?: string | undefined
+  channel?: string | undefined
+  edition?: string | undefined
   /** Destination of an export or a C-MOVE. */
   destination?: string | undefined
   /** Version, stages and host of a process. */

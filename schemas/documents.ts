@@ -1,5 +1,6 @@
 /** What the document store holds: one collection a kind, declared with the indexes that its queries need. */
 import type { DicomInstanceDoc, DicomSeriesDoc, DicomStudyDoc } from './dicom-index.ts'
+import type { NoticeBudgetDoc, NoticeDoc, PushTargetDoc } from './notice.ts'
 import type { ReplayDoc, ReplayRunDoc } from './replay.ts'
 import type { CommitmentAskedDoc, ReportDeliveryDoc, ReportQueueDoc } from './report-delivery.ts'
 import type { RetrievalDoc, RetrievalRunDoc } from './retrieval.ts'
@@ -123,6 +124,9 @@ export interface Documents {
   reportDeliveries: ReportDeliveryDoc
   reportQueues: ReportQueueDoc
   commitmentsAsked: CommitmentAskedDoc
+  notices: NoticeDoc
+  noticeBudgets: NoticeBudgetDoc
+  pushTargets: PushTargetDoc
 }
 
 export type Collection = keyof Documents
@@ -168,4 +172,7 @@ export const collections: {
   reportDeliveries: { time: 'at', filters: ['queue', 'line', 'report', 'study', 'destination', 'state'] },
   reportQueues: { time: 'epoch', filters: ['destination'] },
   commitmentsAsked: { time: 'askedAt', filters: ['delivery', 'state'] },
+  notices: { time: 'dueAt', filters: ['phase', 'study', 'site', 'rule', 'outcome'] },
+  noticeBudgets: { time: 'updatedAt', filters: [] },
+  pushTargets: { time: 'createdAt', filters: ['person'] },
 }

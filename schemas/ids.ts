@@ -76,5 +76,11 @@ export const ids = {
   commitment: (peer: string, transactionUid: string) => derive('sc', peer, transactionUid),
   /** Asked for twice by one person of one revision it is one request. */
   request: (study: string, what: string, actor: string, of: number) => derive('rq', study, what, actor, of),
+  /** All that one rule says of one thing (a study, or an event) is one notification. */
+  notice: (rule: string, key: string) => derive('nt', rule, key),
+  noticeStep: (notice: string, number: number) => derive('ns', notice, number),
+  noticeAlert: (delivery: string) => derive('ns', delivery),
+  /** A browser that is told by push; its address is not to be read from the id. */
+  pushTarget: (endpoint: string) => derive('pu', endpoint),
   studyRevision: (study: string, revision: number) => derive('sr', study, revision),
 }

@@ -5,6 +5,7 @@ import { drift } from './topics/drift.ts'
 import { feedback } from './topics/feedback.ts'
 import { instances } from './topics/instances.ts'
 import { lifecycle } from './topics/lifecycle.ts'
+import { notifications } from './topics/notifications.ts'
 import { parked } from './topics/parked.ts'
 import { predictions } from './topics/predictions.ts'
 import { reports } from './topics/reports.ts'
@@ -17,6 +18,7 @@ export type { Drift } from './topics/drift.ts'
 export type { Feedback } from './topics/feedback.ts'
 export type { Instance, Priority, SourceKind, StoredObject } from './topics/instances.ts'
 export type { LifecycleChange } from './topics/lifecycle.ts'
+export type { NotificationStep } from './topics/notifications.ts'
 export type { Parked } from './topics/parked.ts'
 export type { ModelVersion, Prediction, Role, Timings } from './topics/predictions.ts'
 export type { Report } from './topics/reports.ts'
@@ -29,6 +31,7 @@ export const topics = {
   studies,
   requests,
   reports,
+  notifications,
   lifecycle,
   feedback,
   drift,

@@ -1,12 +1,43 @@
-/** Channel: the port for ways to tell someone of a result. One file a channel. */
+/** Channel: the port for ways to tell someone of a result. One file a channel, in channels/. */
 import { type ErrorCode, RaylogError } from '../../schemas/errors.ts'
 import type { Prediction } from '../../schemas/topics.ts'
 
-/** What is told. Never a name: whoever may see one follows a link and is asked who they are. */
-export interface Message {
+/** What the webhooks of the settings are told. Never a name: whoever may see one follows a link and is asked who they are. */
+export interface PredictionMessage {
   readonly type: 'prediction.created'
   readonly prediction: Prediction
   readonly links: Readonly<Record<string, string>>
+}
+
+/** green: nothing was found, or no longer; red: something was; alert: critical, or STAT. */
+export type Level = 'green' | 'red' | 'alert'
+
+/** A notification as one channel may tell it to one recipient: what the channel may not carry is not in it. */
+export interface NoticeMessage {
+  readonly notice: string
+  readonly edition: number
+  readonly rule: string
+  readonly level: Level
+  readonly critical: boolean
+  readonly title: string
+  /** What is known besides, as name and text. */
+  readonly facts: readonly (readonly [string, string])[]
+  readonly findings: readonly {
+    readonly label: string
+    readonly present: boolean
+    readonly model: string
+    readonly group: string | null
+    readonly score?: number
+  }[]
+  /** Against what was told before. */
+  readonly changes: readonly string[]
+  readonly links: { readonly study: string | null; readonly acknowledge: string | null }
+  /** When it was made; ms since the epoch. */
+  readonly at: number
+  readonly recipient: { readonly person: string; readonly address: string | null }
+  readonly researchUseOnly: boolean
+  /** JPEG, where the channel may carry it and there is one. */
+  readonly image: Buffer | null
 }
 
 export interface SendOptions {
@@ -19,14 +50,12 @@ export interface SendOptions {
   readonly signal: AbortSignal
 }
 
-export interface Channel {
+export interface Sender<M> {
   /** Kind of the channel, as in metrics and documents. */
   readonly name: string
-  /** One of that kind; holds no secret, since people see it. */
-  readonly destination: string
-  wants(prediction: Prediction): boolean
   /** Resolves when the receiver has taken it. @throws Undelivered; the signal's reason when aborted */
-  send(message: Message, options: SendOptions): Promise<void>
+  send(message: M, options: SendOptions): Promise<void>
+  close?(): void
 }
 
 /** The receiver did not take it. */

@@ -15,7 +15,7 @@ import type { Clock } from '../../monitoring/clock.ts'
 import type { DeliveryDoc } from '../../schemas/documents.ts'
 import { type RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
-import { type Channel, type Message, Undelivered } from './channel.ts'
+import { type Sender, Undelivered } from './channel.ts'
 import { type Rest, rest } from './rest.ts'
 
 export interface DeliveryPolicy {
@@ -33,8 +33,30 @@ export interface DeliverPorts extends Pick<Ports, 'documents' | 'metrics'> {
   random: () => number
 }
 
-/** @returns a function that resolves when the delivery is over; it rejects when a store is away, or when aborted */
-export function deliverer(ports: DeliverPorts, policy: DeliveryPolicy, channel: Channel) {
+/** Which delivery it is. */
+export interface Claim {
+  /** What is told, once to each destination. */
+  key: string
+  /** The event that it tells of. */
+  subject: string
+  study: string
+  /** One of its kind; holds no secret, since people see it. */
+  destination: string
+  /** The receiver may have this already, by a delivery before. */
+  repeat?: boolean
+}
+
+export type Deliver<M> = (
+  claim: Claim,
+  message: () => M | Promise<M>,
+  signal: AbortSignal,
+) => Promise<'sent' | 'failed'>
+
+/**
+ * @returns a function that resolves when the delivery is over; it rejects when a store is away, or when aborted. What is
+ * told is asked for only where it is to be sent.
+ */
+export function deliverer<M>(ports: DeliverPorts, policy: DeliveryPolicy, channel: Sender<M>): Deliver<M> {
   const { metrics, clock } = ports
   const resting = rest(policy, clock)
 
@@ -47,31 +69,31 @@ export function deliverer(ports: DeliverPorts, policy: DeliveryPolicy, channel: 
     const { code, message } = error ?? { code: null, message: null }
     await kept(ports, policy, { ...delivery, state, code, message, finishedAt: clock.now() }, signal)
     metrics.deliveries.inc({ channel: channel.name, outcome: state })
+    return state
   }
 
-  return async (message: Message, signal: AbortSignal): Promise<void> => {
-    const claim = await claimed(ports, channel, message)
-    if (!claim) return
-    const { delivery, redelivered } = claim
+  return async (claim, told, signal) => {
+    const mine = await claimed(ports, channel.name, claim)
+    if (typeof mine === 'string') return mine
+    const { delivery, redelivered } = mine
+    const message = await told()
     if (!resting.mayTry()) {
       const error = new Undelivered('not tried: the receiver has not answered several times in a row', { final: true })
       return finish(delivery, 'failed', error, signal)
     }
     if (redelivered) metrics.deliveries.inc({ channel: channel.name, outcome: 'redelivered' })
-    const outcome = await attempts(ports, policy, { channel, message, delivery, redelivered, resting }, signal)
-    await finish({ ...delivery, attempts: outcome.attempts }, outcome.error ? 'failed' : 'sent', outcome.error, signal)
+    const work = { channel, message, delivery, redelivered: redelivered || claim.repeat === true, resting }
+    const outcome = await attempts(ports, policy, work, signal)
+    return finish({ ...delivery, attempts: outcome.attempts }, outcome.error ? 'failed' : 'sent', outcome.error, signal)
   }
 }
 
-/** The delivery to make, or undefined where it is over already. */
-async function claimed({ documents, clock }: DeliverPorts, channel: Channel, { prediction }: Message) {
-  const id = ids.delivery(prediction.id, channel.name, channel.destination)
+/** The delivery to make, or how it ended where it is over already. */
+async function claimed({ documents, clock }: DeliverPorts, channel: string, claim: Claim) {
+  const { key, subject, study, destination } = claim
+  const id = ids.delivery(key, channel, destination)
   const delivery: DeliveryDoc = {
-    id,
-    subject: prediction.id,
-    study: prediction.study,
-    channel: channel.name,
-    destination: channel.destination,
+    ...{ id, subject, study, channel, destination },
     state: 'claimed',
     attempts: 0,
     code: null,
@@ -81,19 +103,19 @@ async function claimed({ documents, clock }: DeliverPorts, channel: Channel, { p
   }
   if (await documents.insert('deliveries', delivery)) return { delivery, redelivered: false }
   const known = (await documents.get('deliveries', id)) ?? delivery // erased between the two: ours to make
-  return known.state === 'claimed' ? { delivery: known, redelivered: true } : undefined
+  return known.state === 'claimed' ? { delivery: known, redelivered: true } : known.state
 }
 
-interface Work {
-  channel: Channel
-  message: Message
+interface Work<M> {
+  channel: Sender<M>
+  message: M
   delivery: DeliveryDoc
   redelivered: boolean
   resting: Rest
 }
 
 /** Sends until it is taken, refused, or the attempts or the time are used up. @throws the signal's reason */
-async function attempts(ports: DeliverPorts, policy: DeliveryPolicy, work: Work, signal: AbortSignal) {
+async function attempts<M>(ports: DeliverPorts, policy: DeliveryPolicy, work: Work<M>, signal: AbortSignal) {
   const { clock } = ports
   const { channel, message, delivery, redelivered, resting } = work
   const deadline = clock.now() + policy.deadlineMs
@@ -133,7 +155,7 @@ async function pauseVisibly(
   { documents, clock }: DeliverPorts,
   soFar: DeliveryDoc,
   ms: number,
-  { resting }: Work,
+  { resting }: Pick<Work<unknown>, 'resting'>,
   signal: AbortSignal,
 ) {
   try {

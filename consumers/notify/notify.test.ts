@@ -8,10 +8,10 @@ import { RaylogError } from '../../schemas/errors.ts'
 import { topics } from '../../schemas/topics.ts'
 import { aPrediction } from '../../tests/gateway/samples.ts'
 import { openForTest } from '../../tests/harness/stage.ts'
-import { openStores, type Stores } from '../../tests/harness/stores.ts'
+import { bareHttp, openStores, type Stores } from '../../tests/harness/stores.ts'
 import { until } from '../../tests/harness/until.ts'
+import { sign, signingKey } from './channels/webhook.ts'
 import { notify } from './stage.ts'
-import { sign, signingKey } from './webhook.ts'
 
 const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 const closing: (() => Promise<unknown>)[] = []
@@ -84,7 +84,11 @@ async function open(
   webhooks: object[],
   { clock = quickClock() as Clock, ...settings }: { clock?: Clock; [key: string]: unknown } = {},
 ) {
-  const stage = await openForTest(notify, stores, { clock, settings: { webhooks, ...settings } })
+  const stage = await openForTest(
+    notify,
+    { ...stores, http: bareHttp() },
+    { clock, settings: { webhooks, ...settings } },
+  )
   closing.push(() => stage.close())
   return stage
 }
@@ -190,7 +194,7 @@ describe('a delivery that was claimed by a process that was killed', () => {
     const clock = quickClock()
     const stage = await openForTest(
       notify,
-      { ...stores, documents: { ...stores.documents, upsert } },
+      { ...stores, http: bareHttp(), documents: { ...stores.documents, upsert } },
       { clock, settings: { webhooks: [{ url, secret }] } },
     )
     await stage.hand(topics.predictions, aPrediction(1))

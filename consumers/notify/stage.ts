@@ -1,45 +1,93 @@
 /**
- * Tells receivers of each production prediction. What becomes of each delivery is kept in `deliveries` and counted.
+ * Tells people and systems of what was found: webhooks of each production prediction, and rules of predictions and studies.
+ * What becomes of each delivery is kept in `deliveries` and counted; what a rule says to whom, in `notices`.
  *
  * An event is never parked because a receiver does not take it: the delivery is recorded as failed instead. Parking is
  * for events that could not be handled; this one was, by the other receivers, and trying it again would tell them twice.
  */
+import { randomUUID } from 'node:crypto'
 import { defineStage } from '../../kafka/stage.ts'
 import { type Prediction, topics } from '../../schemas/topics.ts'
-import type { Message } from './channel.ts'
+import { createBudget } from './budget.ts'
+import type { PredictionMessage } from './channel.ts'
+import { webhook } from './channels/webhook.ts'
 import { notifyConfig } from './config.ts'
+import { destinationOf } from './config-channels.ts'
 import { deliverer } from './deliver.ts'
-import { webhook } from './webhook.ts'
+import { lookForDue } from './due.ts'
+import { type Facts, factsOfPrediction, factsOfStudy } from './facts.ts'
+import { Notices } from './notices.ts'
+import { addTestRoute } from './routes.ts'
+import { openSenders } from './send.ts'
+import { trialsOf } from './trial.ts'
 
 export const notify = defineStage({
   name: 'notify',
   role: 'consumer',
-  summary: 'tells webhooks of each production prediction, signed, and keeps what became of it',
-  reads: [topics.predictions],
-  writes: [],
-  needs: ['documents', 'metrics'],
+  summary:
+    'tells people and systems of results by rule, sees to it that critical ones are acknowledged, and keeps what became of it',
+  reads: [topics.predictions, topics.studies],
+  writes: [topics.notifications, topics.audit],
+  needs: ['documents', 'secrets', 'images', 'http', 'metrics'],
   config: notifyConfig,
+  secretSettings: ['url'],
   // Deliveries do not depend on each other, and a receiver that is slow should not hold up its study's next image.
   order: 'none',
   concurrency: config => config.concurrency,
-  async open({ config, deps, clock }) {
-    const channels = config.webhooks.map(settings => webhook(settings, clock))
+  async open({ config, deps, clock, logger, publish, showNames, researchUseOnly }) {
+    const { documents } = deps
     const ports = { ...deps, clock, random: Math.random }
-    const destinations = channels.map(channel => ({ channel, deliver: deliverer(ports, config, channel) }))
+    const hooks = config.webhooks.map(settings => {
+      const channel = webhook(settings, clock)
+      const deliver = deliverer(ports, config, channel)
+      return { destination: destinationOf(settings), wants: channel.wants, deliver }
+    })
+    const senders = openSenders({ deps, ports, config, publish, showNames, researchUseOnly })
+    const budget = createBudget(documents, clock.now)
+    const { send } = senders
+    const notices = new Notices({ documents, publish, clock, config, budget, owner: randomUUID(), send })
+    const stopping = new AbortController()
+    const due = { documents, notices, clock, logger, random: Math.random, lookMs: config.lookMs }
+    const looking = config.rules.length > 0 ? lookForDue(due, stopping.signal) : Promise.resolve()
+    addTestRoute(deps.http, (id, at) => trialsOf({ documents, config, hooks, now: at ?? clock.now() }, id))
+
+    async function tellHooks(prediction: Prediction, signal: AbortSignal): Promise<void> {
+      const message = messageOf(prediction, config.linkBase)
+      const { id: key, id: subject, study } = prediction
+      const wanted = hooks.filter(({ wants }) => wants(prediction))
+      await allOf(
+        wanted.map(({ deliver, destination }) => deliver({ key, subject, study, destination }, () => message, signal)),
+      )
+    }
+    function tellByRules(facts: Facts, signal: AbortSignal): Promise<void> {
+      const old = clock.now() - facts.at > config.maxAgeMs
+      const rules = old ? [] : config.rules.filter(({ on }) => on === facts.on)
+      return allOf(rules.map(rule => notices.tell(rule, facts, signal)))
+    }
+
     return {
-      async handle({ event: prediction }, { signal }) {
+      async handle(read, { signal }) {
+        if (read.topic === 'imaging.studies.v1') return tellByRules(factsOfStudy(read.event), signal)
+        const prediction = read.event
         if (prediction.role !== 'production') return
-        const message = messageOf(prediction, config.linkBase)
-        const wanted = destinations.filter(({ channel }) => channel.wants(prediction))
-        // All to their end before the first failure is told: none is left running behind the runner's back.
-        const outcomes = await Promise.allSettled(wanted.map(({ deliver }) => deliver(message, signal)))
-        for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+        await allOf([tellHooks(prediction, signal), tellByRules(factsOfPrediction(prediction), signal)])
+      },
+      async close() {
+        stopping.abort(new Error('stopping'))
+        await looking
+        senders.close()
       },
     }
   },
 })
 
-function messageOf(prediction: Prediction, linkBase: string | null): Message {
+/** All to their end before the first failure is told: none is left running behind the runner's back. */
+async function allOf(work: readonly Promise<unknown>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(work)
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+}
+
+function messageOf(prediction: Prediction, linkBase: string | null): PredictionMessage {
   const base = linkBase?.replace(/\/$/, '') ?? ''
   const link = (path: string) => `${base}/api/v1/${path}`
   return {

@@ -23,7 +23,7 @@ export interface Access {
   admits(token: unknown, headers: IncomingHttpHeaders): boolean
 }
 
-const reserved = new Set(['api', 'docs', 'metrics', 'healthz', 'live', 'assets', 'dicomweb', 'fhir'])
+const reserved = new Set(['api', 'docs', 'metrics', 'healthz', 'live', 'assets', 'dicomweb', 'fhir', 'acknowledge'])
 const safe = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** Whether a path may be one of the page's own (history) paths: not reserved, no file. */

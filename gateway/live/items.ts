@@ -74,6 +74,14 @@ export function liveTopics(models: Ports['models']): LiveTopic[] {
       rooms: ['all', `study:${event.study}`, `site:${event.site}`],
       send: target => target.emit('report', { event, at }),
     })),
+    liveTopic(topics.notifications, (event, at) => ({
+      // Whoever wants to hear of one person's alone joins that person's room.
+      rooms: [
+        ...['all', 'notifications', `study:${event.study}`, `site:${event.site}`],
+        ...(event.who === null ? [] : [`person:${event.who}`]),
+      ],
+      send: target => target.emit('notification', { event, at }),
+    })),
     liveTopic(topics.parked, (event, at) => {
       const message: ParkedMessage = { event: parkedEvent(event), at }
       // The key of what was parked; for images and results that is the study.

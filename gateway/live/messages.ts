@@ -1,7 +1,15 @@
 /** What goes over the sockets, both ways. The page takes its types from here. */
 import { z } from 'zod'
 import type { PartHealth } from '../../monitoring/health.ts'
-import type { Instance, Parked, Prediction, Report, StudyAssessed, StudyRequest } from '../../schemas/topics.ts'
+import type {
+  Instance,
+  NotificationStep,
+  Parked,
+  Prediction,
+  Report,
+  StudyAssessed,
+  StudyRequest,
+} from '../../schemas/topics.ts'
 
 export interface At {
   topic: string
@@ -31,6 +39,10 @@ export interface RequestMessage {
   event: StudyRequest
   at: At
 }
+export interface NotificationMessage {
+  event: NotificationStep
+  at: At
+}
 export interface ParkedMessage {
   event: Omit<Parked, 'value'> & { title: string; remedy: string }
   at: At
@@ -58,13 +70,17 @@ export interface ServerToClient {
   report: (message: ReportMessage) => void
   study: (message: StudyMessage) => void
   request: (message: RequestMessage) => void
+  /** `what` is `alert` for what is told over the page, and else a step of a notification. */
+  notification: (message: NotificationMessage) => void
   parked: (message: ParkedMessage) => void
   pulse: (pulse: Pulse) => void
   bye: (bye: Bye) => void
 }
 
 export const joinRequest = z.strictObject({
-  rooms: z.array(z.string().regex(/^(?:all|(?:study|model|site|replay):[A-Za-z0-9._-]{1,128})$/)).max(100),
+  rooms: z
+    .array(z.string().regex(/^(?:all|notifications|(?:study|model|site|replay|person):[A-Za-z0-9._-]{1,128})$/))
+    .max(100),
   after: z
     .record(z.string().regex(/^[a-z0-9.]{1,64}:\d{1,5}$/), z.int().min(-1))
     .default({})

@@ -32,6 +32,7 @@ export async function openForTest(
     showNames?: boolean
     researchUseOnly?: boolean
     network?: Network
+    /** Takes what the stage publishes; those that read mostly do not. */
     publish?: (topic: Topic, ...events: unknown[]) => Promise<Position[]>
   } = {},
 ): Promise<OpenedStage> {

@@ -2,7 +2,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fastify from 'fastify'
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { type EmbeddedLog, openEmbeddedLog } from '../../kafka/embedded/log.ts'
+import type { Ports } from '../../kafka/ports.ts'
 import { openImages } from '../../models/imaging/images.ts'
 import type { Clock } from '../../monitoring/clock.ts'
 import { createMetrics } from '../../monitoring/metrics.ts'
@@ -51,4 +54,12 @@ export async function openStores(options: { deidentify?: object } = {}) {
       await rm(folder, { recursive: true })
     },
   }
+}
+
+/** An HTTP server that listens nowhere, for stages that add routes to one; asked by `inject`. */
+export function bareHttp(): Ports['http'] {
+  const http = fastify()
+  http.setValidatorCompiler(validatorCompiler)
+  http.setSerializerCompiler(serializerCompiler)
+  return http
 }

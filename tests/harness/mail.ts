@@ -1,0 +1,68 @@
+/** A real SMTP server that keeps what it is sent. */
+import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
+
+export interface Mail {
+  to: string[]
+  /** The whole message, lines unfolded and quoted-printable undone as far as tests read it. */
+  raw: string
+  header(name: string): string | undefined
+}
+
+export interface MailServer extends AsyncDisposable {
+  port: number
+  mails: Mail[]
+}
+
+/** @param refuse an SMTP answer instead of taking the mail, by how many there were before; null takes it */
+export async function startMail(
+  options: SMTPServerOptions = {},
+  refuse: (before: number) => { code: number; text: string } | null = () => null,
+): Promise<MailServer> {
+  const mails: Mail[] = []
+  let before = 0
+  const server = new SMTPServer({
+    authOptional: true,
+    disabledCommands: options.key === undefined ? ['STARTTLS'] : [],
+    logger: false,
+    closeTimeout: 100,
+    ...options,
+    onData(stream, session, done) {
+      void buffer(stream).then(bytes => {
+        const no = refuse(before++)
+        if (no) return done(Object.assign(new Error(no.text), { responseCode: no.code }))
+        mails.push(
+          readMail(
+            bytes.toString(),
+            session.envelope.rcptTo.map(({ address }) => address),
+          ),
+        )
+        done()
+      }, done)
+    },
+  })
+  // A client that breaks off is not this server's fault.
+  server.on('error', () => undefined)
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.server.address() as AddressInfo
+  return {
+    port,
+    mails,
+    [Symbol.asyncDispose]: () => new Promise<void>(resolve => server.close(() => resolve())),
+  }
+}
+
+function readMail(text: string, to: string[]): Mail {
+  const [head = '', ...body] = text.split('\r\n\r\n')
+  const headers = head.replace(/\r\n[ \t]+/g, ' ')
+  const unquoted = body
+    .join('\n\n')
+    .replace(/=\r\n/g, '')
+    .replace(/(?:=[0-9A-F]{2})+/g, hex => Buffer.from(hex.replaceAll('=', ''), 'hex').toString())
+  return {
+    to,
+    raw: `${headers}\n\n${unquoted}`,
+    header: name => new RegExp(`^${name}: *(.*)$`, 'im').exec(headers)?.[1]?.trim(),
+  }
+}
