@@ -19,12 +19,14 @@ import { createSpool, type Spool } from './runtime/spool.ts'
 
 /** Workers that end before any was ready, for each place, before the start is given up. */
 const STARTS_TRIED = 3
+/** For an object that a worker fetches, ms. */
+const LONGEST_FETCH_MS = 10_000
 /** For a worker to end by itself at a close, after what it is at, ms. */
 const CLOSE_GRACE_MS = 5_000
 
 export interface EngineOptions {
   settings: PlatformConfig['models']
-  objects: Pick<ObjectStore, 'local' | 'stream'>
+  objects: Pick<ObjectStore, 'local' | 'stream' | 'presign'>
   /** For copies of objects that have no file on this machine, while workers read them. */
   spoolFolder: string
   metrics: Metrics
@@ -163,10 +165,10 @@ class ModelEngine implements Engine {
     instance: Instance,
     options: PredictOptions,
   ): Promise<ModelOutput> {
-    const { key, sha256 } = instance.object
-    const { path, release } = await this.#spool(key)
+    const { sha256 } = instance.object
+    const { from, release } = await this.#spool(instance.object)
     try {
-      return await this.#queue(scheduler, model, { path, sha256, frame: frameOf(instance) }, options)
+      return await this.#queue(scheduler, model, { from, sha256, frame: frameOf(instance) }, options)
     } finally {
       await release()
     }
@@ -212,6 +214,8 @@ class ModelEngine implements Engine {
         type: 'open',
         models: this.#models.map(({ manifest, weights }) => ({ manifest, weights })),
         threads: settings.threadsPerWorker,
+        // Within the budget of the batch, which would else take a silent store for a worker that hangs.
+        fetchMs: Math.min(LONGEST_FETCH_MS, settings.budgetMs / 3),
         providers: settings.providers,
       },
       models: this.#models.map(({ ref, manifest }) => ({ name: nameOf(ref), maxBatch: manifest.batch.max })),

@@ -43,6 +43,8 @@ export interface ObjectStore {
    * while an object that just came has no file of its own yet.
    */
   local(key: string): string | undefined
+  /** A URL that reads the object without credentials for so long, where the store has such. It does not check that it is there. */
+  presign?(key: string, seconds: number): Promise<string>
   /** Resolves when a small write would succeed; throws store-full or store-unavailable. */
   check(): Promise<void>
   close(): Promise<void>

@@ -147,6 +147,7 @@ async function openAll(models: readonly LoadedModel[], settings: Plan['config'][
       type: 'open',
       models: models.map(({ manifest, weights }) => ({ manifest, weights })),
       threads: settings.threadsPerWorker,
+      fetchMs: settings.budgetMs,
       providers: settings.providers,
     },
     {

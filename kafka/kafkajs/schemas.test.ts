@@ -17,12 +17,11 @@ let server: Server
 let url: string
 let opened: Schemas[]
 /** What the registry says. */
-let registry: { ruled: boolean; id: number; refuses: boolean; asked: number }
+let registry: { ruled: boolean | 'none'; id: number; refuses: boolean }
 
 /** On its own port, again after it was away. */
 async function listen(port = 0): Promise<void> {
   server = createServer((request, response) => {
-    registry.asked++
     const answer = (status: number, body: object) => {
       response.writeHead(status, { 'content-type': 'application/vnd.schemaregistry.v1+json' })
       response.end(JSON.stringify(body))
@@ -31,7 +30,7 @@ async function listen(port = 0): Promise<void> {
       return request.url.endsWith(`/${registry.id}`) ? answer(200, { schema }) : answer(404, { error_code: 40403 })
     if (request.method === 'GET')
       return registry.ruled
-        ? answer(200, { compatibilityLevel: 'BACKWARD_TRANSITIVE' })
+        ? answer(200, { compatibilityLevel: registry.ruled === 'none' ? 'NONE' : 'BACKWARD_TRANSITIVE' })
         : answer(404, { error_code: 40401 })
     if (request.method === 'POST')
       return registry.refuses ? answer(409, { message: 'not compatible' }) : answer(200, { id: registry.id })
@@ -56,7 +55,7 @@ function open({ clock = systemClock, at = url }: { clock?: typeof systemClock; a
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'raylog-schemas-'))
-  registry = { ruled: true, id: 7, refuses: false, asked: 0 }
+  registry = { ruled: true, id: 7, refuses: false }
   opened = []
   await listen()
 })
@@ -69,6 +68,12 @@ afterEach(async () => {
 describe('schemas in a registry', () => {
   it('get their id also where another process sets the rule of their subject at the same moment', async () => {
     registry.ruled = false
+    expect(await open().idOf(subject, schema)).toBe(7)
+    expect(registry.ruled).toBe(true)
+  })
+
+  it('get the rule that another process was killed before it could set', async () => {
+    registry.ruled = 'none'
     expect(await open().idOf(subject, schema)).toBe(7)
     expect(registry.ruled).toBe(true)
   })

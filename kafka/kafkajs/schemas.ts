@@ -71,6 +71,26 @@ export function openSchemas({ url, auth, cacheFolder }: SchemaSettings, surround
     return asked
   }
 
+  /**
+   * Its client registers a new subject first and sets its rule then. A process that looks in between, or after one that was
+   * killed in between, finds a subject without a rule, and sets it. @throws nothing: whoever asked tries again
+   */
+  async function setRule(subject: string): Promise<void> {
+    const login = auth && Buffer.from(`${auth.username}:${auth.password}`).toString('base64')
+    const asked = fetch(`${url}/config/${encodeURIComponent(subject)}`, {
+      method: 'PUT',
+      headers: {
+        'content-type': 'application/vnd.schemaregistry.v1+json',
+        ...(login ? { authorization: `Basic ${login}` } : {}),
+      },
+      body: JSON.stringify({ compatibility: COMPATIBILITY.BACKWARD_TRANSITIVE }),
+      signal: AbortSignal.timeout(answerMs),
+    })
+    await asked
+      .then(answer => answer.arrayBuffer())
+      .catch(error => logger.debug({ err: error, subject }, 'no rule set'))
+  }
+
   /** Processes that start at once set the rule of a new subject at once; all but one are told that it is there. */
   async function register(subject: string, schema: string): Promise<number> {
     const compatibility = COMPATIBILITY.BACKWARD_TRANSITIVE
@@ -78,7 +98,11 @@ export function openSchemas({ url, auth, cacheFolder }: SchemaSettings, surround
       try {
         return (await inTime(registry.register({ type: SchemaType.AVRO, schema }, { subject, compatibility }))).id
       } catch (error) {
-        if (attempt === mostAttempts || !/already exists/.test(messageOf(error))) throw error
+        const [isThere, noRule] = [/already exists/, /BACKWARD_TRANSITIVE != NONE/].map(said =>
+          said.test(messageOf(error)),
+        )
+        if (attempt === mostAttempts || !(isThere || noRule)) throw error
+        if (noRule) await setRule(subject)
         await clock.sleep(raceMs * attempt)
       }
     }

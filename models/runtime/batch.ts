@@ -2,23 +2,29 @@
  * One batch in a worker: fetch, check, decode and prepare each image, run the model once, read the outputs. An image that
  * fails does so alone; the rest of the batch goes on.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { unreadable } from '../../storage/folder-keys.ts'
 import { decodeFrame } from '../imaging/decode.ts'
+import type { Fetched } from './fetch.ts'
 import { readOutput } from './outputs.ts'
 import { type DoneMessage, preciseNow, type Work, type WorkResult, type WorkTimings } from './protocol.ts'
 import type { Session } from './sessions.ts'
 
-export async function runBatch(session: Session, items: readonly Work[]): Promise<Omit<DoneMessage, 'type' | 'id'>> {
+/** @param fetched for each item that is fetched: its bytes, when they are there */
+export async function runBatch(
+  session: Session,
+  items: readonly Work[],
+  fetched: readonly (Promise<Fetched> | undefined)[],
+): Promise<Omit<DoneMessage, 'type' | 'id'>> {
   const startedAt = preciseNow()
   const results: WorkResult[] = []
   /** Which item each image of the tensor is. */
   const places: { item: number; timings: WorkTimings }[] = []
   for (const [item, work] of items.entries()) {
     try {
-      places.push({ item, timings: await prepareOne(session, work, places.length) })
+      places.push({ item, timings: await prepareOne(session, work, fetched[item], places.length) })
     } catch (thrown) {
       results[item] = failure(thrown)
     }
@@ -32,22 +38,32 @@ export async function runBatch(session: Session, items: readonly Work[]): Promis
   return { startedAt, busyMs: preciseNow() - startedAt, inferMs: ended - began, ran: places.length, results }
 }
 
-async function prepareOne(session: Session, work: Work, index: number): Promise<WorkTimings> {
+async function prepareOne(
+  session: Session,
+  work: Work,
+  coming: Promise<Fetched> | undefined,
+  index: number,
+): Promise<WorkTimings> {
   const began = preciseNow()
-  const bytes = fetchOne(work)
-  const fetched = preciseNow()
-  const frame = await decodeFrame(bytes, work.frame)
-  const decoded = preciseNow()
-  session.preparer.into(frame, session.input, index)
-  return { fetchMs: fetched - began, decodeMs: decoded - fetched, prepareMs: preciseNow() - decoded }
+  const fetched = await coming
+  try {
+    const bytes = fetched?.bytes ?? ('path' in work.from ? readObject(work.from.path) : Buffer.alloc(0))
+    check(bytes, work)
+    const there = preciseNow()
+    const frame = await decodeFrame(bytes, work.frame)
+    const decoded = preciseNow()
+    session.preparer.into(frame, session.input, index)
+    return { fetchMs: there - began, decodeMs: decoded - there, prepareMs: preciseNow() - decoded }
+  } finally {
+    // What was decoded may be a view of it; by now the tensor has it.
+    fetched?.release()
+  }
 }
 
-/** @throws RaylogError object-missing, object-damaged, or a store's error */
-function fetchOne({ path, sha256 }: Work): Uint8Array {
-  const bytes = readObject(path)
-  const digest = createHash('sha256').update(bytes).digest('hex')
+/** @throws RaylogError object-damaged */
+function check(bytes: Uint8Array, { sha256 }: Work): void {
+  const digest = hash('sha256', bytes)
   if (digest !== sha256) throw new RaylogError('object-damaged', `SHA-256 is ${digest}, not ${sha256}`)
-  return bytes
 }
 
 /** Synchronous: this thread has nothing else to do, and a local file is a few system calls. */

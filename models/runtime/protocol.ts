@@ -16,13 +16,17 @@ export interface OpenMessage {
   type: 'open'
   models: readonly WorkerModel[]
   threads: number
+  /** For an object that it fetches by itself, ms. */
+  fetchMs: number
   providers: PlatformConfig['models']['providers']
 }
 
+/** Where a worker finds an object: on this machine, or by a URL that needs no credentials. */
+export type Source = { path: string } | { url: string }
+
 /** One image of a batch. */
 export interface Work {
-  /** Where the object is on this machine. */
-  path: string
+  from: Source
   sha256: string
   /** 1-based. */
   frame: number

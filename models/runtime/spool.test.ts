@@ -4,16 +4,17 @@ import { Readable } from 'node:stream'
 import { expect, it } from 'vitest'
 import { RaylogError } from '../../schemas/errors.ts'
 import { temporaryFolder } from '../testing.ts'
-import { createSpool } from './spool.ts'
+import { type Borrowed, createSpool } from './spool.ts'
 
+const pathOf = ({ from }: Borrowed) => ('path' in from ? from.path : '')
 const remote = (stream: () => Promise<Readable>) => ({ local: () => undefined, stream })
 
 it('hands on the path of an object that has one', async () => {
   using root = temporaryFolder()
   const objects = { local: () => '/somewhere', stream: async () => Readable.from([]) }
-  const { path, release } = await createSpool(objects, join(root.path, 'spool'))('k')
+  const { from, release } = await createSpool(objects, join(root.path, 'spool'))({ key: 'k', bytes: 3 })
   await release()
-  expect(path).toBe('/somewhere')
+  expect(from).toEqual({ path: '/somewhere' })
   expect(existsSync(join(root.path, 'spool'))).toBe(false)
 })
 
@@ -23,10 +24,10 @@ it('gives any other a file, each reader its own, until it is released', async ()
     remote(async () => Readable.from([Buffer.from('ab'), Buffer.from('c')])),
     join(root.path, 'spool'),
   )
-  const [one, two] = [await spool('k'), await spool('k')]
+  const [one, two] = [await spool({ key: 'k', bytes: 3 }), await spool({ key: 'k', bytes: 3 })]
   await one.release()
-  expect(existsSync(one.path)).toBe(false)
-  expect(readFileSync(two.path, 'utf8')).toBe('abc')
+  expect(existsSync(pathOf(one))).toBe(false)
+  expect(readFileSync(pathOf(two), 'utf8')).toBe('abc')
   await two.release()
   expect(readdirSync(join(root.path, 'spool'))).toEqual([])
 })
@@ -38,7 +39,7 @@ it('leaves nothing of an object that is gone, or that breaks off', async () => {
     remote(() => Promise.reject(new RaylogError('object-missing', 'gone'))),
     folder,
   )
-  await expect(gone('k')).rejects.toMatchObject({ code: 'object-missing' })
+  await expect(gone({ key: 'k', bytes: 3 })).rejects.toMatchObject({ code: 'object-missing' })
   const broken = createSpool(
     remote(async () =>
       Readable.from(
@@ -50,6 +51,19 @@ it('leaves nothing of an object that is gone, or that breaks off', async () => {
     ),
     folder,
   )
-  await expect(broken('k')).rejects.toMatchObject({ code: 'store-unavailable' })
+  await expect(broken({ key: 'k', bytes: 3 })).rejects.toMatchObject({ code: 'store-unavailable' })
   expect(readdirSync(folder)).toEqual([])
+})
+
+it('hands on a signed URL where the store has one, but not of an object that would take a worker long', async () => {
+  using root = temporaryFolder()
+  const objects = {
+    ...remote(async () => Readable.from([Buffer.from('abc')])),
+    presign: async (key: string, seconds: number) => `https://s3/${key}?${seconds > 60 ? 'long' : 'short'}`,
+  }
+  const spool = createSpool(objects, join(root.path, 'spool'))
+  expect(await spool({ key: 'k', bytes: 3 })).toMatchObject({ from: { url: 'https://s3/k?long' } })
+  const large = await spool({ key: 'k', bytes: 100_000_000 })
+  expect(readFileSync(pathOf(large), 'utf8')).toBe('abc')
+  await large.release()
 })

@@ -6,11 +6,13 @@
 import { toRaylogError } from '../../schemas/errors.ts'
 import { decodeFrame } from '../imaging/decode.ts'
 import { runBatch } from './batch.ts'
+import { createFetcher, type Fetched, type Fetcher } from './fetch.ts'
 import type { FromWorker, Opened, OpenMessage, ToWorker } from './protocol.ts'
 import { openSession, type Session } from './sessions.ts'
 
 /** By the index of the model; undefined for one that could not be opened. */
 let sessions: (Session | undefined)[] = []
+let fetcher: Fetcher | undefined
 
 function say(message: FromWorker, said?: () => void): void {
   if (process.connected) process.send?.(message, undefined, undefined, said)
@@ -18,6 +20,7 @@ function say(message: FromWorker, said?: () => void): void {
 
 async function open(message: OpenMessage): Promise<void> {
   const opened: Opened[] = []
+  fetcher = createFetcher({ withinMs: message.fetchMs })
   for (const model of message.models) {
     try {
       const session = await openSession(model, message)
@@ -37,7 +40,17 @@ const pixel = Buffer.from(
   'base64',
 )
 
-async function answer(message: ToWorker): Promise<void> {
+/** Begins what is to be fetched, while the batch before it may still run. */
+function begin(message: ToWorker): (Promise<Fetched> | undefined)[] {
+  if (message.type === 'open') return []
+  return message.items.map(({ from }) => {
+    const coming = 'url' in from ? fetcher?.fetch(from.url) : undefined
+    coming?.catch(() => undefined) // heard of by its batch, when that is its turn
+    return coming
+  })
+}
+
+async function answer(message: ToWorker, fetched: readonly (Promise<Fetched> | undefined)[]): Promise<void> {
   if (message.type === 'open') {
     await open(message)
     // Decoders load on first use; better now than on the first image. One that cannot load fails the images that need it.
@@ -46,7 +59,7 @@ async function answer(message: ToWorker): Promise<void> {
   }
   const session = sessions[message.model]
   if (!session) throw new Error(`model ${message.model} is not open`)
-  say({ type: 'done', id: message.id, ...(await runBatch(session, message.items)) })
+  say({ type: 'done', id: message.id, ...(await runBatch(session, message.items, fetched)) })
 }
 
 process.title = 'raylog infer worker'
@@ -57,8 +70,9 @@ Reflect.deleteProperty(globalThis, 'Float16Array')
 // One at a time: a batch that waits here begins as soon as the one before it is answered.
 let last = Promise.resolve()
 process.on('message', (message: ToWorker) => {
+  const fetched = begin(message)
   last = last
-    .then(() => answer(message))
+    .then(() => answer(message, fetched))
     .catch((thrown: unknown) => {
       say({ type: 'broken', reason: toRaylogError(thrown).message }, () => process.exit(1))
     })

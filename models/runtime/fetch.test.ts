@@ -1,0 +1,101 @@
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { createFetcher, type Fetcher } from './fetch.ts'
+
+let server: Server
+let url: string
+let fetcher: Fetcher
+let connections: number
+let answer: (response: ServerResponse) => void
+
+beforeEach(async () => {
+  connections = 0
+  server = createServer((_request, response) => answer(response))
+  server.on('connection', () => connections++)
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  const address = server.address()
+  url = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}/object?signature`
+  fetcher = createFetcher({ withinMs: 300 })
+})
+afterEach(async () => {
+  fetcher.close()
+  server.closeAllConnections()
+  await new Promise(done => server.close(done))
+})
+
+const whole = (bytes: Buffer) => (response: ServerResponse) => {
+  response.writeHead(200, { 'content-length': bytes.length })
+  response.end(bytes)
+}
+const status = (code: number) => (response: ServerResponse) => {
+  response.writeHead(code)
+  response.end('<Error/>')
+}
+
+describe('a worker that fetches', () => {
+  it('gets all bytes, over one connection, and uses a buffer again when it was let go of', async () => {
+    const [large, small] = [Buffer.alloc(700_000, 7), Buffer.alloc(300_000, 9)]
+    answer = whole(large)
+    const first = await fetcher.fetch(url)
+    expect(first.bytes.equals(large)).toBe(true)
+    first.release()
+    answer = whole(small)
+    const second = await fetcher.fetch(url)
+    expect(second.bytes.equals(small)).toBe(true)
+    expect(second.bytes.buffer).toBe(first.bytes.buffer)
+    // One that is still read is nobody else's.
+    const third = await fetcher.fetch(url)
+    expect(third.bytes.buffer).not.toBe(second.bytes.buffer)
+    expect(connections).toBe(1)
+  })
+
+  it('says what is wrong: gone for good, or to be waited for', async () => {
+    for (const [code, said] of [
+      [404, 'object-missing'],
+      [403, 'store-unavailable'],
+      [503, 'store-unavailable'],
+    ] as const) {
+      answer = status(code)
+      await expect(fetcher.fetch(url)).rejects.toMatchObject({ code: said })
+    }
+    await expect(fetcher.fetch('http://127.0.0.1:9/')).rejects.toMatchObject({ code: 'store-unavailable' })
+  })
+
+  it('takes no object that breaks off for a whole one', async () => {
+    answer = response => {
+      response.writeHead(200, { 'content-length': 10 })
+      response.write('half')
+      setImmediate(() => response.destroy())
+    }
+    await expect(fetcher.fetch(url)).rejects.toMatchObject({ code: 'store-unavailable' })
+  })
+
+  it('does not wait for a store that says nothing, or stops in the middle, but waits while a model runs', async () => {
+    answer = () => undefined
+    await expect(fetcher.fetch(url)).rejects.toMatchObject({ code: 'store-unavailable' })
+    answer = response => {
+      response.writeHead(200, { 'content-length': 10 })
+      response.write('half')
+    }
+    await expect(fetcher.fetch(url)).rejects.toMatchObject({ code: 'store-unavailable' })
+    answer = whole(Buffer.from('there'))
+    const coming = fetcher.fetch(url)
+    await new Promise(resolve => setImmediate(resolve))
+    // Nothing else happens in this thread meanwhile, as in a run.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 700)
+    expect((await coming).bytes.toString()).toBe('there')
+  })
+
+  it('asks again where the server has just closed the connection that was kept', async () => {
+    answer = whole(Buffer.from('one'))
+    await fetcher.fetch(url)
+    let asked = 0
+    answer = response => {
+      asked++
+      if (asked === 1) response.socket?.destroy()
+      else whole(Buffer.from('two'))(response)
+    }
+    expect((await fetcher.fetch(url)).bytes.toString()).toBe('two')
+    expect(asked).toBe(2)
+  })
+})

@@ -1,0 +1,115 @@
+/**
+ * Objects that a worker fetches by itself, by a signed URL: their bytes go from the store's socket into the buffer that is
+ * decoded, and through no other process. A fetch begins when its batch arrives, while the one before it runs.
+ */
+import http, { type IncomingMessage } from 'node:http'
+import https from 'node:https'
+import { RaylogError } from '../../schemas/errors.ts'
+import { fromSystem } from '../../storage/outage.ts'
+
+export interface Fetched {
+  bytes: Buffer
+  /** The buffer may be used for another object from here on. */
+  release(): void
+}
+
+export interface Fetcher {
+  /** @throws RaylogError object-missing, store-unavailable */
+  fetch(url: string): Promise<Fetched>
+  close(): void
+}
+
+/** Buffers that are kept for the next object: two batches of one image, or a small part of a large batch. */
+const keptBuffers = 4
+/** Signs of life of the event loop within the time of a fetch: a run of the model stops it, and is not the store's silence. */
+const looks = 10
+/** A kept connection that the server has just closed is found out by the next request on it. */
+const broken = new Set(['ECONNRESET', 'EPIPE'])
+
+/** @param withinMs for one object, not counting the time that runs of the model take meanwhile */
+export function createFetcher({ withinMs }: { withinMs: number }): Fetcher {
+  const agents = { 'http:': new http.Agent({ keepAlive: true }), 'https:': new https.Agent({ keepAlive: true }) }
+  const spare: Buffer[] = []
+  const waiting = new Map<{ destroy(error: Error): void }, number>()
+  let timer: NodeJS.Timeout | undefined
+
+  function look(): void {
+    for (const [request, left] of waiting) {
+      if (left > 1) waiting.set(request, left - 1)
+      else request.destroy(new RaylogError('store-unavailable', `no object within ${withinMs} ms`))
+    }
+  }
+
+  function watch(request: { destroy(error: Error): void }): () => void {
+    waiting.set(request, looks)
+    timer ??= setInterval(look, withinMs / looks)
+    return () => {
+      waiting.delete(request)
+      if (waiting.size > 0) return
+      clearInterval(timer)
+      timer = undefined
+    }
+  }
+
+  function bufferOf(length: number): Buffer {
+    const at = spare.findIndex(buffer => buffer.length >= length)
+    return (at < 0 ? undefined : spare.splice(at, 1)[0]) ?? Buffer.allocUnsafeSlow(length)
+  }
+
+  function release(buffer: Buffer): void {
+    if (spare.length < keptBuffers) spare.push(buffer)
+  }
+
+  /** @throws whatever the network says */
+  function read(response: IncomingMessage): Promise<Fetched> {
+    const length = Number(response.headers['content-length'])
+    if (!Number.isSafeInteger(length)) throw new RaylogError('store-unavailable', 'an object without a length')
+    const buffer = bufferOf(length)
+    let filled = 0
+    return new Promise((resolve, reject) => {
+      response.on('data', (chunk: Buffer) => {
+        filled += chunk.copy(buffer, filled)
+      })
+      response.once('error', reject)
+      response.once('end', () => {
+        if (filled === length) resolve({ bytes: buffer.subarray(0, length), release: () => release(buffer) })
+        else reject(new RaylogError('store-unavailable', `an object broke off after ${filled} of ${length} bytes`))
+      })
+    })
+  }
+
+  function ask(url: string): Promise<Fetched> {
+    const { promise, resolve, reject } = Promise.withResolvers<Fetched>()
+    const secure = url.startsWith('https:')
+    const request = (secure ? https : http).get(url, { agent: agents[secure ? 'https:' : 'http:'] })
+    const over = watch(request)
+    request.once('error', reject)
+    request.once('response', response => {
+      const { statusCode } = response
+      if (statusCode === 200) return void read(response).then(resolve, reject)
+      response.resume()
+      reject(
+        statusCode === 404
+          ? new RaylogError('object-missing', 'the object store has no such object')
+          : new RaylogError('store-unavailable', `the object store answered with HTTP status ${statusCode}`),
+      )
+    })
+    return promise.finally(over)
+  }
+
+  return {
+    async fetch(url) {
+      try {
+        return await ask(url).catch(error => {
+          if (broken.has(String(error.code))) return ask(url)
+          throw error
+        })
+      } catch (thrown) {
+        throw fromSystem(thrown)
+      }
+    },
+    close() {
+      for (const agent of Object.values(agents)) agent.destroy()
+    },
+  }
+}
