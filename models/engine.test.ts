@@ -1,5 +1,6 @@
 /** The engine with real worker processes, over the tiny graphs of fixtures/graphs. */
 import { renameSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import pino from 'pino'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -37,6 +38,29 @@ const never = () => new AbortController().signal
 
 function ask({ engine, ref }: Opened, model: string, object: Instance['object'], priority: Priority = 'routine') {
   return engine.predict(ref(model), instanceOf(object), { priority, signal: never() })
+}
+
+/** As an object store does, for whoever has the URL. */
+async function serveObjects() {
+  const objects = new Map<string, Buffer>()
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(String(request.url))
+    const bytes = objects.get(String(request.url).slice(1))
+    response.writeHead(bytes ? 200 : 404, { 'content-length': bytes?.length ?? 0 }).end(bytes)
+  })
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  const address = server.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  return {
+    objects,
+    asked,
+    presign: async (key: string) => `http://127.0.0.1:${port}/${key}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await new Promise(done => server.close(done))
+    },
+  }
 }
 
 const restarts = async ({ metrics }: Opened) =>
@@ -112,6 +136,22 @@ describe('answers', () => {
     expect((await ask(opened, 'mean', opened.objects.put(await png(102)))).score).toBeCloseTo(0.4, 6)
     const gone = { key: 'gone', sha256: 'a'.repeat(64), bytes: 1, contentType: 'image/png' }
     await expect(ask(opened, 'mean', gone)).rejects.toMatchObject({ code: 'object-missing' })
+  })
+
+  it('come from a store that signs URLs, which workers fetch by themselves', async () => {
+    await using served = await serveObjects()
+    const { presign } = served
+    const opened = await open(['mean'], {}, { remote: true, presign })
+    const object = opened.objects.put(await png(102))
+    served.objects.set(object.key, opened.objects.bytes(object.key))
+    expect((await ask(opened, 'mean', object)).score).toBeCloseTo(0.4, 6)
+    expect(served.asked).toEqual([`/${object.key}`])
+    const other = opened.objects.put(await png(51))
+    served.objects.set(other.key, opened.objects.bytes(object.key))
+    await expect(ask(opened, 'mean', other)).rejects.toMatchObject({ code: 'object-damaged' })
+    const gone = { ...object, key: 'gone' }
+    await expect(ask(opened, 'mean', gone)).rejects.toMatchObject({ code: 'object-missing' })
+    expect(await restarts(opened)).toEqual({})
   })
 
   it('wait for a store whose folder is away, as of a share that is not mounted', async () => {

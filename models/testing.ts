@@ -11,6 +11,7 @@ import { createMetrics } from '../monitoring/metrics.ts'
 import { platformConfig } from '../schemas/config.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import type { Instance } from '../schemas/topics.ts'
+import type { ObjectStore } from '../storage/objects.ts'
 import { type EngineOptions, openModels } from './engine.ts'
 import type { modelManifest } from './manifest.ts'
 
@@ -108,7 +109,7 @@ export const png = (r: number, g = r, b = r, side = 8): Promise<Buffer> =>
     .toBuffer()
 
 /** Objects in a folder, or (with `remote`) in memory as of a store that has no place on this machine. */
-export function testObjects(root: string, remote = false) {
+export function testObjects(root: string, remote = false, presign?: ObjectStore['presign']) {
   const objects = join(root, 'objects')
   mkdirSync(objects, { recursive: true })
   const put = (bytes: Uint8Array, contentType = 'image/png'): Instance['object'] => {
@@ -118,6 +119,8 @@ export function testObjects(root: string, remote = false) {
   }
   return {
     put,
+    bytes: (key: string) => readFileSync(join(objects, key)),
+    ...(presign ? { presign } : {}),
     local: (key: string) => (remote ? undefined : join(objects, key)),
     async stream(key: string) {
       try {
@@ -161,7 +164,7 @@ export async function testEngine(
   root: string,
   graphs: readonly (GraphName | { graph: GraphName; changes: Changes })[],
   settings: Partial<Settings> = {},
-  options: Partial<EngineOptions> & { remote?: boolean } = {},
+  options: Partial<EngineOptions> & { remote?: boolean; presign?: ObjectStore['presign'] } = {},
 ) {
   const models = join(root, 'models')
   for (const one of graphs) {
@@ -169,7 +172,7 @@ export async function testEngine(
     const manifest = manifestOf(graph, changes)
     writeModel(models, `${manifest.name}-${manifest.version}`, manifest, join(graphsFolder, `${graph}.onnx`))
   }
-  const objects = testObjects(root, options.remote)
+  const objects = testObjects(root, options.remote, options.presign)
   const metrics = createMetrics()
   const engine = await openModels({
     settings: { ...platformConfig.parse({}).models, builtIn: false, folders: [models], workers: 1, ...settings },
