@@ -38,6 +38,7 @@ for (let sent = 0; sent < total; sent += step) {
     what: `after ${sent + step} instances`,
     figures: {
       'resident MB': round(residentMbOf(treeOf([raylog.pid]))),
+      'of it the main process': round(residentMbOf([raylog.pid])),
       'instances/s': round(step / ((performance.now() - started) / 1_000)),
     },
   })

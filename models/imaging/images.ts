@@ -39,7 +39,7 @@ type Task = PreviewTask | Recoding | FrameTask
 
 /** The caller closes it. */
 export function openImages(options: ImagesOptions): Images {
-  const { objects, metrics, logger, threads = 1, cacheBytes = 64 * 1024 * 1024 } = options
+  const { objects, metrics, logger, threads = 1, cacheBytes = 16 * 1024 * 1024 } = options
   const { maxWaiting = 256, budgetMs = 30_000, worker = new URL('./preview-worker.ts', import.meta.url) } = options
   const pool = new Piscina<Task, PreviewResult>({
     filename: worker.href,
