@@ -53,6 +53,8 @@ export interface Link {
 const highWater = 256 * 1024
 /** A queued item costs memory beside its bytes; senders that cut their data in tiny fragments must not get round the limit. */
 const itemCost = 256
+/** Items that were taken and stand in the queue yet: to move those behind them up costs a little. */
+const mostTaken = 32
 /** Smaller fragments are copied when they must wait, so that they do not keep the socket's whole chunk, bytes. */
 const smallFragment = 1_024
 /** Answers have some 200 bytes, so a peer that leaves this much unread is not there. */
@@ -156,8 +158,9 @@ export function createLink(socket: Socket, maxPdu: number): Link {
       const { what, chunk: of } = first
       head++
       queued -= cost(what)
-      if (head === queue.length) {
-        queue.length = 0
+      // Also where it never empties, because the sender is faster: what was taken must not be held.
+      if (head === queue.length || head >= mostTaken) {
+        queue.splice(0, head)
         head = 0
       }
       if (queued < highWater / 2 && socket.isPaused()) socket.resume()

@@ -6,10 +6,14 @@ import { command, dataPdus, type Peer } from '../harness/dicom-peer.ts'
 import { dicomDataSet, element, secondaryCapture } from './bodies.ts'
 
 /** Writes the piece so many times, as fast as the peer reads; ends early when the connection does. */
-export async function flood(peer: Peer, piece: Buffer, pieces: number): Promise<void> {
-  for (let i = 0; i < pieces && peer.socket.writable; i++)
-    if (!peer.socket.write(piece))
-      await Promise.race([once(peer.socket, 'drain'), once(peer.socket, 'close'), wait(500)])
+export async function flood({ socket }: Peer, piece: Buffer, pieces: number): Promise<void> {
+  for (let i = 0; i < pieces && socket.writable; i++) {
+    if (socket.write(piece)) continue
+    const over = new AbortController()
+    const { signal } = over
+    await Promise.race([once(socket, 'drain', { signal }), once(socket, 'close', { signal }), wait(500)])
+    over.abort() // whichever was not first is not listened for any more
+  }
 }
 
 const pieceBytes = 100_000

@@ -2,6 +2,8 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { createServer, type Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import pino from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createLink } from '../../dicom/link.ts'
@@ -33,19 +35,46 @@ async function startDimse(settings: Record<string, unknown>) {
   return { ...open, port: Number(open.endpoints.dicom?.port) }
 }
 
+/** A peer, and our end of its connection. */
+async function connected() {
+  const server = createServer()
+  const accepted = once(server, 'connection')
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  closing.push(() => server.close())
+  const address = server.address()
+  const peer = await connectPeer(typeof address === 'object' && address ? address.port : 0)
+  closing.push(() => peer[Symbol.dispose]())
+  const [socket]: Socket[] = await accepted
+  if (!socket) throw new Error('no connection')
+  const link = createLink(socket, 131_072)
+  closing.push(() => link.destroy())
+  return { peer, socket, link }
+}
+
+/** Bytes of array buffers that someone holds. */
+function heldBytes(): number {
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc')()
+  return process.memoryUsage().arrayBuffers
+}
+
 describe('a DICOM peer', () => {
+  it('that is always ahead of who reads costs no more memory than what waits', async () => {
+    const { peer, socket, link } = await connected()
+    const before = heldBytes()
+    const pieces = 600
+    const piece = dataPdus(1, false, Buffer.alloc(60_000), 60_000)
+    for (let n = 0; n < pieces; n++) peer.write(piece)
+    for (let taken = 0; taken < pieces - 20; taken++) {
+      while (!socket.isPaused()) await new Promise(resolve => setImmediate(resolve))
+      await link.take(10_000)
+    }
+    expect(heldBytes() - before).toBeLessThan(8_000_000)
+  })
+
   it('cannot fill memory with large PDUs while nobody reads them', async () => {
-    const server = createServer()
-    const accepted = once(server, 'connection')
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    closing.push(() => server.close())
-    const address = server.address()
-    using peer = await connectPeer(typeof address === 'object' && address ? address.port : 0)
-    const [socket]: Socket[] = await accepted
-    if (!socket) throw new Error('no connection')
-    const link = createLink(socket, 131_072)
-    closing.push(() => link.destroy())
+    const { peer, socket } = await connected()
     const large = writePdu(pdu.associateRq, Buffer.alloc(1024 * 1024))
     for (let i = 0; i < 40; i++) peer.write(large)
     await until('the socket is paused', () => socket.isPaused())
