@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import pino from 'pino'
+import { createAccessAudit } from '../gateway/accesses.ts'
 import { prefix } from '../gateway/dicomweb/context.ts'
 import { addDicomwebRoutes } from '../gateway/dicomweb/routes.ts'
 import { createHttp, listen } from '../gateway/http.ts'
@@ -142,6 +143,7 @@ await http.register(
       deps: { objects, images },
       index,
       settings: { maxResults: 10_000, maxInstances: 50_000 },
+      audit: createAccessAudit({ tell() {}, tellOften() {}, flush: () => Promise.resolve() }),
     }),
   { prefix },
 )

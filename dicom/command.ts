@@ -39,6 +39,8 @@ export interface Command {
   comment: string
   /** AE title that a C-MOVE sends to. */
   destination: string
+  /** AE title of who asked for the C-MOVE that a C-STORE is part of; else empty. */
+  originator: string
   /** Action or event type of an N-ACTION or N-EVENT-REPORT. */
   type: number
   /** Of a response to a C-MOVE or C-GET; zeros where it does not say. */
@@ -114,6 +116,7 @@ export function readCommand(bytes: Buffer): Command {
     status: -1,
     comment: '',
     destination: '',
+    originator: '',
     type: -1,
     subOperations: { remaining: 0, completed: 0, failed: 0, warning: 0 },
   }
@@ -128,6 +131,7 @@ export function readCommand(bytes: Buffer): Command {
     else if (which === element.status) command.status = number
     else if (which === element.comment) command.comment = text(value).trim()
     else if (which === element.destination) command.destination = text(value).trim()
+    else if (which === element.originator) command.originator = text(value).trim()
     else if (which === element.actionType || which === element.eventType) command.type = number
     else {
       const count = counted[which]

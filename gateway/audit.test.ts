@@ -4,6 +4,7 @@ import { type Audited, auditEntry } from '../schemas/audit.ts'
 import { topics } from '../schemas/topics.ts'
 import { type Started, startGateway } from '../tests/gateway/kit.ts'
 import { openForTest } from '../tests/harness/stage.ts'
+import { until } from '../tests/harness/until.ts'
 
 let gateway: Started
 beforeAll(async () => {
@@ -38,5 +39,24 @@ describe('the audit', () => {
     const first = await list('limit=3')
     expect((await list(`limit=3&cursor=${first.next}`)).items.map(({ at }) => at)).toEqual([1_001, 1_000])
     expect((await gateway.ask('/api/v1/audit?outcome=perhaps')).status).toBe(400)
+  })
+
+  it('hears of who comes without the token, of who reads it, and of downloads', async () => {
+    const { log, codec } = gateway.ports
+    const entries = async () => {
+      const records = await log.read({ topic: topics.audit.name, partition: 0, offset: 0 }, 100)
+      return Promise.all(records.map(record => codec.decode(topics.audit, record)))
+    }
+    for (let i = 0; i < 3; i++)
+      await gateway.ask('/api/v1/instances', { headers: { authorization: 'Bearer something-else' } })
+    await gateway.ask('/api/v1/audit')
+    const told = await until('both are on the log', async () => {
+      const all = await entries()
+      const wanted = ['security-alert', 'audit-log-used']
+      return wanted.every(action => all.some(one => one.action === action)) ? all : undefined
+    })
+    const alerts = told.filter(({ action }) => action === 'security-alert')
+    expect(alerts).toMatchObject([{ actor: '(none)', outcome: 'failure', detail: { reason: 'not the token' } }])
+    expect(JSON.stringify(told)).not.toContain('something-else')
   })
 })

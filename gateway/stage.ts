@@ -1,10 +1,13 @@
 /** The gateway: what people and programs ask over HTTP, and what they are told live. */
+import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { createAuditTrail } from '../kafka/audit-trail.ts'
 import { defineStage } from '../kafka/stage.ts'
 import { topics } from '../schemas/topics.ts'
 import { createDicomIndex } from '../storage/dicom-query.ts'
+import { createAccessAudit } from './accesses.ts'
 import { addAcknowledgePage } from './acknowledge.ts'
 import { addAuditRoutes } from './api/audit.ts'
 import { addDeliveryRoutes } from './api/deliveries.ts'
@@ -45,6 +48,12 @@ const config = z.strictObject({
         .describe('instances of one retrieval; a larger study is asked for by series'),
     })
     .prefault({}),
+  auditMs: z
+    .int()
+    .min(1_000)
+    .max(3_600_000)
+    .default(60_000)
+    .describe('who looks at a study again and again is told to the audit once in so long, with how often, ms'),
   maxReplay: z.int().min(0).max(100_000).default(5_000).describe('records read again for a dashboard that was away'),
 })
 
@@ -53,7 +62,7 @@ export const gateway = defineStage({
   role: 'gateway',
   summary: 'REST API, live events and the page',
   reads: [],
-  writes: [topics.feedback, topics.requests],
+  writes: [topics.feedback, topics.requests, topics.audit],
   needs: [
     'http',
     'log',
@@ -69,8 +78,11 @@ export const gateway = defineStage({
     'endpoints',
   ],
   config,
-  async open({ config, deps, publish, clock, logger, showNames, network, site }) {
-    const context = { deps, clock, logger, showNames }
+  async open({ config, deps, publish, clock, logger, showNames, network, site, signal }) {
+    const trail = createAuditTrail({ publish, clock, logger, randomId: randomUUID, windowMs: config.auditMs })
+    const audit = createAccessAudit(trail)
+    const context = { deps, clock, logger, showNames, audit }
+    const allow = deps.http.access.onRefused(audit.refused)
     await deps.http.register(
       async instance => {
         const app = instance.withTypeProvider<ZodTypeProvider>()
@@ -95,13 +107,25 @@ export const gateway = defineStage({
     const index = createDicomIndex(deps)
     await deps.http.register(
       async instance =>
-        addDicomwebRoutes(instance.withTypeProvider<ZodTypeProvider>(), { deps, index, settings: config.dicomweb }),
+        addDicomwebRoutes(instance.withTypeProvider<ZodTypeProvider>(), {
+          deps,
+          index,
+          settings: config.dicomweb,
+          audit,
+        }),
       { prefix },
     )
     addAcknowledgePage(deps.http, deps, clock)
     await addPage(deps.http, config.pageFolder === null ? builtPage : resolve(config.pageFolder))
     const { maxQueued, maxReplay, pulseMs } = config
     const live = await openLive({ app: deps.http, deps, clock, logger, settings: { maxQueued, maxReplay, pulseMs } })
-    return { drain: live.close, close: live.close }
+    return {
+      async drain() {
+        await live.close()
+        allow()
+        await trail.flush(signal)
+      },
+      close: live.close,
+    }
   },
 })

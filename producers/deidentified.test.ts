@@ -125,3 +125,10 @@ it('leaves the images of others as they are', async () => {
   const other = await intake.receive(pieces(canary), from('dimse', 'ROOM2'))
   expect((await stores?.objects.get(other.object.key))?.toString('latin1')).not.toMatch(identity)
 })
+
+it('goes by the way that an image took as well as by its source', async () => {
+  const intake = await intakeWith({ sources: ['dimse:ROOM1'] })
+  const hints = { ...from('retrieve', 'pacs'), cameBy: { kind: 'dimse', peer: 'ROOM1' } as const }
+  const { object } = await intake.receive(pieces(canary), hints)
+  expect((await stores?.objects.get(object.key))?.toString('latin1')).not.toMatch(identity)
+})

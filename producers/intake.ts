@@ -33,6 +33,8 @@ export interface IntakeOptions {
 /** What the way in knows and the bytes may not say. */
 export interface Hints {
   source: Instance['source']
+  /** The way that it took, where its source is another: what is de-identified by either is. */
+  cameBy?: Instance['source'] | undefined
   /** Models asked for by name. */
   requested?: readonly string[]
   /** Used where the image itself says nothing: plain images mostly. */
@@ -219,7 +221,8 @@ export function createIntake(options: IntakeOptions): Intake {
   async function receive(bytes: Incoming, hints: Hints, signal?: AbortSignal): Promise<Received> {
     const leave = await gate.enter(options.waitMs, signal)
     try {
-      const clean = deps.images.deidentifies(hints.source)
+      const { source, cameBy } = hints
+      const clean = deps.images.deidentifies(source) ?? (cameBy && deps.images.deidentifies(cameBy))
       const { described, object } = clean
         ? await keep(deidentified(bytes, hints, Math.min(clean.maxBytes, maxBytes)), undefined, signal)
         : await keep(bytes, hints.expect, signal)

@@ -21,6 +21,7 @@ export interface AuditKind {
 
 const activity: Coded = { code: '110100', meaning: 'Application Activity' }
 const begin: Coded = { code: '110102', meaning: 'Begin Transferring DICOM Instances' }
+const accessed: Coded = { code: '110103', meaning: 'DICOM Instances Accessed' }
 const transferred: Coded = { code: '110104', meaning: 'DICOM Instances Transferred' }
 const alert: Coded = { code: '110113', meaning: 'Security Alert' }
 const orderRecord: Coded = { code: '110109', meaning: 'Order Record' }
@@ -39,6 +40,9 @@ export const auditActions = {
   'instances-sending': { event: begin, action: 'E' },
   'instances-sent': { event: transferred, action: 'R' },
   query: { event: { code: '110112', meaning: 'Query' }, action: 'E' },
+  /** Looked at, in parts: pictures, frames, attributes. */
+  'instances-accessed': { event: accessed, action: 'R' },
+  'audit-log-used': { event: { code: '110101', meaning: 'Audit Log Used' }, action: 'R' },
   export: { event: { code: '110106', meaning: 'Export' }, action: 'R' },
   /** Of a critical result: told, not told, seen, acknowledged, passed on, left unanswered. The object is the notification. */
   'result-sent': { event: orderRecord, action: 'R' },
@@ -48,6 +52,9 @@ export const auditActions = {
   'result-escalated': { event: orderRecord, action: 'U' },
   'result-unanswered': { event: orderRecord, action: 'U' },
 } as const satisfies Record<string, AuditKind>
+
+/** Until people have accounts, whoever holds the token of the API is one person. */
+export const tokenHolder = 'token'
 
 export type AuditAction = keyof typeof auditActions
 

@@ -11,6 +11,7 @@ const stageMayImport = [
   'schemas',
   'dicom',
   'hl7',
+  'kafka/audit-trail.ts',
   'kafka/stage.ts',
   'kafka/log.ts',
   'kafka/ports.ts',

@@ -23,7 +23,7 @@ const query = z.object({
   ...paging,
 })
 
-export function addAuditRoutes(app: App, { deps: { documents } }: ApiContext): void {
+export function addAuditRoutes(app: App, { deps: { documents }, audit }: ApiContext): void {
   app.get(
     '/audit',
     {
@@ -33,7 +33,9 @@ export function addAuditRoutes(app: App, { deps: { documents } }: ApiContext): v
         response: { 200: listOf(auditShape), ...problems },
       },
     },
-    async ({ query: { cursor, limit, from, to, patient, study, ...fields } }) => {
+    async request => {
+      audit.read(request)
+      const { cursor, limit, from, to, patient, study, ...fields } = request.query
       const filter = {
         ...where({ ...fields, 'detail.patient': patient, 'detail.study': study }),
         ...(from === undefined && to === undefined

@@ -8,6 +8,7 @@ import type { Ports } from '../../kafka/ports.ts'
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import type { Filter, FilterValue } from '../../storage/documents.ts'
+import type { AccessAudit } from '../accesses.ts'
 
 export type App = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
 
@@ -17,6 +18,7 @@ export type ApiPorts = Pick<
 >
 
 export interface ApiContext {
+  readonly audit: AccessAudit
   readonly deps: ApiPorts
   readonly clock: Clock
   readonly logger: Logger

@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Instance } from '../../schemas/topics.ts'
+import type { Seen } from '../accesses.ts'
 import { problems } from '../http/problem.ts'
 import { binary, etagOf, sendObject, unchanged } from './bytes.ts'
 import { type ApiContext, type App, found, page, where } from './context.ts'
@@ -110,7 +111,11 @@ export function addInstanceRoutes(app: App, context: ApiContext): void {
         response: { 200: binary('the picture', 'image/png'), ...problems },
       },
     },
-    async (request, reply) => sendPreview(context, await get(request.params.id), request.query, request, reply),
+    async (request, reply) => {
+      const instance = await get(request.params.id)
+      context.audit.viewed(request, seen(instance))
+      return sendPreview(context, instance, request.query, request, reply)
+    },
   )
   app.get(
     '/instances/:id/object',
@@ -123,13 +128,20 @@ export function addInstanceRoutes(app: App, context: ApiContext): void {
       },
     },
     async (request, reply) => {
-      const { id, object } = await get(request.params.id)
+      const instance = await get(request.params.id)
+      const { id, object } = instance
       const { key, contentType } = object
+      context.audit.sending(request, reply, [seen(instance)])
       const fileName = `${id}.${extensions[contentType] ?? 'bin'}`
       return sendObject(request, reply, objects, { key, contentType, fileName, disposition: 'attachment' })
     },
   )
 }
+
+const seen = ({ study, dicom, patient }: Instance): Seen => ({
+  study: dicom?.study ?? study,
+  ...{ patient, sopClass: dicom?.sopClass ?? '' },
+})
 
 const extensions: Readonly<Record<string, string>> = {
   'application/dicom': 'dcm',

@@ -1,14 +1,14 @@
 /** What a person asks for with a study: on the log, so that any process that assesses studies acts. */
 import { z } from 'zod'
 import type { Publish } from '../../kafka/stage.ts'
+import { tokenHolder } from '../../schemas/audit.ts'
 import { ids } from '../../schemas/ids.ts'
 import { type StudyRequest, topics } from '../../schemas/topics.ts'
 import { problems } from '../http/problem.ts'
 import { type ApiContext, type App, found } from './context.ts'
 import { idParams, requestShape } from './shapes.ts'
 
-/** Until people have accounts, whoever holds the token is one person. */
-const actor = 'token'
+const actor = tokenHolder
 
 const routes = {
   complete: 'No more images come: assess it now; while its answers are waited for, wait no longer',

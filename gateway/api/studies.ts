@@ -55,8 +55,9 @@ export function addStudyRoutes(app: App, context: ApiContext): void {
   app.get(
     '/studies/:id',
     { schema: { tags, summary: 'One, with what is in it', params: idParams, response: { 200: detail, ...problems } } },
-    async ({ params }) => {
-      const doc = found(await documents.get('studies', params.id), 'study')
+    async request => {
+      const doc = found(await documents.get('studies', request.params.id), 'study')
+      context.audit.viewed(request, { study: doc.id, patient: doc.patient, sopClass: '' })
       const query = { where: { study: doc.id }, limit: most }
       const { patient } = doc
       const [instances, predictions, reports, assessments, deliveries, feedback, line, earlier] = await Promise.all([

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { DicomInstanceDoc } from '../../schemas/dicom-index.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import type { DicomIndex, DicomMatch } from '../../storage/dicom-query.ts'
+import type { AccessAudit, Seen } from '../accesses.ts'
 import type { ApiPorts } from '../api/context.ts'
 
 export const prefix = '/dicomweb'
@@ -17,6 +18,7 @@ export interface DicomwebContext {
   readonly deps: Pick<ApiPorts, 'objects' | 'images'>
   readonly index: DicomIndex
   readonly settings: DicomwebSettings
+  readonly audit: AccessAudit
 }
 
 const uid = z
@@ -56,6 +58,8 @@ export function pathKeys({ study, series, instance }: Resource): Record<string, 
 
 /** An instance and the UIDs above it. */
 export interface Located {
+  /** Pseudonym. */
+  patient: string | null
   doc: DicomInstanceDoc
   study: string
   series: string
@@ -87,8 +91,14 @@ export async function instanceOf(context: DicomwebContext, resource: Required<Re
 
 function locate({ instance, study, series }: DicomMatch): Located | undefined {
   if (instance === undefined || study === undefined || series === undefined) return undefined
-  return { doc: instance, study: study.uid, series: series.uid }
+  return { doc: instance, study: study.uid, series: series.uid, patient: study.patient }
 }
+
+/** For the audit. */
+export const seen = ({ doc, study, patient }: Located): Seen => ({
+  ...{ study, patient },
+  sopClass: String(doc.values['00080016']?.[0] ?? ''),
+})
 
 export const baseUrl = (request: FastifyRequest): string => `${request.protocol}://${request.host}${prefix}`
 

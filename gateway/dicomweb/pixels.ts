@@ -6,7 +6,7 @@ import { compressedTypes, nativeSyntaxes } from '../../schemas/dicomweb.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { etagOf, unchanged, unsatisfiable } from '../api/bytes.ts'
 import { type Accepted, acceptedBy, refuse, takes } from './accept.ts'
-import { baseUrl, type DicomwebContext, instanceOf, type Resource, urlOf } from './context.ts'
+import { baseUrl, type DicomwebContext, instanceOf, type Resource, seen, urlOf } from './context.ts'
 import { type Part, sendMultipart } from './multipart.ts'
 
 const octets = 'application/octet-stream'
@@ -42,6 +42,7 @@ export async function sendFrames(
 ) {
   const accepted = acceptedBy(request)
   const located = await instanceOf(context, resource)
+  context.audit.viewed(request, seen(located))
   const frames = await context.deps.images.dicom.frames(located.doc.object)
   const numbers = list.split(',').map(Number)
   const missing = numbers.find(number => !frames.has(number))
@@ -93,7 +94,9 @@ export async function sendBulk(
     ({ type, parts }) => takes(type, octets) || (takes(type, 'multipart/related') && takes(parts, octets)),
   )
   if (accepted.length === 0) refuse(`multipart/related; type="${octets}"`)
-  const { doc } = await instanceOf(context, resource)
+  const located = await instanceOf(context, resource)
+  const { doc } = located
+  context.audit.viewed(request, seen(located))
   const value = await context.deps.images.dicom.bulk(doc.object, path.toUpperCase())
   if (value === undefined) {
     if (!/^7fe000(08|09|10)$/i.test(path)) throw new RaylogError('not-found', 'There is no bulk data of this path.')
@@ -158,7 +161,9 @@ export async function sendRendered(
     takes(type, 'image/jpeg') ? ['jpeg' as const] : takes(type, 'image/png') ? ['png' as const] : [],
   )[0]
   if (format === undefined) refuse('image/jpeg and image/png')
-  const { doc } = await instanceOf(context, resource)
+  const located = await instanceOf(context, resource)
+  const { doc } = located
+  context.audit.viewed(request, seen(located))
   const [width, height] = query.viewport?.split(',').map(Number) ?? []
   if (width === 0 || height === 0) throw new RaylogError('bad-request', 'viewport: width and height from 1')
   const [center, spread] = query.window?.split(',').map(Number) ?? []

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { lossySyntaxes } from '../../schemas/dicomweb.ts'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { type Accepted, acceptedBy, refuse, requireJson, takes } from './accept.ts'
-import { baseUrl, type DicomwebContext, instancesOf, type Located, type Resource, urlOf } from './context.ts'
+import { baseUrl, type DicomwebContext, instancesOf, type Located, type Resource, seen, urlOf } from './context.ts'
 import { type Part, sendMultipart } from './multipart.ts'
 
 const dicom = 'application/dicom'
@@ -32,6 +32,7 @@ export async function retrieve(
   if (first === undefined) refuse(`transfer syntax ${found[0]?.doc.transferSyntax ?? ''}`)
   // Before the headers: what is gone, or cannot be decoded, is told as a problem.
   const begun = await open(context, first)
+  context.audit.sending(request, reply, wanted.map(seen))
   if (resource.instance !== undefined && accepted[0]?.type === dicom)
     return reply
       .headers({
@@ -126,6 +127,7 @@ export async function metadata(
   const documents = headers(context, found, baseUrl(request))
   // The first before the headers of the answer, so that a fault is told as a problem.
   const first = await documents.next()
+  for (const one of new Map(found.map(each => [each.study, each])).values()) context.audit.viewed(request, seen(one))
   async function* text() {
     yield `[${first.done ? '' : first.value}`
     for await (const document of documents) yield `,${document}`

@@ -30,6 +30,7 @@ export async function search(
   const keys = { ...asked.keys, ...pathKeys(above) }
   const { maxResults } = context.settings
   const limit = Math.min(asked.limit ?? maxResults, maxResults)
+  context.audit.queried(request, level, namesOf(level, asked), above.study)
   const unsupported = context.index.unsupported({ level, keys })
   if (unsupported.length > 0)
     asked.warnings.push(`These keys are not supported and did not narrow the result: ${unsupported.join(' ')}`)
@@ -44,6 +45,11 @@ export async function search(
   const base = baseUrl(request)
   const answers = found.slice(0, limit).map(match => answerOf(match, level, above, asked.include, base))
   return reply.header('content-type', 'application/dicom+json').serializer(String).send(JSON.stringify(answers))
+}
+
+/** Any attribute can be a key, and its name is nobody's secret; what was searched for is. */
+function namesOf(level: QueryLevel, { keys }: Asked): string {
+  return [level, ...Object.keys(keys).map(key => indexedAttribute(key)?.keyword ?? key)].join(' ')
 }
 
 function answerOf(

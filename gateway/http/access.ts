@@ -21,6 +21,8 @@ export interface Access {
   fromHere(headers: OriginHeaders): boolean
   /** Whether a handshake shows the token, in `auth.token`, an Authorization header or the cookie. */
   admits(token: unknown, headers: IncomingHttpHeaders): boolean
+  /** Called with each request that is turned away for want of the token. @returns a function that ends it */
+  onRefused(listener: (request: FastifyRequest) => void): () => void
 }
 
 const reserved = new Set(['api', 'docs', 'metrics', 'healthz', 'live', 'assets', 'dicomweb', 'fhir', 'acknowledge'])
@@ -45,11 +47,16 @@ function isPublic(request: FastifyRequest): boolean {
 }
 
 export function addAccess(app: FastifyInstance, guard: Guard, boundToLoopback: boolean): void {
+  const listeners = new Set<(request: FastifyRequest) => void>()
   app.decorate('access', {
     fromHere: headers => hostAllowed(headers.host, boundToLoopback) && !foreignOrigin(headers),
     admits(token, headers) {
       if (token !== undefined) return guard.isToken(token)
       return guard.identify(headers.authorization, app.parseCookie(headers.cookie ?? '')) !== 'none'
+    },
+    onRefused(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
     },
   } satisfies Access)
   app.addHook('onRequest', async (request, reply) => {
@@ -59,7 +66,9 @@ export function addAccess(app: FastifyInstance, guard: Guard, boundToLoopback: b
     if (request.method === 'GET' && wantsHtml(request) && hasToken(query))
       return exchange(request, reply, guard, query.token)
     if (isPublic(request)) return
-    admit(request, guard.identify(request.headers.authorization, request.cookies))
+    const identity = guard.identify(request.headers.authorization, request.cookies)
+    if (identity === 'none') for (const listener of listeners) listener(request)
+    admit(request, identity)
   })
 }
 

@@ -10,7 +10,8 @@ export interface Failed {
   sopClass?: string
   sopInstance?: string
 }
-export type Outcome = { received: Received } | Failed
+/** `patient`: pseudonym. */
+export type Outcome = { received: Received; patient: string | null } | Failed
 
 /** Of an object that is refused, so much is kept to say which it was, bytes. */
 const headBytes = 64 * 1024

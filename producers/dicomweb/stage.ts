@@ -1,5 +1,7 @@
 /** STOW-RS (PS3.18 10.5): objects by HTTP, each answered on its own. QIDO-RS and WADO-RS belong to the gateway. */
+import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import { createAuditTrail } from '../../kafka/audit-trail.ts'
 import { defineStage } from '../../kafka/stage.ts'
 import { topics } from '../../schemas/topics.ts'
 import { createIntake } from '../intake.ts'
@@ -28,22 +30,28 @@ export const dicomweb = defineStage({
   role: 'producer',
   summary: 'receives DICOM objects by STOW-RS',
   reads: [],
-  writes: [topics.instances],
+  writes: [topics.instances, topics.audit],
   needs: ['http', 'objects', 'images', 'secrets', 'metrics'],
   config: dicomwebConfig,
-  async open({ config, deps, publish, site, clock, signal }) {
+  async open({ config, deps, publish, site, clock, logger, signal }) {
     const { concurrency: limit, waitMs, maxBytes } = config
     const intake = createIntake({ producer: 'dicomweb', site, clock, deps, publish, limit, waitMs, maxBytes })
+    const trail = createAuditTrail({ publish, clock, logger, randomId: randomUUID })
     await deps.http.register(
       async app => {
         // The body is handed on as it comes: an object is never held whole.
         app.addContentTypeParser(/^(multipart\/related|application\/dicom)\b/, (_request, body, done) =>
           done(null, body),
         )
-        addStoreRoutes(app, { config, intake, images: deps.images, signal })
+        addStoreRoutes(app, { config, intake, images: deps.images, trail, signal })
       },
       { prefix: '/dicomweb' },
     )
-    return { drain: () => intake.idle() }
+    return {
+      async drain() {
+        await intake.idle()
+        await trail.flush(signal)
+      },
+    }
   },
 })

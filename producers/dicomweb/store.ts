@@ -3,7 +3,9 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import type { AuditTrail } from '../../kafka/audit-trail.ts'
 import type { Images } from '../../models/imaging/port.ts'
+import { tokenHolder, writeSopClasses } from '../../schemas/audit.ts'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { chunksOf } from '../bytes.ts'
 import type { Hints, Intake } from '../intake.ts'
@@ -16,6 +18,7 @@ export interface StoreContext {
   config: DicomwebConfig
   intake: Intake
   images: Pick<Images, 'describe'>
+  trail: Pick<AuditTrail, 'tell'>
   signal: AbortSignal
 }
 
@@ -57,6 +60,7 @@ async function store(context: StoreContext, request: FastifyRequest, reply: Fast
       throw new RaylogError('too-large', `more than dicomweb.maxInstances objects: ${maxInstances}`)
     outcomes.push(await receiveOne(context, chunks, hints))
   }
+  tellAudit(context, request, outcomes)
   if (outcomes.length === 0) throw new RaylogError('empty-upload', 'the request has no parts')
   const outage = outageOf(outcomes)
   if (outage !== undefined) throw outage
@@ -69,12 +73,36 @@ async function store(context: StoreContext, request: FastifyRequest, reply: Fast
     .send(JSON.stringify(body))
 }
 
+/** By study: who sent what. */
+function tellAudit({ trail }: StoreContext, { ip }: FastifyRequest, outcomes: readonly Outcome[]): void {
+  const kept = outcomes.flatMap(outcome => ('received' in outcome ? [outcome] : []))
+  for (const [object, images] of Map.groupBy(kept, ({ received }) => received.study)) {
+    const sopClasses = new Map<string, number>()
+    for (const { received } of images) {
+      const sopClass = received.facts.dicom?.sopClass ?? ''
+      sopClasses.set(sopClass, (sopClasses.get(sopClass) ?? 0) + 1)
+    }
+    trail.tell({
+      ...{ action: 'instances-received', actor: tokenHolder, object, outcome: 'success', address: ip },
+      detail: {
+        study: images[0]?.received.facts.dicom?.study,
+        patient: images[0]?.patient ?? undefined,
+        sopClasses: writeSopClasses(sopClasses),
+      },
+    })
+  }
+}
+
 /** Never throws for what one object is: the next may be good. @throws RaylogError where the request itself breaks off */
 async function receiveOne({ intake, images, signal }: StoreContext, chunks: AsyncGenerator<Buffer>, hints: Hints) {
   const seen = outcomeSoFar()
   try {
-    const received = await intake.receive(seen.watch(chunks), hints, signal)
-    return { received } satisfies Outcome
+    let patient: string | null = null
+    const beforePublish: Hints['beforePublish'] = event => {
+      patient = event.patient
+    }
+    const received = await intake.receive(seen.watch(chunks), { ...hints, beforePublish }, signal)
+    return { received, patient } satisfies Outcome
   } catch (thrown) {
     const error = toRaylogError(thrown)
     if (seen.brokeOff !== undefined) throw seen.brokeOff

@@ -1,7 +1,8 @@
 /** What is asked of us, for the audit: queries by the names of their keys, never by what was searched for; and what is sent. */
+
+import type { AuditTrail } from '../../kafka/audit-trail.ts'
 import { writeSopClasses } from '../../schemas/audit.ts'
 import { indexedAttribute } from '../../schemas/dicom-index.ts'
-import type { AuditTrail } from '../audit-trail.ts'
 import { type Identifier, uniqueKeys } from './identifier.ts'
 import type { Association } from './services/service.ts'
 

@@ -1,6 +1,8 @@
 /** Peers as they meet the port: what they are told, what becomes of their images, and what the audit says. */
 import { afterEach, describe, expect, it } from 'vitest'
+import { writeStoreRequest } from '../../dicom/command.ts'
 import { pdu } from '../../dicom/pdu.ts'
+import { peerOf } from '../../tests/harness/dicom-node.ts'
 import {
   associate,
   associateRequest,
@@ -143,5 +145,28 @@ describe('a peer', () => {
     await stage.drain()
     expect(await waiting.catch(() => 0xa700)).toBe(0xa700)
     expect(stage.published).toHaveLength(1)
+  })
+})
+
+describe('an image that we asked a peer to move to us', () => {
+  const moved = async (port: number, originator: string) => {
+    const { sopClass, sopInstance } = chestUids(1)
+    const contexts = [{ abstractSyntax: sopClass, transferSyntaxes: [explicitLittle] }]
+    const peer = await peerOf(port, { calling: 'CT1', contexts })
+    const [context] = peer.contexts
+    if (!context) throw new Error('not accepted')
+    const request = (id: number) => writeStoreRequest(id, sopClass, sopInstance, { aeTitle: originator, messageId: 1 })
+    expect((await peer.request(context, request, dataSetOf(chestDicom(1)))).status).toBe(0)
+    await peer.release()
+  }
+
+  it('has the retrieval as its source, and the peer by its name', async () => {
+    const { port, stage } = await start([here])
+    await moved(port, 'RAYLOG')
+    await moved(port, 'SOMEBODY')
+    expect(stage.published.map(({ source }) => source)).toEqual([
+      { kind: 'retrieve', peer: 'ct' },
+      { kind: 'dimse', peer: 'CT1' },
+    ])
   })
 })

@@ -5,7 +5,7 @@ import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import type { Peer } from '../../schemas/peers.ts'
 import type { Instance } from '../../schemas/topics.ts'
-import type { Incoming, Intake } from '../intake.ts'
+import type { Hints, Incoming, Intake } from '../intake.ts'
 import { createRate, type Rate } from '../rate.ts'
 import type { Store, StoreRequest } from './services/store.ts'
 import type { Transfers } from './transfers.ts'
@@ -41,6 +41,16 @@ export interface ReceptionOptions {
   stopping: AbortSignal
 }
 
+/**
+ * What we asked a peer to move to us is pulled, whichever way it comes (producers/retrieve). That it is so only the sender
+ * says: de-identification goes by both ways.
+ */
+function wayIn({ association: { calling, called, peer }, originator }: StoreRequest): Pick<Hints, 'source' | 'cameBy'> {
+  const dimse = { kind: 'dimse', peer: calling } as const
+  if (!peer || originator !== called) return { source: dimse }
+  return { source: { kind: 'retrieve', peer: peer.name }, cameBy: dimse }
+}
+
 export function createReception({ intake, transfers, clock, stopping }: ReceptionOptions): Store {
   /** By the peer's name: its associations share it. */
   const rates = new Map<string, Rate>()
@@ -62,7 +72,7 @@ export function createReception({ intake, transfers, clock, stopping }: Receptio
     await rate?.turn(AbortSignal.any([stopping, association.signal]))
     let event: Instance | undefined
     const received = await intake.receive(asFile(request), {
-      source: { kind: 'dimse', peer: association.calling },
+      ...wayIn(request),
       expect: { sopClass, sopInstance },
       ...(peer ? { priority: peer.priority, requested: peer.models } : {}),
       ...(peer?.site == null ? {} : { site: peer.site }),

@@ -2,9 +2,10 @@
  * What each association brought, for the audit: that a study begins to come, and how much of it came. Told at the
  * association's end, and every so many images before, so that a kill leaves little untold.
  */
+
+import type { AuditTrail } from '../../kafka/audit-trail.ts'
 import { writeSopClasses } from '../../schemas/audit.ts'
 import type { Instance } from '../../schemas/topics.ts'
-import type { AuditTrail } from '../audit-trail.ts'
 import type { Association } from './services/service.ts'
 
 const mostUntold = 1_000

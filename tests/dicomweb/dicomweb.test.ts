@@ -430,3 +430,60 @@ describe('a viewer', () => {
     expect(part?.headers['content-type']).toContain('transfer-syntax=1.2.840.10008.1.2.5')
   })
 })
+
+describe('the audit', () => {
+  const told = async (path: string, accept: string) => {
+    kit.audited.length = 0
+    const answer = await kit.ask(path, { headers: { accept } })
+    await answer.arrayBuffer()
+    await until('it is told', () => kit.audited.length > 0)
+    return kit.audited.map(({ action, actor, object, outcome, address, detail }) => ({
+      ...{ action, actor, object, outcome, address },
+      ...detail,
+    }))
+  }
+  const who = { actor: 'token', address: '127.0.0.1', outcome: 'success' }
+
+  it('says who searched, by the names of the keys and never by what was searched for', async () => {
+    const entries = await told('/studies?PatientName=Secret*&00100020=4711&limit=1', 'application/dicom+json')
+    expect(entries).toEqual([{ ...who, action: 'query', object: 'STUDY', query: 'STUDY PatientName PatientID' }])
+    expect(JSON.stringify(entries)).not.toMatch(/Secret|4711/)
+  })
+
+  it("says whose images were looked at, by the patient's pseudonym", async () => {
+    const { study, path } = of('rgb.dcm')
+    const patient = expect.stringMatching(/^pt_/)
+    const image = { ...who, object: study, study, patient }
+    const frames = 'multipart/related; type="application/octet-stream"'
+    for (const [at, accept] of [
+      [`${path}/metadata`, 'application/dicom+json'],
+      [`${path}/frames/1`, frames],
+      [`${path}/rendered`, 'image/png'],
+      [`${path}/bulkdata/7FE00010`, frames],
+    ] as const)
+      expect(await told(at, accept)).toEqual([{ ...image, action: 'instances-accessed' }])
+  })
+
+  it('says what went out, and that it began to', async () => {
+    const { study, path } = of('rgb.dcm')
+    await told(path, 'application/dicom')
+    await until('it is over', () => kit.audited.length === 2)
+    expect(kit.audited).toMatchObject([
+      { action: 'instances-sending', object: study, detail: { study } },
+      { action: 'instances-sent', outcome: 'success', detail: { sopClasses: expect.stringMatching(/^[0-9.]+=1$/) } },
+    ])
+  })
+
+  it('says what came by STOW-RS', async () => {
+    const { length } = kit.producer.audited
+    await kit.store([bytesOf('rgb.dcm')])
+    await kit.producer.drain()
+    expect(kit.producer.audited.slice(length)).toMatchObject([
+      {
+        ...who,
+        action: 'instances-received',
+        detail: { study: of('rgb.dcm').study, patient: expect.stringMatching(/^pt_/) },
+      },
+    ])
+  })
+})

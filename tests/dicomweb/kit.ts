@@ -3,11 +3,13 @@ import { readFile } from 'node:fs/promises'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import pino from 'pino'
 import { persist } from '../../consumers/persist/stage.ts'
+import { createAccessAudit } from '../../gateway/accesses.ts'
 import { prefix } from '../../gateway/dicomweb/context.ts'
 import { addDicomwebRoutes } from '../../gateway/dicomweb/routes.ts'
 import { createHttp, listen } from '../../gateway/http.ts'
 import { createHealth } from '../../monitoring/health.ts'
 import { dicomweb } from '../../producers/dicomweb/stage.ts'
+import type { Audited } from '../../schemas/audit.ts'
 import { platformConfig } from '../../schemas/config.ts'
 import type { DicomAttributes } from '../../schemas/dicom-json.ts'
 import { topics } from '../../schemas/topics.ts'
@@ -45,6 +47,8 @@ export async function openDicomweb(options: KitOptions = {}) {
       await keep.hand(topics.instances, event)
     },
   })
+  const audited: Audited[] = []
+  const tell = (what: Audited) => void audited.push(what)
   const { maxResults = 1000, maxInstances = 10_000 } = options.dicomweb ?? {}
   await http.register(
     async app =>
@@ -52,6 +56,7 @@ export async function openDicomweb(options: KitOptions = {}) {
         deps: stores,
         index: createDicomIndex(stores),
         settings: { maxResults, maxInstances },
+        audit: createAccessAudit({ tell, tellOften: tell, flush: () => Promise.resolve() }),
       }),
     { prefix },
   )
@@ -64,6 +69,8 @@ export async function openDicomweb(options: KitOptions = {}) {
   return {
     stores,
     producer,
+    /** What the routes of the gateway told the audit; that of STOW-RS is with the producer. */
+    audited,
     base,
     ask,
     async json(path: string): Promise<DicomAttributes[]> {

@@ -72,7 +72,7 @@ const report = z.array(
 async function expectSame(syntax: string): Promise<void> {
   if (!('python' in python)) return
   const received = new Map<string, string>()
-  for (const file of await readdir(folder)) {
+  for (const { name: file } of (await readdir(folder, { withFileTypes: true })).filter(one => one.isFile())) {
     const meta = readFileMeta(await readFile(join(folder, file)))
     if (meta) received.set(meta.sopInstance, join(folder, file))
   }

@@ -11,6 +11,8 @@ export interface StoreRequest {
   sopClass: string
   sopInstance: string
   transferSyntax: string
+  /** Who asked for the C-MOVE that it is part of; empty: it is of none. */
+  originator: string
   /** Undefined where the request announced none. */
   dataSet: Pick<DataSet, 'bytes' | 'fill'> | undefined
 }
@@ -21,12 +23,12 @@ export type Store = (request: StoreRequest) => Promise<void>
 export function storeService(store: Store, logger: Logger): Service {
   async function serve({ association, context, command, data }: Message): Promise<Answer> {
     const { abstractSyntax, transferSyntax } = context
-    const { sopClass, sopInstance } = command
+    const { sopClass, sopInstance, originator } = command
     const { calling } = association
     if (sopClass !== abstractSyntax)
       return { code: status.sopClassNotSupported, comment: 'SOP class is not that of the presentation context' }
     try {
-      await store({ association, sopClass, sopInstance, transferSyntax, dataSet: data })
+      await store({ association, sopClass, sopInstance, transferSyntax, originator, dataSet: data })
       return { code: status.success }
     } catch (thrown) {
       const error = toRaylogError(thrown)

@@ -3,11 +3,11 @@
  * One who is turned away again and again would fill the log: of the same within `window` the first is told, then how many.
  */
 import type { Logger } from 'pino'
-import type { Publish } from '../kafka/stage.ts'
 import type { Clock } from '../monitoring/clock.ts'
 import { type Audited, auditEntry } from '../schemas/audit.ts'
 import { toRaylogError } from '../schemas/errors.ts'
 import { type AuditEntry, topics } from '../schemas/topics.ts'
+import type { Publish } from './stage.ts'
 
 export interface AuditTrail {
   tell(what: Audited): void
@@ -83,7 +83,7 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
     tell: put,
     tellOften(what) {
       closeWindows(false)
-      const key = JSON.stringify([what.action, what.actor, what.address, what.detail?.reason])
+      const key = JSON.stringify([what.action, what.actor, what.object, what.address, what.detail?.reason])
       const window = windows.get(key)
       if (window) {
         window.more++

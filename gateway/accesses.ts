@@ -1,0 +1,64 @@
+/** Who looked at what over HTTP, for the audit: searches by the names of their keys, objects and pictures by study and patient. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { AuditTrail } from '../kafka/audit-trail.ts'
+import { type AuditAction, type AuditDetail, tokenHolder, writeSopClasses } from '../schemas/audit.ts'
+
+/** An image that somebody asks for. */
+export interface Seen {
+  /** Study Instance UID, or the study's id where it has none. */
+  study: string
+  /** Pseudonym. */
+  patient: string | null
+  sopClass: string
+}
+
+export interface AccessAudit {
+  /** @param query level and names of keys */
+  queried(request: FastifyRequest, level: string, query: string, study: string | undefined): void
+  /** Whole objects go out with this answer: told when they begin to, and when the answer is over. */
+  sending(request: FastifyRequest, reply: FastifyReply, images: readonly Seen[]): void
+  /** A picture, pixels or attributes are looked at: a viewer asks for hundreds of a study, so it is told once in a while. */
+  viewed(request: FastifyRequest, image: Seen): void
+  /** Somebody reads the audit itself. */
+  read(request: FastifyRequest): void
+  /** A request without the token, or with another. */
+  refused(request: FastifyRequest): void
+}
+
+export function createAccessAudit(trail: AuditTrail): AccessAudit {
+  const said = (action: AuditAction, request: FastifyRequest, object: string, detail: AuditDetail) => ({
+    ...{ action, actor: tokenHolder, object, outcome: 'success' as const, address: request.ip, detail },
+  })
+  return {
+    queried: (request, level, query, study) => trail.tell(said('query', request, study ?? level, { query, study })),
+    sending(request, reply, images) {
+      const studies = [...Map.groupBy(images, ({ study }) => study)].map(([study, all]) => {
+        const sopClasses = new Map<string, number>()
+        for (const { sopClass } of all) sopClasses.set(sopClass, (sopClasses.get(sopClass) ?? 0) + 1)
+        return { study, patient: all[0]?.patient ?? undefined, sopClasses: writeSopClasses(sopClasses) }
+      })
+      for (const { study, patient } of studies)
+        trail.tell(said('instances-sending', request, study, { study, patient }))
+      reply.raw.once('close', () => {
+        if (reply.statusCode === 304) return // the client had it already
+        const whole = reply.raw.writableFinished && reply.statusCode < 400
+        const ended = whole ? {} : { reason: 'the answer was broken off' }
+        for (const { study, ...detail } of studies)
+          trail.tell({
+            ...said('instances-sent', request, study, { study, ...detail, ...ended }),
+            outcome: whole ? 'success' : 'failure',
+          })
+      })
+    },
+    viewed: (request, { study, patient }) =>
+      trail.tellOften(said('instances-accessed', request, study, { study, patient: patient ?? undefined })),
+    read: request => trail.tell(said('audit-log-used', request, '/api/v1/audit', {})),
+    refused: request =>
+      trail.tellOften({
+        ...said('security-alert', request, request.routeOptions.url ?? 'unknown', {
+          reason: request.headers.authorization === undefined ? 'no token' : 'not the token',
+        }),
+        ...{ actor: '(none)', outcome: 'failure' },
+      }),
+  }
+}
