@@ -4,11 +4,13 @@ import { dicomSr } from './formats/dicom-sr.ts'
 import { fhir } from './formats/fhir.ts'
 import { hl7 } from './formats/hl7.ts'
 import { json } from './formats/json.ts'
+import { pdfStudy } from './formats/pdf-study.ts'
 import type { FormatContext, StudyFormat } from './study/format.ts'
 
 /** In the order of the settings' description. Named by the `name` of what they give. */
 export const studyFormats: Readonly<Record<string, (context: FormatContext) => StudyFormat>> = {
   'dicom-sr': dicomSr,
+  'pdf-study': pdfStudy,
   fhir,
   hl7,
   json,
@@ -16,4 +18,4 @@ export const studyFormats: Readonly<Record<string, (context: FormatContext) => S
 }
 
 /** Made unless the settings say otherwise. */
-export const formatsByDefault: readonly string[] = ['dicom-sr', 'json']
+export const formatsByDefault: readonly string[] = ['dicom-sr', 'pdf-study', 'json']

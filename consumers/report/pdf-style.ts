@@ -1,7 +1,8 @@
 /** Sizes are points (1/72 inch), colours sRGB. Colour means attention, and never stands without words. */
 import type PDFDocument from 'pdfkit'
 
-export type Doc = InstanceType<typeof PDFDocument>
+/** With the size of a picture, which the types leave out. @throws Error for what is no PNG or JPEG */
+export type Doc = InstanceType<typeof PDFDocument> & { openImage?(bytes: Buffer): { width: number; height: number } }
 
 /** A4, with 18 mm to the left and right. */
 export const page = { fullWidth: 595.28, left: 51, width: 493.28 } as const

@@ -4,6 +4,7 @@
  */
 import { structuredReport } from './dicom/sr/report.ts'
 import type { ReportContent } from './format.ts'
+import { renderStudy, type StudyPages } from './formats/pdf-study/document.ts'
 import { renderPage } from './pdf-page.ts'
 
 export type Drawn = { bytes: Uint8Array } | { fault: string }
@@ -13,6 +14,9 @@ export const predictionPage = (content: ReportContent): Promise<Drawn> => told((
 
 /** A structured report of a study. */
 export const dicomSr = (of: Parameters<typeof structuredReport>[0]): Promise<Drawn> => told(() => structuredReport(of))
+
+/** The report of a study for people. */
+export const studyPages = (pages: StudyPages): Promise<Drawn> => told(() => renderStudy(pages))
 
 async function told(draw: () => Uint8Array | Promise<Uint8Array>): Promise<Drawn> {
   try {

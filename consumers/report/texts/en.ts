@@ -92,7 +92,7 @@ export const en = {
   seriesUid: 'Series UID',
   sopInstanceUid: 'SOP instance UID',
   pixels: '{columns} × {rows} pixels',
-  frameOf: 'frame 1 of {frames}',
+  frameOf: 'frame {frame} of {frames}',
   outlined: { one: '{count} region outlined by the model', other: '{count} regions outlined by the model' },
   noPicture: 'No image can be shown',
   answer: 'Answer',

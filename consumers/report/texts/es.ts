@@ -97,7 +97,7 @@ export const es: Texts = {
   seriesUid: 'UID de la serie',
   sopInstanceUid: 'UID de la instancia SOP',
   pixels: '{columns} × {rows} píxeles',
-  frameOf: 'fotograma 1 de {frames}',
+  frameOf: 'fotograma {frame} de {frames}',
   outlined: { one: '{count} región delimitada por el modelo', other: '{count} regiones delimitadas por el modelo' },
   noPicture: 'No se puede mostrar ninguna imagen',
   answer: 'Respuesta',

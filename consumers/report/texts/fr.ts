@@ -97,7 +97,7 @@ export const fr: Texts = {
   seriesUid: 'UID de la série',
   sopInstanceUid: 'UID de l’instance SOP',
   pixels: '{columns} × {rows} pixels',
-  frameOf: 'vue 1 sur {frames}',
+  frameOf: 'vue {frame} sur {frames}',
   outlined: { one: '{count} région délimitée par le modèle', other: '{count} régions délimitées par le modèle' },
   noPicture: 'Aucune image ne peut être affichée',
   answer: 'Réponse',

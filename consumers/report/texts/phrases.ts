@@ -65,7 +65,7 @@ export function findingSentences(speech: Speech, finding: StudyFinding): string[
 }
 
 /** One or two sentences: what was found, what was looked for and not found. */
-export function conclusion(speech: Speech, { assessed: { findings } }: Pick<StudyContent, 'assessed'>): string[] {
+export function conclusion(speech: Speech, findings: readonly StudyFinding[]): string[] {
   const list = (present: boolean) =>
     speech.list(
       named(

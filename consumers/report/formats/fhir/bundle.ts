@@ -94,7 +94,7 @@ function reportEntry(
     performer: [{ type: 'Organization', display: institution ?? site }],
     ...(said.length > 0 && { result: said.map(to) }),
     ...(study && { imagingStudy: [to(study)] }),
-    conclusion: [...conclusion(speech, content), standingWords(speech, content)].join(' '),
+    conclusion: [...conclusion(speech, content.assessed.findings), standingWords(speech, content)].join(' '),
     ...(found.length > 0 && { conclusionCode: found.map(label => labelConcept(label, known[label])) }),
     ...(pdf && { presentedForm: [attachment(content, pdf)] }),
   })
@@ -113,7 +113,7 @@ function reportLines(content: StudyContent): string[] {
   const findings = content.assessed.findings.map(one =>
     [`${findingTitle(speech, one)}.`, ...findingSentences(speech, one)].join(' '),
   )
-  return [...conclusion(speech, content), ...findings, ...notes(speech, content)]
+  return [...conclusion(speech, content.assessed.findings), ...findings, ...notes(speech, content)]
 }
 
 interface Origins {

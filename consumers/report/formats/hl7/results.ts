@@ -46,7 +46,7 @@ export function resultSegments(speech: Speech, content: StudyContent, options: R
   const { assessed, images } = content
   const uid = images.find(({ instance }) => instance?.dicom)?.instance?.dicom?.study
   const results: Result[] = [
-    ...conclusion(speech, content).map((value, i) => narrative(coded.impression, i + 1, value)),
+    ...conclusion(speech, content.assessed.findings).map((value, i) => narrative(coded.impression, i + 1, value)),
     ...assessed.findings.flatMap((finding, i) => findingResults(speech, content, finding, i + 1)),
     ...(uid === undefined ? [] : [{ type: 'ST' as const, what: coded.study, value: uid }]),
     ...(options.linkBase === null ? [] : [link(options.linkBase, assessed.study)]),

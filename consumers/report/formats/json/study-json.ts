@@ -24,7 +24,7 @@ export function studyJson(content: StudyContent): StudyReportJson {
     study: studyPart(content),
     patient: patientPart(content),
     priority: assessed.priority,
-    conclusion: conclusion(speech, content),
+    conclusion: conclusion(speech, content.assessed.findings),
     notes: notes(speech, content),
     findings: assessed.findings.map(({ model, label, instances, ...finding }) => ({
       ...finding,

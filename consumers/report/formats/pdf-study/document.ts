@@ -1,0 +1,74 @@
+/** The report for people, PDF/A-2b. Runs in a worker thread. */
+import PDFDocument from 'pdfkit'
+import { colour, type Doc, page } from '../../pdf-style.ts'
+import type { StudyContent } from '../../study/format.ts'
+import { speak } from '../../texts/texts.ts'
+import { picturedFindings } from './choose.ts'
+import { drawFindings, type Picture } from './findings.ts'
+import { Flow } from './flow.ts'
+import { drawSummary } from './summary.ts'
+import { drawTail } from './tail.ts'
+
+export interface StudyPages {
+  content: StudyContent
+  /** By `pictureKey`. */
+  pictures: ReadonlyMap<string, Picture>
+}
+
+/** The bytes depend on the content and pictures alone: the times in the file are those of the assessment. */
+export function renderStudy({ content, pictures }: StudyPages): Promise<Buffer> {
+  const speech = speak(content.language)
+  const made = new Date(content.madeAt)
+  const doc = new PDFDocument({
+    size: 'A4',
+    margin: 0,
+    bufferPages: true,
+    pdfVersion: '1.7',
+    subset: 'PDF/A-2b',
+    lang: content.language,
+    displayTitle: true,
+    info: {
+      Title: speech.say('title'),
+      Author: 'Raylog',
+      Creator: 'Raylog',
+      Producer: 'Raylog',
+      Subject: content.assessed.id,
+      CreationDate: made,
+      ModDate: made,
+    },
+  })
+  const chunks: Buffer[] = []
+  const done = new Promise<Buffer>((resolve, reject) => {
+    doc.on('data', chunk => chunks.push(chunk))
+    doc.once('end', () => resolve(Buffer.concat(chunks)))
+    doc.once('error', reject)
+  })
+  const flow = new Flow(doc, speech, content)
+  drawSummary(flow)
+  drawFindings(flow, picturedFindings(content), pictures)
+  drawTail(flow)
+  drawEdges(doc, flow)
+  doc.end()
+  return done
+}
+
+/** Head and foot of every page: a page that is taken out of the others still says what it is of. */
+function drawEdges(doc: Doc, { pen, speech, content }: Flow): void {
+  const { start, count } = doc.bufferedPageRange()
+  const { assessed, researchUseOnly } = content
+  const revision = `${assessed.study} · ${speech.say('report')} ${assessed.id}`
+  const small = { size: 7, colour: colour.faint }
+  const right = page.left + page.width
+  for (let i = start; i < start + count; i++) {
+    doc.switchToPage(i)
+    if (i > start) {
+      doc.rect(0, 0, page.fullWidth, 3).fill(colour.accent)
+      pen.line(speech.say('title'), page.left, 28, { size: 9, bold: true, colour: colour.accent })
+      if (researchUseOnly)
+        pen.lineTo(speech.say('researchOnly'), right, 28, { size: 8, bold: true, colour: colour.caution })
+    }
+    doc.moveTo(page.left, 802).lineTo(right, 802).lineWidth(0.5).stroke(colour.line)
+    pen.fitted(revision, page.left, 808, page.width - 130, small)
+    pen.lineTo(speech.say('page', { page: i - start + 1, pages: count }), right, 808, small)
+  }
+}
