@@ -6,6 +6,7 @@ import { asCallError } from './call-error.ts'
 import type { StartFlags } from './commands/replay.ts'
 import type { RetrieveFlags } from './commands/retrieve.ts'
 import { beginWithFewArenas } from './few-arenas.ts'
+import { addReportCommands } from './report-commands.ts'
 import type { SettingSources } from './settings.ts'
 
 const program = new Command('raylog')
@@ -262,6 +263,8 @@ for (const [action, description] of [
       await changeRetrieval(sources(), action, id)
     })
 }
+
+addReportCommands(program, sources)
 
 program
   .command('config')

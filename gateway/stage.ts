@@ -19,6 +19,7 @@ import { addParkedRoutes } from './api/parked.ts'
 import { addReplayRoutes } from './api/replays.ts'
 import { addComparisonRoutes } from './api/replays-compared.ts'
 import { addRequestRoutes } from './api/requests.ts'
+import { addResendRoute } from './api/resend.ts'
 import { addPredictionRoutes, addReportRoutes } from './api/results.ts'
 import { addRetrievalRoutes } from './api/retrievals.ts'
 import { addStudyRoutes } from './api/studies.ts'
@@ -93,6 +94,7 @@ export const gateway = defineStage({
         addPredictionRoutes(app, context)
         addReportRoutes(app, context)
         addDeliveryRoutes(app, context)
+        addResendRoute(app, context, publish)
         addParkedRoutes(app, context)
         addReplayRoutes(app, context)
         addComparisonRoutes(app, context)

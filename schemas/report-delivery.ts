@@ -1,5 +1,8 @@
 /** What is kept of reports on their way to other systems: each one's fate, each destination's queue, commitments asked for. */
 
+import { ids } from './ids.ts'
+import type { Report } from './topics/reports.ts'
+
 /**
  * ```
  * pending ─▶ sending ─┬─▶ sent         the destination has it
@@ -86,4 +89,32 @@ export interface CommitmentAskedDoc {
   failures: { sopInstance: string; reason: number }[]
   askedAt: number
   answeredAt: number | null
+}
+
+/** A report that was made, as it is put into the queue of a destination. */
+export function newDelivery(report: Report & { object: string }, destination: string, now: number): ReportDeliveryDoc {
+  const { id, study, site, instance, prediction, revision, format, object, bytes } = report
+  return {
+    id: ids.reportDelivery(id, revision, object, destination),
+    ...{ version: 1, report: id, study, site, instance, prediction, revision, format, object, bytes, destination },
+    line: ids.reportLine(prediction ?? study, format, destination),
+    ...{ state: 'pending', queue: destination, at: now, attempts: 0, resends: 0, redelivered: false },
+    ...{ code: null, message: null, receipt: null, commitment: null, queuedAt: now, sentAt: null },
+  }
+}
+
+/**
+ * The same to be sent again at once: one that is over begins anew, one that waits does not wait any longer.
+ * @returns undefined for one that is on its way
+ */
+export function requeued(delivery: ReportDeliveryDoc, now: number): ReportDeliveryDoc | undefined {
+  const { version, resends, destination, state, queue } = delivery
+  if (state === 'sending' || (state !== 'pending' && queue !== null)) return undefined
+  const again = { ...delivery, version: version + 1, resends: resends + 1, at: now }
+  if (state === 'pending') return again
+  return {
+    ...again,
+    ...{ state: 'pending', queue: destination, queuedAt: now, attempts: 0, redelivered: false },
+    ...{ code: null, message: null, receipt: null, commitment: null },
+  }
 }

@@ -26,7 +26,8 @@ function defaults(): Record<string, unknown> {
 const model = () => `## 2. Implementation model
 
 One application entity, \`${String(defaults().aeTitle)}\` (\`dimse.aeTitle\`), listens for associations, by default on port ${String(defaults().port)} (\`dimse.port\`), over TCP/IP, with and
-without TLS. It opens associations for the sub-operations of C-MOVE and for reports of storage commitment, to the systems that \`peers\` names;
+without TLS. It opens associations for the sub-operations of C-MOVE, for reports of storage commitment, and to store reports and ask for their commitment
+(\`deliver\`, docs/delivery.md), to the systems that \`peers\` names;
 and, where a retrieval is asked for, as SCU of Study Root FIND, GET and MOVE (\`retrieve\`, docs/peers.md).
 An image is acknowledged when its bytes and its event are on stable storage.
 
@@ -39,7 +40,11 @@ ${table(
     ['associations accepted at once', String(defaults().maxAssociations), '`dimse.maxAssociations`'],
     ['longest P-DATA-TF received, bytes', String(defaults().maxPduBytes), '`dimse.maxPduBytes`'],
     ['asynchronous operations window', '1 (not negotiated)', ''],
-    ['SCP/SCU role selection', 'accepted for storage classes, for C-GET', ''],
+    [
+      'SCP/SCU role selection',
+      'accepted for storage classes, for C-GET, and for storage commitment, for its reports',
+      '',
+    ],
     ['extended negotiation', 'none', ''],
     ['user identity negotiation', 'none', ''],
     ['implementation class UID', implementation.classUid, ''],

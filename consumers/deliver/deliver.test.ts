@@ -1,18 +1,21 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { writeEventReport } from '../../dicom/command.ts'
+import { explicitLittle, writeElements } from '../../dicom/data-set.ts'
 import type { Network } from '../../kafka/ports.ts'
 import { platformConfig } from '../../schemas/config.ts'
 import { ids } from '../../schemas/ids.ts'
 import { type Report, topics } from '../../schemas/topics.ts'
 import { aPrediction } from '../../tests/gateway/samples.ts'
-import { imageFile, type OpenNode, openNode } from '../../tests/harness/dicom-node.ts'
+import { imageFile, type OpenNode, openNode, peerOf } from '../../tests/harness/dicom-node.ts'
 import { aReport } from '../../tests/harness/reports.ts'
 import { type OpenedStage, openForTest } from '../../tests/harness/stage.ts'
 import { openStores, type Stores } from '../../tests/harness/stores.ts'
 import { until } from '../../tests/harness/until.ts'
 import { deliver } from './stage.ts'
 
+const commitmentClass = '1.2.840.10008.1.20.1'
 let stores: Stores
 let told: Report[]
 const cleanup: (() => Promise<unknown>)[] = []
@@ -165,6 +168,70 @@ describe('deliver', () => {
     ).toMatchObject({
       code: 'peer-unavailable',
       redelivered: false,
+    })
+  })
+
+  it('asks for storage commitment, and keeps what the PACS answers on an association of its own', async () => {
+    const us = await openNode({
+      stores,
+      network: { peers: [{ name: 'pacs', aeTitle: 'PACS', host: '127.0.0.1', services: ['commitment'] }] },
+    })
+    cleanup.push(async () => await us[Symbol.asyncDispose]())
+    const there = await openNode({
+      settings: { aeTitle: 'PACS', commitment: { holdMs: 10, settleMs: 2_000, retryMs: 100 } },
+      network: {
+        peers: [{ name: 'us', aeTitle: 'RAYLOG', host: '127.0.0.1', port: us.port, services: ['store', 'commitment'] }],
+      },
+    })
+    cleanup.push(async () => await there[Symbol.asyncDispose]())
+    const peers = [{ name: 'pacs', aeTitle: 'PACS', host: '127.0.0.1', port: there.port, services: [] }]
+    const network = { peers: platformConfig.parse({ peers }).peers, dicomTls: null }
+    const stage = await open([{ name: 'pacs', kind: 'dicom', peer: 'pacs', commitment: true }], network)
+    await stage.hand(topics.reports, await aReport(stores, 1, { format: 'sr', content: imageFile({}) }))
+    await over(1)
+    const [delivery] = await deliveries()
+    expect(delivery).toMatchObject({ state: 'sent', receipt: 'C-STORE 0x0000, commitment asked' })
+    const commitment = await until('the PACS has answered', async () => {
+      const asked = await stores.documents.get('commitmentsAsked', delivery?.commitment ?? '')
+      return asked?.state === 'asked' ? undefined : asked
+    })
+    expect(commitment).toMatchObject({ state: 'kept', failures: [], delivery: delivery?.id, peer: 'PACS' })
+  })
+
+  it('takes no answer to a commitment from another than was asked', async () => {
+    const us = await openNode({ stores })
+    cleanup.push(async () => await us[Symbol.asyncDispose]())
+    await stores.documents.upsert('commitmentsAsked', [
+      {
+        ...{ id: '2.25.7', version: 1, delivery: 'rd_1', peer: 'PACS', state: 'asked', askedAt: 1, answeredAt: null },
+        ...{
+          items: [
+            { sopClass: '1.2', sopInstance: '1.2.3' },
+            { sopClass: '1.2', sopInstance: '1.2.4' },
+          ],
+          failures: [],
+        },
+      },
+    ])
+    const report = async (calling: string) => {
+      const contexts = [{ abstractSyntax: commitmentClass, transferSyntaxes: [explicitLittle] }]
+      const roles = new Map([[commitmentClass, { scu: false, scp: true }]])
+      const peer = await peerOf(us.port, { calling, contexts, roles })
+      const [context] = peer.contexts
+      if (!context) throw new Error('not accepted')
+      const kept = [{ '00081150': { vr: 'UI', Value: ['1.2'] }, '00081155': { vr: 'UI', Value: ['1.2.3'] } }]
+      const data = { '00081195': { vr: 'UI', Value: ['2.25.7'] }, '00081199': { vr: 'SQ', Value: kept } }
+      const command = (id: number) => writeEventReport(id, commitmentClass, '1.2.840.10008.1.20.1.1', 1)
+      const { status } = await peer.request(context, command, writeElements(data, explicitLittle))
+      await peer.release()
+      return status
+    }
+    expect(await report('OTHER')).toBe(0x0115)
+    expect(await stores.documents.get('commitmentsAsked', '2.25.7')).toMatchObject({ state: 'asked' })
+    expect(await report('PACS')).toBe(0)
+    // One of the two is named in no list of the answer.
+    expect(await stores.documents.get('commitmentsAsked', '2.25.7')).toMatchObject({
+      ...{ state: 'failed', failures: [{ sopInstance: '1.2.4', reason: 0x0110 }] },
     })
   })
 

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { defineStage } from '../../kafka/stage.ts'
 import { ids } from '../../schemas/ids.ts'
-import type { ReportDeliveryDoc } from '../../schemas/report-delivery.ts'
+import { newDelivery, type ReportDeliveryDoc } from '../../schemas/report-delivery.ts'
 import { type Report, topics } from '../../schemas/topics.ts'
 import { deliverConfig } from './config.ts'
 import { factsOf } from './facts.ts'
@@ -88,17 +88,6 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
   return () => {
     result ??= work()
     return result
-  }
-}
-
-export function newDelivery(report: Report & { object: string }, destination: string, now: number): ReportDeliveryDoc {
-  const { id, study, site, instance, prediction, revision, format, object, bytes } = report
-  return {
-    id: ids.reportDelivery(id, revision, object, destination),
-    ...{ version: 1, report: id, study, site, instance, prediction, revision, format, object, bytes, destination },
-    line: ids.reportLine(prediction ?? study, format, destination),
-    ...{ state: 'pending', queue: destination, at: now, attempts: 0, resends: 0, redelivered: false },
-    ...{ code: null, message: null, receipt: null, commitment: null, queuedAt: now, sentAt: null },
   }
 }
 

@@ -9,7 +9,7 @@ import {
   type Roles,
   reject,
 } from '../../dicom/pdu.ts'
-import { plainSyntaxes } from './sop-classes.ts'
+import { commitmentClass, plainSyntaxes } from './sop-classes.ts'
 import { isStorageClass, transferSyntaxes, verification } from './syntaxes.ts'
 
 export interface NegotiationRules {
@@ -76,7 +76,9 @@ export function negotiate(
     if (transferSyntax === undefined) return refused(contextResult.transferSyntaxesNotSupported)
     const proposal = request.roles.get(abstractSyntax)
     const peerIsScp = stores && proposal?.scp === true
-    if (proposal) roles.set(abstractSyntax, { scu: proposal.scu, scp: peerIsScp })
+    // One that we asked for storage commitment reports as its SCP (PS3.4 J.2).
+    const reports = abstractSyntax === commitmentClass && proposal?.scp === true
+    if (proposal) roles.set(abstractSyntax, { scu: proposal.scu, scp: peerIsScp || reports })
     accepted.set(id, { abstractSyntax, transferSyntax, peerIsScp })
     return { id, result: contextResult.accepted, transferSyntax }
   })

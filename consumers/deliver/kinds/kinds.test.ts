@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../monitoring/clock.ts'
 import { platformConfig } from '../../../schemas/config.ts'
+import { newDelivery } from '../../../schemas/report-delivery.ts'
 import { imageFile } from '../../../tests/harness/dicom-node.ts'
 import { aReport } from '../../../tests/harness/reports.ts'
 import { destination } from '../config.ts'
 import type { Sender, Undelivered } from '../sender.ts'
-import { newDelivery } from '../stage.ts'
 import { openSender } from './all.ts'
 
 const cleanup: (() => Promise<unknown> | unknown)[] = []

@@ -10,6 +10,7 @@ import { createDirectory } from '../directory.ts'
 import { serviceClasses } from '../sop-classes.ts'
 import { createVerify } from '../verify.ts'
 import { commitmentService } from './commitment.ts'
+import { commitmentReportService } from './commitment-report.ts'
 import { echo } from './echo.ts'
 import { findService } from './find.ts'
 import { getService } from './get.ts'
@@ -98,6 +99,7 @@ export function createServices({ config, deps, network, clock, logger, store, au
     moveService({ ...retrieval, directory }),
     getService({ ...retrieval, answerMs }),
     commitmentService({ commitments, clock, logger, maxRequestBytes }),
+    commitmentReportService({ documents, clock, logger, maxRequestBytes }),
   ]
   return {
     byField: new Map(all.map(service => [service.field, service])),

@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { newDelivery, type ReportDeliveryDoc } from '../schemas/report-delivery.ts'
+import type { AuditEntry, Report } from '../schemas/topics.ts'
+import { topics } from '../schemas/topics.ts'
+import { bearer, type Started, startGateway } from '../tests/gateway/kit.ts'
+import { aReport } from '../tests/harness/reports.ts'
+
+let gateway: Started
+const day = Date.UTC(2026, 0, 1)
+const audited: AuditEntry[] = []
+let made: (Report & { object: string })[] = []
+
+const delivery = (n: number, destination: string, fields: Partial<ReportDeliveryDoc> = {}): ReportDeliveryDoc => {
+  const report = made[n]
+  if (!report) throw new Error(`no report ${n}`)
+  return { ...newDelivery(report, destination, day), ...fields }
+}
+const over = { queue: null, version: 4, attempts: 1 }
+
+beforeAll(async () => {
+  gateway = await startGateway()
+  gateway.ports.tail.listen(topics.audit, entry => audited.push(entry))
+})
+afterAll(() => gateway?.[Symbol.asyncDispose]())
+
+beforeEach(async () => {
+  audited.length = 0
+  const { documents, objects } = gateway
+  made = await Promise.all([0, 1, 2, 3].map(n => aReport({ objects }, n, { at: day + n * 1_000 })))
+  await documents.upsert('reports', made)
+  await documents.upsert('reportQueues', [
+    {
+      ...{ id: 'pacs:1', destination: 'pacs', kind: 'dicom', epoch: 1, owner: null, beat: 3, updatedAt: day },
+      ...{ breaker: 'closed', failingSince: null, code: null, message: null },
+    },
+    {
+      ...{ id: 'pacs:2', destination: 'pacs', kind: 'dicom', epoch: 2, owner: 'me', beat: 3, updatedAt: day + 9 },
+      ...{ breaker: 'open', failingSince: day + 5, code: 'peer-unavailable', message: 'pacs: ECONNREFUSED' },
+    },
+  ])
+  await documents.upsert('reportDeliveries', [
+    delivery(0, 'pacs', { state: 'sent', ...over, receipt: 'C-STORE 0x0000', commitment: '2.25.7', sentAt: day + 1 }),
+    delivery(0, 'share', { state: 'sent', ...over }),
+    delivery(1, 'pacs', { state: 'refused', ...over, code: 'peer-refused', message: 'no' }),
+    delivery(2, 'pacs', { state: 'pending', at: day + 3_600_000, attempts: 5, code: 'peer-unavailable' }),
+    delivery(3, 'pacs', { state: 'sending', attempts: 1 }),
+  ])
+  await documents.upsert('commitmentsAsked', [
+    {
+      ...{ id: '2.25.7', version: 2, delivery: 'rd', peer: 'PACS', items: [], state: 'failed' },
+      ...{ failures: [{ sopInstance: '1.2', reason: 0x0112 }], askedAt: day, answeredAt: day + 2 },
+    },
+  ])
+})
+
+const get = async (path: string): Promise<unknown> => (await gateway.ask(`/api/v1/${path}`)).json()
+const answer = z.object({
+  queued: z.int(),
+  byDestination: z.record(z.string(), z.int()),
+  deliveries: z.array(z.string()),
+})
+async function resend(body: object, status = 200) {
+  const response = await gateway.ask('/api/v1/reports/resend', {
+    method: 'POST',
+    headers: { ...bearer, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  expect(response.status).toBe(status)
+  return status === 200 ? answer.parse(await response.json()) : { queued: 0, byDestination: {}, deliveries: [] }
+}
+const doc = (n: number, destination = 'pacs') => gateway.documents.get('reportDeliveries', delivery(n, destination).id)
+
+describe('deliveries of reports', () => {
+  it('are listed with why they failed, what the destination said, and what it committed to', async () => {
+    expect(await get('deliveries?study=st_0&destination=pacs')).toMatchObject({
+      items: [
+        {
+          ...{ state: 'sent', receipt: 'C-STORE 0x0000', nextAt: null },
+          commitment: { state: 'failed', answeredAt: day + 2, reasons: [0x0112] },
+        },
+      ],
+    })
+    expect(await get('deliveries?state=pending')).toMatchObject({
+      items: [
+        { report: 'rp_2', code: 'peer-unavailable', remedy: expect.stringContaining('Check'), nextAt: day + 3_600_000 },
+      ],
+    })
+    expect(await get(`deliveries/${delivery(1, 'pacs').id}`)).toMatchObject({ state: 'refused', message: 'no' })
+    expect((await gateway.ask('/api/v1/deliveries/rd_none')).status).toBe(404)
+  })
+
+  it('have a queue for each destination, by its newest term', async () => {
+    expect(await get('deliveries/queues')).toEqual({
+      items: [
+        {
+          ...{ destination: 'pacs', kind: 'dicom', waiting: 2, refused: 1, breaker: 'open', failingSince: day + 5 },
+          ...{ code: 'peer-unavailable', message: 'pacs: ECONNREFUSED', seenAt: day + 9 },
+        },
+      ],
+    })
+  })
+})
+
+describe('sending reports again', () => {
+  it('puts those of a study back into the queues of where they went, and says so in the audit', async () => {
+    const { queued, byDestination } = await resend({ studies: ['st_0'] })
+    expect({ queued, byDestination }).toEqual({ queued: 2, byDestination: { pacs: 1, share: 1 } })
+    expect(await doc(0)).toMatchObject({
+      ...{ state: 'pending', queue: 'pacs', resends: 1, attempts: 0, version: 5, receipt: null, commitment: null },
+    })
+    expect(audited).toEqual([
+      expect.objectContaining({
+        ...{ action: 'export', actor: 'token', object: 'st_0', outcome: 'success' },
+        detail: { destination: 'pacs share', count: '2', reason: 'reports sent again' },
+      }),
+    ])
+  })
+
+  it('takes ids of reports and of deliveries, and only what is asked for of them', async () => {
+    expect(await resend({ ids: ['rp_0', 'rp_1'], destination: 'pacs', state: 'refused' })).toMatchObject({
+      deliveries: [delivery(1, 'pacs').id],
+    })
+    expect(await doc(1)).toMatchObject({ state: 'pending', code: null, message: null })
+    expect(await resend({ ids: [delivery(0, 'share').id] })).toMatchObject({ byDestination: { share: 1 } })
+  })
+
+  it('does not wait any longer with what waits, and leaves alone what is on its way', async () => {
+    expect(await resend({ ids: ['rp_2', 'rp_3'] })).toMatchObject({ queued: 1 })
+    expect((await doc(2))?.at).toBeGreaterThan(day + 3_600_000)
+    expect(await doc(3)).toMatchObject({ state: 'sending', version: 1 })
+  })
+
+  it('takes a time in which they were made, and a destination that no rule named', async () => {
+    const { documents } = gateway
+    await documents.delete('reportDeliveries', delivery(1, 'pacs').id)
+    const from = new Date(day + 1_000).toISOString()
+    expect(await resend({ from, to: day + 2_000, destination: 'pacs' })).toMatchObject({ queued: 1 })
+    expect(await doc(1)).toMatchObject({ state: 'pending', queue: 'pacs', report: 'rp_1' })
+    expect(await doc(0)).toMatchObject({ state: 'sent' })
+  })
+
+  it('says what it cannot do', async () => {
+    await resend({}, 400)
+    await resend({ destination: 'pacs' }, 400)
+    await resend({ ids: ['rp_0'], destination: 'nowhere' }, 400)
+    await resend({ from: 'yesterday' }, 400)
+    expect(audited).toEqual([])
+  })
+})
