@@ -57,6 +57,13 @@ const benches: Bench[] = [
     quick: ['--events', '100000', '--seconds', '1'],
   },
   {
+    name: 'decode',
+    title: 'Decoding',
+    note: 'Megapixels in a second of CPU time, one thread, from the bytes of a file to samples as stored; pydicom with pylibjpeg and GDCM, as it chooses by itself. Needs the folder that RAYLOG_SHARED names.',
+    args: ['--seconds', '3'],
+    quick: ['--seconds', '1'],
+  },
+  {
     name: 'qido',
     title: 'QIDO-RS over 1,000,000 instances',
     note: 'The embedded store: 10,000 studies of 4 series of 25 instances; over HTTP, one request after another. The last two are there to show what is not looked up by an index.',

@@ -8,6 +8,7 @@ import { syslog } from '../consumers/syslog/stage.ts'
 import { gateway } from '../gateway/stage.ts'
 import type { AnyStage } from '../kafka/stage.ts'
 import { assessStudy } from '../processors/assess-study/stage.ts'
+import { expectImages } from '../processors/expect-images/stage.ts'
 import { infer } from '../processors/infer/stage.ts'
 import { replay } from '../processors/replay/stage.ts'
 import { dicomweb } from '../producers/dicomweb/stage.ts'
@@ -25,6 +26,7 @@ export const allStages: readonly AnyStage[] = [
   retrieve,
   simulator,
   infer,
+  expectImages,
   assessStudy,
   replay,
   persist,

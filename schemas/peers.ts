@@ -93,6 +93,13 @@ export const peer = z
       .default(null)
       .describe('hospital or tenant that its images belong to; null: the site of this installation'),
     priority: z.enum(['routine', 'urgent', 'stat']).default('routine').describe('of its images'),
+    countsFrom: z
+      .string()
+      .nullable()
+      .default(null)
+      .describe(
+        'name of the peer that is asked (C-FIND) how many images a study of this one has, its own name for itself; null: nobody',
+      ),
     models: z.array(z.string().min(1)).max(100).default([]).describe('asked for by name; empty: the rules decide'),
   })
   .superRefine((one, context) => {
@@ -113,6 +120,16 @@ export const peersSection = z
   .array(peer)
   .max(10_000)
   .refine(all => new Set(all.map(({ name }) => name)).size === all.length, 'two peers have the same name')
+  .superRefine((all, context) => {
+    for (const { name, countsFrom } of all) {
+      const archive = all.find(one => one.name === countsFrom)
+      if (countsFrom === null || (archive?.aeTitle != null && archive.host !== null)) continue
+      context.addIssue({
+        code: 'custom',
+        message: `${name}: countsFrom is ${countsFrom}, no peer with aeTitle and host`,
+      })
+    }
+  })
   .default([])
   .describe('DICOM and DICOMweb systems around this one: who may call, for what, and how they are called')
 

@@ -1,6 +1,7 @@
 /** Sections 3 to 5 of the conformance statement: the application entity and what it does on the network. */
 import dcmjs from 'dcmjs-dimse'
 import { implementation } from '../../dicom/part10.ts'
+import { reject } from '../../dicom/pdu.ts'
 import { transcodedTo } from '../../models/imaging/dicom/syntaxes.ts'
 import { uniqueKeys } from '../../producers/dimse/identifier.ts'
 import { plainSyntaxes, serviceClasses } from '../../producers/dimse/sop-classes.ts'
@@ -21,6 +22,22 @@ const hex = (code: number) => `0x${code.toString(16).toUpperCase().padStart(4, '
 /** Defaults of the settings, as the schema has them. */
 function defaults(): Record<string, unknown> {
   return Object(dimse.config.parse({}))
+}
+
+/** Why associations are rejected: the table that the acceptor takes its answers from. */
+function rejections(): string {
+  const why: Record<keyof typeof reject, string> = {
+    applicationContext: 'the application context is not DICOM',
+    callingAeUnknown: 'the caller is no peer of the settings, or not the one that it says',
+    calledAeUnknown: 'another AE title than ours is called, with `dimse.strictAeTitle`',
+    protocolVersion: 'the protocol version is not 1',
+    tooManyAssociations: 'as many associations as `maxAssociations` allows, of this peer or of all',
+    stopping: 'Raylog is stopping',
+  }
+  return table(
+    ['result', 'source', 'reason', 'when'],
+    Object.entries(reject).map(([name, codes]) => [...codes.map(String), why[name as keyof typeof reject]]),
+  )
 }
 
 const model = () => `## 2. Implementation model
@@ -54,7 +71,11 @@ ${table(
   ],
 )}
 
-Who may associate, and for which services, is said by \`peers\` (docs/peers.md). Of the transfer syntaxes that are proposed for a presentation context the first
+Who may associate, and for which services, is said by \`peers\` (docs/peers.md). An association that is not accepted is answered by A-ASSOCIATE-RJ (PS3.8 table 9-21):
+
+${rejections()}
+
+Of the transfer syntaxes that are proposed for a presentation context the first
 that is known is taken. Nothing is converted on its way in; on its way out only for a peer that does not take it as it is stored (4.3).`
 
 /** CtImageStorage as CT Image Storage. */

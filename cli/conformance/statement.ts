@@ -20,7 +20,9 @@ stores; one that it sends it may decode (4.3). It reads no media (PS3.10) and ma
 | Verification (C-ECHO) | no | yes |
 | Storage (C-STORE) | yes: sub-operations of C-MOVE and C-GET, \`raylog send\` | yes |
 | Query/Retrieve (C-FIND, C-MOVE, C-GET), Patient Root and Study Root | no | yes |
-| Storage Commitment, push model | no | yes |`
+| Storage Commitment, push model | no | yes |
+| DICOMweb (QIDO-RS, WADO-RS) | yes: retrievals | yes |
+| DICOMweb (STOW-RS) | no | yes |`
 
 const characterSets = `## 6. Support of character sets
 

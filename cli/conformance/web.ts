@@ -1,6 +1,85 @@
-/** Section 5 of the conformance statement: DICOMweb. */
-import { indexedAttributes } from '../../schemas/dicom-index.ts'
+/** Section 5 of the conformance statement: DICOMweb (PS3.2 annex for web services, PS3.18 10). */
+import { transcodedTo } from '../../models/imaging/dicom/syntaxes.ts'
+import { dicomweb } from '../../producers/dicomweb/stage.ts'
+import { transferSyntaxNames } from '../../producers/dimse/syntaxes.ts'
+import { indexedAttributes, queryLevels } from '../../schemas/dicom-index.ts'
+import { compressedTypes, dicomwebServices, lossySyntaxes } from '../../schemas/dicomweb.ts'
+import { errorTable } from '../../schemas/errors.ts'
+import { table } from './table.ts'
+
+const code = (text: string) => `\`${text}\``
+const named = (uids: Iterable<string>) => [...uids].map(uid => transferSyntaxNames.get(uid) ?? uid).join(', ')
+/** An encapsulated syntax, for what an object of it can be given in. */
+const rle = '1.2.840.10008.1.2.5'
+
+const services = () =>
+  table(
+    ['service', 'method', 'resources under /dicomweb', 'media types', 'what'],
+    dicomwebServices.map(({ service, method, paths, mediaTypes, summary }) => [
+      service,
+      method,
+      paths.map(code).join(' '),
+      mediaTypes.map(code).join(' '),
+      summary,
+    ]),
+  )
+
+const frames = () =>
+  table(
+    ['media type of compressed frames', 'transfer syntaxes'],
+    [...Map.groupBy(Object.entries(compressedTypes), ([, type]) => type)].map(([type, entries]) => [
+      code(type),
+      named(entries.map(([uid]) => uid)),
+    ]),
+  )
+
+/** Of an object that STOW-RS refuses, as the code has them. */
+function failures(): string {
+  const byStatus = Map.groupBy(Object.entries(errorTable), ([, { dimse }]) => dimse)
+  return table(
+    ['FailureReason (0008,1197)', 'codes of docs/errors.md'],
+    [0xa700, 0xa900, 0xc000].map(status => [
+      `0x${status.toString(16).toUpperCase()}`,
+      (byStatus.get(status) ?? []).map(([name]) => code(name)).join(', '),
+    ]),
+  )
+}
+
+const limits = () => {
+  const { maxBytes, maxInstances }: Record<string, unknown> = Object(dicomweb.config.parse({}))
+  return `one object ${String(maxBytes)} bytes, one request ${String(maxInstances)} objects`
+}
 
 export const webSection = (): string => `## 5. DICOMweb
 
-QIDO-RS matches and returns the same attributes as C-FIND (4.3): ${indexedAttributes.length} of them. The routes are at \`/docs\` of a running Raylog.`
+Origin server of the Studies Service of PS3.18, over HTTP/1.1 (TLS by a proxy in front). Every request shows a bearer token; one without it is answered 401 and audited. Raylog is a user agent of
+QIDO-RS and WADO-RS where a retrieval is asked for (\`retrieve\`, docs/peers.md).
+
+${services()}
+
+### 5.1 Search
+
+Keys are tags or keywords, matched as C-FIND matches them (4.3); ${queryLevels
+  .map(level => `${indexedAttributes.filter(each => each.level === level).length} attributes of the level ${level}`)
+  .join(
+    ', ',
+  )}. Parameters: \`includefield\` (tags, keywords, \`all\`), \`limit\`, \`offset\`; \`fuzzymatching\` is answered literally, with a Warning. A key that is not
+supported narrows nothing and is named in a Warning; so is that there are more results.
+
+### 5.2 Retrieve
+
+Objects are given in the transfer syntax that \`transfer-syntax\` names, \`*\` being as stored: each as it is stored, and those that Raylog decodes in ${named(transcodedTo(rle))} too.
+Where none is named it is Explicit VR Little Endian; as stored for ${named(lossySyntaxes)}, and for what is not decoded. Nothing is compressed. 406 where nothing fits, 206 with a Warning where some
+of a study does.
+
+Frames are uncompressed (\`application/octet-stream\`), or compressed as they are stored:
+
+${frames()}
+
+Pictures: \`window\` (linear), \`viewport\` (width and height), \`quality\`. Bulk data: one range of bytes.
+
+### 5.3 Store
+
+${limits()} at most. Each object is answered for itself in the Store Instances Response Module: 200 all, 202 some, 409 none; 503 where a store is away.
+
+${failures()}`

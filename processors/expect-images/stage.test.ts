@@ -1,0 +1,95 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { chestDicom, chestUids } from '../../producers/simulator/phantoms.ts'
+import { platformConfig } from '../../schemas/config.ts'
+import type { Instance, StudyRequest } from '../../schemas/topics.ts'
+import { topics } from '../../schemas/topics.ts'
+import { type OpenNode, openNode } from '../../tests/harness/dicom-node.ts'
+import { openForTest } from '../../tests/harness/stage.ts'
+import { until } from '../../tests/harness/until.ts'
+import { expectImages } from './stage.ts'
+
+const closing: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close()
+})
+
+async function archive(): Promise<OpenNode> {
+  const node = await openNode({ settings: { acceptAnyoneOnThisNetwork: true } })
+  closing.push(async () => node[Symbol.asyncDispose]())
+  return node
+}
+
+async function open(port: number, settings: object = {}) {
+  const told: StudyRequest[] = []
+  const { peers } = platformConfig.parse({
+    peers: [
+      { name: 'ct', aeTitle: 'CT1', services: ['store'], addresses: ['127.0.0.1'], countsFrom: 'pacs' },
+      { name: 'mr', aeTitle: 'MR1', services: ['store'], addresses: ['127.0.0.1'] },
+      { name: 'pacs', aeTitle: 'PACS', host: '127.0.0.1', port, services: [] },
+    ],
+  })
+  const stage = await openForTest(
+    expectImages,
+    {},
+    {
+      settings: { quietMs: 50, ...settings },
+      network: { peers, dicomTls: null },
+      publish: async (_topic, ...events) => {
+        told.push(...(events as StudyRequest[]))
+        return []
+      },
+    },
+  )
+  closing.push(stage.close)
+  return { stage, told }
+}
+
+/** What the archive has of the study is what it was sent itself: this event says that one of its images is here. */
+async function event(node: OpenNode, peer: string, receivedAt = Date.now()): Promise<Instance> {
+  const first = node.stage.published[0]
+  if (!first) throw new Error('nothing was kept')
+  return { ...first, source: { kind: 'dimse', peer }, receivedAt }
+}
+
+describe('a study that a peer with an archive begins to send', () => {
+  it('is asked about at once, and again when nothing came for a while: what is new is told', async () => {
+    const pacs = await archive()
+    await pacs.keep(chestDicom(1, { study: 1 }), chestDicom(2, { study: 1 }))
+    const { stage, told } = await open(pacs.port)
+    const image = await event(pacs, 'CT1')
+    await stage.hand(topics.instances, image)
+    await until('it is told', () => told.length === 1)
+    expect(told[0]).toMatchObject({ study: image.study, what: 'expect', images: 2, source: 'pacs', actor: 'pacs' })
+    await pacs.keep(chestDicom(3, { study: 1 }))
+    await stage.hand(topics.instances, image)
+    await until('three are told', () => told.length === 2)
+    expect(told[1]).toMatchObject({ study: image.study, images: 3 })
+    expect(image.dicom?.study).toBe(chestUids(1).study)
+  })
+
+  it('is not where the sender has none, or it came long ago', async () => {
+    const pacs = await archive()
+    await pacs.keep(chestDicom(1))
+    const { stage, told } = await open(pacs.port)
+    await stage.hand(topics.instances, await event(pacs, 'MR1'))
+    await stage.hand(topics.instances, await event(pacs, 'CT1', Date.now() - 3_600_000))
+    await stage.hand(topics.instances, await event(pacs, 'CT1'))
+    await until('the last is told', () => told.length === 1)
+  })
+
+  it('goes on without an answer where the archive is away, and is asked about again', async () => {
+    const pacs = await archive()
+    await pacs.keep(chestDicom(1))
+    const image = await event(pacs, 'CT1')
+    await closing.shift()?.()
+    const { stage, told } = await open(pacs.port)
+    await stage.hand(topics.instances, image)
+    await stage.close()
+    expect(told).toEqual([])
+  })
+})
+
+it('names an archive that the settings do not have', () => {
+  const peers = [{ name: 'ct', aeTitle: 'CT1', addresses: ['127.0.0.1'], countsFrom: 'nobody' }]
+  expect(platformConfig.safeParse({ peers }).error?.issues[0]?.message).toContain('nobody')
+})
