@@ -1,5 +1,8 @@
 /** Every way in which a study is reported. Adding one is a file under `formats`, and a line here. */
 import { csv } from './formats/csv.ts'
+import { dicomPdf } from './formats/dicom-pdf.ts'
+import { dicomSc } from './formats/dicom-sc.ts'
+import { dicomSeg } from './formats/dicom-seg.ts'
 import { dicomSr } from './formats/dicom-sr.ts'
 import { fhir } from './formats/fhir.ts'
 import { hl7 } from './formats/hl7.ts'
@@ -10,6 +13,9 @@ import type { FormatContext, StudyFormat } from './study/format.ts'
 /** In the order of the settings' description. Named by the `name` of what they give. */
 export const studyFormats: Readonly<Record<string, (context: FormatContext) => StudyFormat>> = {
   'dicom-sr': dicomSr,
+  'dicom-sc': dicomSc,
+  'dicom-seg': dicomSeg,
+  'dicom-pdf': dicomPdf,
   'pdf-study': pdfStudy,
   fhir,
   hl7,
@@ -18,4 +24,11 @@ export const studyFormats: Readonly<Record<string, (context: FormatContext) => S
 }
 
 /** Made unless the settings say otherwise. */
-export const formatsByDefault: readonly string[] = ['dicom-sr', 'pdf-study', 'json']
+export const formatsByDefault: readonly string[] = [
+  'dicom-sr',
+  'dicom-sc',
+  'dicom-seg',
+  'dicom-pdf',
+  'pdf-study',
+  'json',
+]

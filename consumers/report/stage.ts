@@ -33,6 +33,7 @@ const reportSettings = (formats: typeof studyFormats, byDefault: readonly string
       .array(z.enum(Object.keys(formats)))
       .default([...byDefault])
       .describe('files that are made of each study that is complete; empty: none'),
+    captures: z.int().min(1).max(100).default(3).describe('pictures in dicom-sc of a study, at most'),
     language: z.enum(languageNames).default('en').describe('of texts in the reports of a study'),
     earlierStudies: z
       .int()
@@ -81,11 +82,12 @@ export const reportStage = (formats: typeof studyFormats, byDefault: readonly st
         replaced: by => metrics.workerRestarts.inc({ pool: 'report', code: by }),
       })
       const page = pdfOf(threads)
-      const { previewPixels, attachPdf, linkBase, systems } = config
-      const context = { threads, previewPixels, attachPdf, linkBase, systems }
-      const chosen = config.formats.flatMap(name => formats[name]?.(context) ?? [])
+      const { previewPixels, captures, attachPdf, linkBase, systems } = config
+      const context = { threads, previewPixels, captures, attachPdf, linkBase, systems }
+      const all = Object.values(formats).map(open => open(context))
+      const chosen = all.filter(({ name }) => config.formats.includes(name))
       const now = () => clock.now()
-      const options = { ...config, formats: chosen, showNames, researchUseOnly, logger, now }
+      const options = { ...config, formats: chosen, all, showNames, researchUseOnly, logger, now }
       const persisted = createReading(deps.log, 'persist', clock)
       return {
         async handle(read, { emit, signal }) {

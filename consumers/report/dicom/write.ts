@@ -65,7 +65,8 @@ const isList = (given: Value | readonly Value[]): given is readonly Value[] => A
 function encoded(vr: string, value: Value): unknown {
   if (value instanceof Uint8Array) return value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)
   if (typeof value === 'number') return vr === 'DS' ? decimal(value) : vr === 'IS' ? String(Math.round(value)) : value
-  if (typeof value === 'string') return vr === 'PN' ? personName(value) : value
+  if (typeof value === 'string')
+    return vr === 'PN' ? personName(value) : vr === 'AT' ? Number.parseInt(value, 16) : value
   return vr === 'PN' ? value : elementsOf(value as DataSet)
 }
 
@@ -96,6 +97,7 @@ function copiedElements(attributes: DicomAttributes): Elements {
 function copiedValue(vr: string, value: DicomValue): unknown {
   if (value === null) return ''
   if (typeof value === 'number') return vr === 'DS' ? decimal(value) : vr === 'IS' ? String(value) : value
+  if (vr === 'AT') return Number.parseInt(String(value), 16)
   if (typeof value === 'string' || isPersonName(value)) return value
   return copiedElements(value)
 }

@@ -109,7 +109,7 @@ export interface StudyTools {
   preview(image: StudyImage, options: PreviewOptions): Promise<{ png: Uint8Array } | { missing: string }>
   /** All elements of an image but binary ones, or why there are none. @throws RaylogError where they may be had later */
   header(image: StudyImage): Promise<{ attributes: DicomAttributes } | { missing: string }>
-  /** What another format gives of this study: empty where it is not among the formats, or gives nothing. */
+  /** What another format gives of this study, whether or not it is one of those that are made: empty where it gives nothing. */
   rendered(format: string): Promise<readonly RenderedReport[]>
 }
 
@@ -130,6 +130,8 @@ export interface FormatContext {
   threads: Threads
   /** Longest side of a picture in a report, pixels. */
   previewPixels: number
+  /** Pictures of images that go to the PACS of a study, at most. */
+  captures: number
   /** Address of the page, as readers of a report reach it; null: no links. */
   linkBase: string | null
   /** Whether the report for people goes into those for other systems. */

@@ -4,8 +4,8 @@ import { type DicomAttributes, isPersonName } from '../../../schemas/dicom-json.
 /** Patient (PS3.3 C.7.1.1), General Study and Patient Study (C.7.2.1, C.7.2.2): values of the study, not of an image. */
 export const patientAndStudyTags: readonly string[] = [
   // Patient
-  ...['00100010', '00100020', '00100021', '00100024', '00100030', '00100032', '00100040', '00101000', '00101001'],
-  ...['00101002', '00102160', '00104000', '00100200'],
+  ...['00100010', '00100020', '00100021', '00100024', '00100030', '00100032', '00100040', '00101001', '00101002'],
+  ...['00102160', '00104000', '00100200'],
   // Whoever was de-identified stays so
   ...['00120062', '00120063', '00120064'],
   // General Study
@@ -15,8 +15,8 @@ export const patientAndStudyTags: readonly string[] = [
   ...['00081080', '00101010', '00101020', '00101030', '00102000', '00102180', '001021B0', '00380010', '00380014'],
 ]
 
-/** Beside them: where it was made, what was ordered, and the offset of its times. */
-const others = ['00080005', '00080080', '00080201', '00081040', '00400275']
+/** Beside them: where it was made, what was ordered, the offset of its times, and whether names may be burnt in. */
+const others = ['00080005', '00080080', '00080201', '00081040', '00280301', '00400275']
 
 const wanted = new Set([...patientAndStudyTags, ...others])
 

@@ -11,7 +11,10 @@ import type { RenderedReport, StudyContent, StudyFormat } from './format.ts'
 import { studyTools } from './tools.ts'
 
 export interface MakeOptions extends StudyOptions {
+  /** Those that are made. */
   formats: readonly StudyFormat[]
+  /** Those that another may ask for. */
+  all: readonly StudyFormat[]
   logger: Logger
   now: () => number
 }
@@ -76,11 +79,11 @@ type Outcome = { made: MadeReport } | { refused: Attempted; code: string }
 
 async function render(
   ports: StudyPorts,
-  { formats, logger }: MakeOptions,
+  { formats, all, logger }: MakeOptions,
   content: StudyContent,
   signal: AbortSignal,
 ): Promise<Outcome[]> {
-  const tools = studyTools(ports, formats, content, signal)
+  const tools = studyTools(ports, all, content, signal)
   const outcomes = await Promise.all(
     formats.map(async ({ name, contentType }): Promise<Outcome[]> => {
       const rendered = await attempted(() => tools.rendered(name), signal)

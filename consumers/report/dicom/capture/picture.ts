@@ -1,0 +1,130 @@
+/** The image as it is displayed, with what models said of it drawn in and written below. Never a name. */
+import { fileURLToPath } from 'node:url'
+import sharp, { type OverlayOptions } from 'sharp'
+import type { StudyContent, StudyImage } from '../../study/format.ts'
+import { percent } from '../../words.ts'
+
+export interface Picture {
+  width: number
+  height: number
+  /** Three bytes a pixel. */
+  rgb: Buffer
+}
+
+const fonts = import.meta.resolve('@embedpdf/fonts-latin')
+const font = fileURLToPath(new URL('../fonts/NotoSans-Medium.ttf', fonts))
+
+/** Of the picture: text needs room, however small the image is. */
+const leastWidth = 512
+const margin = 12
+
+const colour = { ink: '#ffffff', faint: '#c3ccd4', caution: '#ffc24b', ground: '#0d1216' } as const
+
+export interface Shown {
+  content: Pick<StudyContent, 'assessed' | 'researchUseOnly'>
+  image: StudyImage
+  /** PNG of the image, or why there is none. */
+  preview: { png: Uint8Array } | { missing: string }
+}
+
+export async function drawPicture({ content, image, preview }: Shown): Promise<Picture> {
+  const shown = 'png' in preview ? await sized(preview.png) : undefined
+  const width = Math.max(leastWidth, shown?.width ?? 0)
+  const above = await textOf(headOf(content), width, 20, colour.caution)
+  const below = await textOf(saidIn(image, preview), width, 18, colour.ink)
+  const imageHeight = shown?.height ?? 120
+  const top = above.height + 2 * margin
+  const height = top + imageHeight + below.height + 2 * margin
+  const left = shown ? Math.floor((width - shown.width) / 2) : 0
+  const layers: OverlayOptions[] = [
+    { input: above.png, left: margin, top: margin },
+    { input: below.png, left: margin, top: top + imageHeight + margin },
+  ]
+  if (shown) {
+    layers.push({ input: shown.png, left, top })
+    const outlines = outlinesOf(image, shown)
+    if (outlines) layers.push({ input: outlines, left, top })
+  }
+  const rgb = await sharp({ create: { width, height, channels: 3, background: colour.ground } })
+    .composite(layers)
+    .removeAlpha()
+    .toColourspace('srgb')
+    .raw()
+    .toBuffer()
+  return { width, height, rgb }
+}
+
+async function sized(png: Uint8Array) {
+  const { width, height } = await sharp(png).metadata()
+  return { png: Buffer.from(png), width, height }
+}
+
+const headOf = ({ researchUseOnly, assessed }: Shown['content']): string[] => [
+  researchUseOnly ? 'RESEARCH USE ONLY. Not a medical device.' : 'Imaging AI result',
+  ...(assessed.revision > 1 ? [`Revision ${assessed.revision}`] : []),
+]
+
+function saidIn({ said, number }: StudyImage, preview: Shown['preview']): string[] {
+  const lines = said.map(({ prediction, verdict }) => {
+    const { model, label, confidence, threshold, quality } = prediction
+    const by = `${model.name} ${model.version}`
+    const limit = threshold === null ? '' : `, threshold ${percent(threshold)}`
+    const flags = quality.length > 0 ? ` (${quality.join(', ')})` : ''
+    const person = verdict?.verdict === 'corrected' ? ` A person: ${verdict.label ?? 'not so'}.` : ''
+    return `${by}: ${label} ${percent(confidence)}${limit}${flags}.${person}`
+  })
+  return [
+    ...('missing' in preview ? [`No image can be shown: ${preview.missing}`] : []),
+    ...(lines.length > 0 ? lines : ['No model said anything of this image.']),
+    ...(number === null ? [] : [`Image ${number}`]),
+  ]
+}
+
+/** Characters of one line, at most. */
+const mostCharacters = 300
+
+async function textOf(lines: readonly string[], width: number, size: number, ink: string) {
+  const escaped = lines.map(line =>
+    [...line.replace(/\p{Cc}/gu, ' ')]
+      .slice(0, mostCharacters)
+      .join('')
+      .replaceAll('&', '&amp;')
+      .replaceAll('<', '&lt;')
+      .replaceAll('>', '&gt;'),
+  )
+  const { data, info } = await sharp({
+    text: {
+      text: `<span foreground="${ink}">${escaped.join('\n')}</span>`,
+      font: `Noto Sans Medium ${size}`,
+      fontfile: font,
+      rgba: true,
+      width: width - 2 * margin,
+      wrap: 'word-char',
+      dpi: 72,
+    },
+  })
+    .png({ compressionLevel: 0 })
+    .toBuffer({ resolveWithObject: true })
+  return { png: data, height: info.height }
+}
+
+/** Of the first frame, which is the one that is shown. */
+function outlinesOf(
+  { said, instance }: StudyImage,
+  { width, height }: { width: number; height: number },
+): Buffer | undefined {
+  if (!instance?.rows || !instance.columns) return undefined
+  const [toX, toY] = [width / instance.columns, height / instance.rows]
+  const polygons = said.flatMap(({ prediction }) =>
+    prediction.regions
+      .filter(({ frame, points }) => frame === 1 && points.length >= 6 && points.every(Number.isFinite))
+      .map(({ points }) => points.map((value, i) => (value * (i % 2 === 0 ? toX : toY)).toFixed(2)).join(' ')),
+  )
+  if (polygons.length === 0) return undefined
+  const drawn = polygons.map(
+    points => `<polygon points="${points}" fill="none" stroke="${colour.caution}" stroke-width="2"/>`,
+  )
+  return Buffer.from(
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${drawn.join('')}</svg>`,
+  )
+}

@@ -1,0 +1,67 @@
+/** The report for people as an Encapsulated PDF (PS3.3 A.45.1), so that it stands beside the images in the PACS. */
+import { uids } from '../../../schemas/ids.ts'
+import type { StudyContent } from '../study/format.ts'
+import { firstText } from '../study/header.ts'
+import { codeItem } from './codes.ts'
+import { commonModules, contentTimes, copiedOf, hierarchical, reference, referencedOf } from './common.ts'
+import { line } from './text.ts'
+import { toFile } from './write.ts'
+
+const encapsulatedPdfStorage = '1.2.840.10008.5.1.4.1.1.104.1'
+export const pdfFormat = 'dicom-pdf'
+
+/** Images that it names as its source, at most. */
+const mostSources = 100
+
+export interface Encapsulated {
+  content: StudyContent
+  pdf: Uint8Array
+  version: string
+}
+
+export function encapsulatedPdf({ content, pdf, version }: Encapsulated): Buffer {
+  const { assessed, predecessor, header, identity, showNames } = content
+  const images = referencedOf(content.images)
+  const { dateTime } = contentTimes(content)
+  const before = predecessor?.reports.find(one => one.format === pdfFormat)
+  const named = (showNames && identity !== null) || (header !== null && firstText(header, '00280301') === 'YES')
+  return toFile(
+    {
+      ...commonModules(content, {
+        sopClass: encapsulatedPdfStorage,
+        format: pdfFormat,
+        modality: 'DOC',
+        seriesNumber: 9002,
+        seriesDescription: 'AI report (Raylog)',
+        instanceNumber: assessed.revision,
+        version,
+      }),
+      ConversionType: 'WSD',
+      AcquisitionDateTime: dateTime,
+      BurnedInAnnotation: named ? 'YES' : 'NO',
+      SourceInstanceSequence: images.slice(0, mostSources).map(reference),
+      DocumentTitle: line(`Imaging AI results, revision ${assessed.revision}`),
+      ConceptNameCodeSequence: codeItem({ scheme: 'LN', value: '18748-4', meaning: 'Diagnostic imaging study' }),
+      VerificationFlag: 'UNVERIFIED',
+      ...(before &&
+        predecessor && {
+          PredecessorDocumentsSequence: hierarchical([
+            {
+              study: images[0]?.study ?? '',
+              series: uids.reportSeries(assessed.study, pdfFormat),
+              sopClass: encapsulatedPdfStorage,
+              sopInstance: uids.report(assessed.study, predecessor.revision, pdfFormat, before.part),
+            },
+          ]),
+        }),
+      MIMETypeOfEncapsulatedDocument: 'application/pdf',
+      EncapsulatedDocumentLength: pdf.length,
+      EncapsulatedDocument: even(pdf),
+    },
+    copiedOf(content),
+  )
+}
+
+/** Values have an even length; the element before says how much of it is the document. */
+const even = (bytes: Uint8Array): Uint8Array =>
+  bytes.length % 2 === 0 ? bytes : Buffer.concat([bytes, Buffer.alloc(1)])

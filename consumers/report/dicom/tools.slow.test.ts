@@ -1,0 +1,185 @@
+/** Reports for the PACS, of real images, read by tools that nobody here wrote: dciodvfy, dsrdump, pydicom and highdicom. */
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import type { EmbeddedLog } from '../../../kafka/embedded/log.ts'
+import { ids, uids } from '../../../schemas/ids.ts'
+import { type Instance, type Report, type StudyAssessed, topics } from '../../../schemas/topics.ts'
+import { pythonWith, runPython } from '../../../tests/harness/python.ts'
+import { type OpenedStage, openForTest } from '../../../tests/harness/stage.ts'
+import { openLog, openStores, type Stores } from '../../../tests/harness/stores.ts'
+import { keepStudy } from '../../../tests/reports/kit.ts'
+import { sharedPath } from '../../../tests/shared.ts'
+import { studyFormats } from '../formats.ts'
+import { renderPage } from '../pdf-page.ts'
+import { reportStage } from '../stage.ts'
+import { type StudyFormat, whole } from '../study/format.ts'
+
+const run = promisify(execFile)
+const corpus = sharedPath('data', 'dicom')
+
+function has(command: string): boolean {
+  try {
+    execFileSync(command, ['--version'], { stdio: 'ignore' })
+    return true
+  } catch (thrown) {
+    return !(thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT')
+  }
+}
+
+const without = ['dciodvfy', 'dsrdump'].filter(tool => !has(tool))
+const python = await pythonWith(['pydicom==3.0.1', 'highdicom==0.28.2'])
+const lacks = [
+  ...without,
+  ...(corpus === undefined ? ['RAYLOG_SHARED'] : []),
+  ...('missing' in python ? [python.missing] : []),
+]
+
+/** A page of one prediction stands in for the report of a study: what is wrapped does not matter here. */
+const page: StudyFormat = {
+  name: 'pdf-study',
+  contentType: 'application/pdf',
+  async render({ images: [image] }) {
+    const prediction = image?.said[0]?.prediction
+    if (!prediction) return []
+    const content = { prediction, image: null, preview: { missing: '' }, patient: null, researchUseOnly: true }
+    return whole(await renderPage(content))
+  },
+}
+
+const group = z.object({
+  tracking: z.string(),
+  finding: z.string(),
+  scheme: z.string(),
+  certainty: z.array(z.number()),
+  algorithm: z.record(z.string(), z.string()),
+})
+const read = z.object({
+  uid: z.string(),
+  study: z.string(),
+  name: z.string(),
+  patient: z.string(),
+  shape: z.array(z.number()).nullable(),
+  predecessors: z.array(z.string()),
+  groups: z.array(group.extend({ sources: z.array(z.string()) })).optional(),
+  regions: z.array(group.extend({ outline: z.array(z.array(z.number())) })).optional(),
+  segments: z.array(z.array(z.string())).optional(),
+  sources: z.array(z.string()).optional(),
+  set: z.number().optional(),
+  affine: z.array(z.array(z.number())).nullable().optional(),
+})
+
+const region = { label: 'pneumonia', score: 0.8, frame: 1, points: [10, 10, 30, 10, 30, 20, 10, 20] }
+
+describe.skipIf(lacks.length > 0)(
+  `objects of reports, read by others${lacks.length > 0 ? ` (lacks ${lacks})` : ''}`,
+  () => {
+    let folder: string
+    let opened: Stores
+    let stores: Stores & { log: EmbeddedLog }
+    let stage: OpenedStage
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'raylog-reports-'))
+      opened = await openStores()
+      stores = { ...opened, log: await openLog(join(opened.folder, 'log')) }
+      const formats = ['dicom-sr', 'dicom-sc', 'dicom-seg', 'dicom-pdf']
+      stage = await openForTest(reportStage({ ...studyFormats, 'pdf-study': () => page }, formats), stores)
+    })
+    afterAll(async () => {
+      await stage.close()
+      await stores.log.close()
+      await opened.close()
+      await rm(folder, { recursive: true })
+    })
+
+    async function kept(names: readonly string[]): Promise<{ assessed: StudyAssessed; instances: Instance[] }> {
+      const files = await Promise.all(names.map(name => readFile(join(corpus ?? '', name))))
+      return keepStudy(stores, files, { said: () => ({ regions: [region], quality: ['near-threshold'] }) })
+    }
+
+    /** Paths by format. */
+    async function made(assessed: StudyAssessed): Promise<Map<string, string>> {
+      const events = (await stage.hand(topics.studies, assessed)).map(({ event }) => event as Report)
+      const paths = new Map<string, string>()
+      for (const { id, format, object, outcome } of events) {
+        if (outcome !== 'made') continue
+        const path = join(folder, `${id}.dcm`)
+        await writeFile(path, await stores.objects.get(object ?? ''))
+        paths.set(format, path)
+      }
+      expect([...paths.keys()].sort()).toEqual(['dicom-pdf', 'dicom-sc', 'dicom-seg', 'dicom-sr'])
+      return paths
+    }
+
+    /** What dciodvfy finds wrong; it ends with 1 then, and says it on stderr. */
+    async function errorsOf(path: string): Promise<string[]> {
+      const { stderr } = await run('dciodvfy', ['-new', path], { encoding: 'latin1' }).catch(thrown => thrown)
+      return String(stderr)
+        .split('\n')
+        .filter(line => line.startsWith('Error'))
+    }
+
+    async function readBack(paths: Map<string, string>) {
+      if ('missing' in python) throw new Error(python.missing)
+      const script = join(import.meta.dirname, '../../../tests/reports/read-dicom.py')
+      const all = z.array(read).parse(JSON.parse(await runPython(python.python, [script, ...paths.values()])))
+      return new Map([...paths.keys()].map((format, i) => [format, all[i]]))
+    }
+
+    it.each([
+      ['a chest radiograph', 'cr-chest-ai__1.2.276.0.7230010.3.1.4.8323329.6904.1517875201.850819.dcm', false],
+      ['a mammogram', 'mg-3064x4664__MG1_J2KI.dcm', false],
+      ['a CT', 'ct-ref-explicit__CT1_UNC.dcm', true],
+      ['an enhanced CT', 'enhanced-ct-supp-palette__eCT_Supplemental.dcm', true],
+      ['an image of a patient with a Japanese name', 'charset__chrH31.dcm', false],
+    ])('of %s are valid, whole, and filed with their study', async (_, name, inSpace) => {
+      const { assessed, instances } = await kept([name])
+      const [instance] = instances
+      const paths = await made(assessed)
+      for (const [format, path] of paths) expect(await errorsOf(path), format).toEqual([])
+      const found = await readBack(paths)
+      for (const one of found.values()) expect(one?.study).toBe(instance?.dicom?.study)
+      expect(new Set([...found.values()].map(one => one?.uid)).size).toBe(4)
+
+      const sr = found.get('dicom-sr')
+      const algorithm = { 'Algorithm Name': 'chest', 'Algorithm Version': '1.0.0' }
+      expect(sr?.groups).toMatchObject([
+        { finding: 'Pneumonia', scheme: 'SCT', certainty: [91], algorithm, sources: [instance?.dicom?.sopInstance] },
+      ])
+      const outline = [10, 10, 30, 10, 30, 20, 10, 20, 10, 10]
+      expect(sr?.regions).toMatchObject([{ finding: 'Pneumonia', certainty: [80], algorithm }])
+      expect(sr?.regions?.[0]?.outline.flat()).toEqual(outline)
+      const { stdout } = await run('dsrdump', [paths.get('dicom-sr') ?? ''], { encoding: 'utf8' })
+      expect(stdout).toContain('Comprehensive 3D SR Document')
+      expect(stdout).toContain('"Certainty of Finding")="91" (%,UCUM,"Percent")')
+      expect(stdout).toContain('Research use only.')
+
+      const seg = found.get('dicom-seg')
+      expect(seg?.segments).toEqual([['pneumonia', 'Pneumonia', 'chest']])
+      expect(seg?.sources).toEqual([instance?.dicom?.sopInstance])
+      expect(seg?.set).toBe(20 * 10)
+      expect(seg?.affine !== null).toBe(inSpace)
+      expect(found.get('dicom-sc')?.shape?.at(-1)).toBe(3)
+    })
+
+    it('keep a Japanese name whole, in all of its forms', async () => {
+      const { assessed } = await kept(['charset__chrH31.dcm'])
+      for (const one of (await readBack(await made(assessed))).values())
+        expect(one?.name).toBe('Yamada^Tarou=山田^太郎=やまだ^たろう')
+    })
+
+    it('of a revised study are valid, and name those of the revision before', async () => {
+      const { assessed } = await kept(['ct-ref-explicit__CT1_UNC.dcm'])
+      await made(assessed)
+      const paths = await made({ ...assessed, revision: 2, id: ids.studyRevision(assessed.study, 2) })
+      for (const [format, path] of paths) expect(await errorsOf(path), format).toEqual([])
+      const found = await readBack(paths)
+      for (const format of ['dicom-sr', 'dicom-pdf'])
+        expect(found.get(format)?.predecessors).toEqual([uids.report(assessed.study, 1, format, null)])
+    })
+  },
+)
