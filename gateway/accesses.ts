@@ -17,6 +17,8 @@ export interface AccessAudit {
   queried(request: FastifyRequest, level: string, query: string, study: string | undefined): void
   /** Whole objects go out with this answer: told when they begin to, and when the answer is over. */
   sending(request: FastifyRequest, reply: FastifyReply, images: readonly Seen[]): void
+  /** A report goes out with this answer: told when the answer is over. */
+  exported(request: FastifyRequest, reply: FastifyReply, what: Omit<Seen, 'sopClass'> & { report: string }): void
   /** A picture, pixels or attributes are looked at: a viewer asks for hundreds of a study, so it is told once in a while. */
   viewed(request: FastifyRequest, image: Seen): void
   /** Somebody reads the audit itself. */
@@ -39,17 +41,19 @@ export function createAccessAudit(trail: AuditTrail): AccessAudit {
       })
       for (const { study, patient } of studies)
         trail.tell(said('instances-sending', request, study, { study, patient }))
-      reply.raw.once('close', () => {
-        if (reply.statusCode === 304) return // the client had it already
-        const whole = reply.raw.writableFinished && reply.statusCode < 400
-        const ended = whole ? {} : { reason: 'the answer was broken off' }
+      whenOver(reply, ended => {
         for (const { study, ...detail } of studies)
           trail.tell({
-            ...said('instances-sent', request, study, { study, ...detail, ...ended }),
-            outcome: whole ? 'success' : 'failure',
+            ...said('instances-sent', request, study, { study, ...detail, ...reasonOf(ended) }),
+            outcome: ended,
           })
       })
     },
+    exported: (request, reply, { study, patient, report }) =>
+      whenOver(reply, ended => {
+        const detail = { study, patient: patient ?? undefined, report, ...reasonOf(ended) }
+        trail.tell({ ...said('export', request, study, detail), outcome: ended })
+      }),
     viewed: (request, { study, patient }) =>
       trail.tellOften(said('instances-accessed', request, study, { study, patient: patient ?? undefined })),
     read: request => trail.tell(said('audit-log-used', request, '/api/v1/audit', {})),
@@ -62,3 +66,12 @@ export function createAccessAudit(trail: AuditTrail): AccessAudit {
       }),
   }
 }
+
+/** Not told where the client had it already. */
+function whenOver(reply: FastifyReply, tell: (ended: 'success' | 'failure') => void): void {
+  reply.raw.once('close', () => {
+    if (reply.statusCode !== 304) tell(reply.raw.writableFinished && reply.statusCode < 400 ? 'success' : 'failure')
+  })
+}
+
+const reasonOf = (ended: 'success' | 'failure') => (ended === 'success' ? {} : { reason: 'the answer was broken off' })

@@ -85,6 +85,8 @@ export interface AuditDetail {
   rule?: string | undefined
   channel?: string | undefined
   edition?: string | undefined
+  /** Format of a report. */
+  report?: string | undefined
   /** Destination of an export or a C-MOVE. */
   destination?: string | undefined
   /** Version, stages and host of a process. */

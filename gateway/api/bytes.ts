@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { RaylogError } from '../../schemas/errors.ts'
+import { reportTypes } from '../../schemas/report-types.ts'
 import type { ObjectRange, ObjectStore } from '../../storage/objects.ts'
 import { problemOf, sendProblem } from '../http/problem.ts'
 
@@ -22,11 +23,9 @@ export interface Sending {
 }
 
 /** What a browser may be told that stored bytes are; the rest is for saving only. */
-const knownTypes = new Set([
+const knownTypes = new Set<string>([
+  ...Object.values(reportTypes).map(({ contentType }) => contentType),
   'application/dicom',
-  'application/pdf',
-  'application/fhir+json',
-  'application/json',
   'image/png',
   'image/jpeg',
   'image/tiff',

@@ -1,5 +1,7 @@
 /** Predictions and reports. */
 import { z } from 'zod'
+import { reportType } from '../../schemas/report-types.ts'
+import type { Report } from '../../schemas/topics.ts'
 import { problems } from '../http/problem.ts'
 import { binary, sendObject } from './bytes.ts'
 import { type ApiContext, type App, found, page, where } from './context.ts'
@@ -74,16 +76,58 @@ export function addPredictionRoutes(app: App, { deps: { documents, objects } }: 
   )
 }
 
-const reportTypes: Readonly<Record<string, { contentType: string; extension: string }>> = {
-  pdf: { contentType: 'application/pdf', extension: 'pdf' },
-  sr: { contentType: 'application/dicom', extension: 'dcm' },
-  fhir: { contentType: 'application/fhir+json', extension: 'json' },
-}
-const otherReport = { contentType: 'application/octet-stream', extension: 'bin' }
+const studyReports = z.object({
+  items: z.array(
+    reportShape
+      .pick({
+        id: true,
+        format: true,
+        revision: true,
+        outcome: true,
+        prediction: true,
+        instance: true,
+        bytes: true,
+        at: true,
+      })
+      .extend({
+        contentType: z.string(),
+        fileName: z.string(),
+        href: z.string().nullable().describe('where it is; null: there is no file'),
+      }),
+  ),
+})
 
-export function addReportRoutes(app: App, { deps: { documents, objects } }: ApiContext): void {
+/** Of one study, at most: the newest. */
+const mostOfStudy = 1000
+
+/** Says what it is of, and names nobody. */
+const fileNameOf = ({ id, study, revision, format, prediction }: Report): string => {
+  const { extension } = reportType(format)
+  return prediction === null
+    ? `${study}-r${revision ?? 0}-${format}-${id.slice(-6)}.${extension}`
+    : `${id}.${extension}`
+}
+
+export function addReportRoutes(app: App, { deps: { documents, objects }, audit }: ApiContext): void {
   const tags = ['reports']
   const get = async (id: string) => found(await documents.get('reports', id), 'report')
+  app.get(
+    '/studies/:id/reports',
+    {
+      schema: {
+        tags,
+        summary: 'Of a study and of its images, the newest revision first',
+        params: idParams,
+        response: { 200: studyReports, ...problems },
+      },
+    },
+    async ({ params: { id } }) => {
+      const { items } = await documents.find('reports', { where: { study: id }, limit: mostOfStudy })
+      if (items.length === 0) found(await documents.get('studies', id), 'study')
+      const made = items.filter(({ destination }) => destination === 'store')
+      return { items: made.toSorted((a, b) => (b.revision ?? 0) - (a.revision ?? 0)).map(listed) }
+    },
+  )
   app.get(
     '/reports',
     {
@@ -108,14 +152,24 @@ export function addReportRoutes(app: App, { deps: { documents, objects } }: ApiC
       },
     },
     async (request, reply) => {
-      const { id, object, format } = await get(request.params.id)
-      const { contentType, extension } = reportTypes[format] ?? otherReport
-      return sendObject(request, reply, objects, {
-        key: found(object ?? undefined, 'object of this report'),
-        contentType,
-        fileName: `${id}.${extension}`,
-        disposition: format === 'pdf' ? 'inline' : 'attachment',
+      const report = await get(request.params.id)
+      const key = found(report.object ?? undefined, 'object of this report')
+      const { contentType, inline } = reportType(report.format)
+      const study = await documents.get('studies', report.study)
+      audit.exported(request, reply, {
+        study: study?.studyUid ?? report.study,
+        patient: study?.patient ?? null,
+        report: report.format,
       })
+      const disposition = inline ? 'inline' : 'attachment'
+      return sendObject(request, reply, objects, { key, contentType, fileName: fileNameOf(report), disposition })
     },
   )
 }
+
+const listed = (report: Report) => ({
+  ...report,
+  contentType: reportType(report.format).contentType,
+  fileName: fileNameOf(report),
+  href: report.object === null ? null : `/api/v1/reports/${encodeURIComponent(report.id)}/object`,
+})

@@ -1,5 +1,7 @@
 /** One line a finding, for tables. Names only where the settings show them. */
+
 import { csvLine } from '../../../schemas/csv.ts'
+import { reportTypes } from '../../../schemas/report-types.ts'
 import { examinedAt, modelOf, studyUidOf } from '../study/facts.ts'
 import { type StudyContent, type StudyFormat, whole } from '../study/format.ts'
 import { standingOf } from '../texts/phrases.ts'
@@ -46,6 +48,6 @@ function studyCsv(content: StudyContent): string {
 
 export const csv = (): StudyFormat => ({
   name: 'csv',
-  contentType: 'text/csv; charset=utf-8; header=present',
+  contentType: reportTypes.csv.contentType,
   render: content => Promise.resolve(whole(Buffer.from(studyCsv(content)))),
 })

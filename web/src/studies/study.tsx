@@ -4,7 +4,7 @@ import { type Problem, toProblem } from '../api/client.ts'
 import type { Instance } from '../api/types.ts'
 import { time } from '../format.ts'
 import { useKeys, useLoaded } from '../hooks.ts'
-import { Deliveries, Reports } from '../instance/facts.tsx'
+import { Deliveries } from '../instance/facts.tsx'
 import { Viewer } from '../instance/viewer.tsx'
 import { useStudyNews } from '../live/context.ts'
 import { followLink, hrefWith, instanceHref, navigate, usePlace } from '../router.ts'
@@ -14,6 +14,7 @@ import { Thumb } from '../ui/thumb.tsx'
 import { ask, getStudy, type StudyDetail } from './api.ts'
 import { Findings } from './findings.tsx'
 import { Earlier, Revisions } from './history.tsx'
+import { StudyReports } from './reports.tsx'
 import { priorityLevel, priorityWords, stateWords } from './words.ts'
 import './studies.css'
 
@@ -110,7 +111,7 @@ function Study({ detail, query, onBack, onChanged }: StudyProps) {
       </div>
       <div className="study-below">
         <Revisions revisions={revisions} />
-        <Reports reports={reports} />
+        <StudyReports reports={reports} />
         <Deliveries deliveries={deliveries} />
         <Earlier studies={detail.earlier} patient={detail.patient} />
       </div>

@@ -1,0 +1,73 @@
+/** The files that were made of a study, by revision: the newest open, what it replaced and the pages of single images folded away. */
+import { reportType } from '../../../schemas/report-types.ts'
+import { reportUrl } from '../api/client.ts'
+import type { Report } from '../api/types.ts'
+import { bytes } from '../format.ts'
+import { DownloadIcon } from '../ui/icons.tsx'
+import { reportWords } from './words.ts'
+
+export function StudyReports({ reports }: { reports: readonly Report[] }) {
+  const kept = reports.filter(({ destination }) => destination === 'store')
+  const ofStudy = kept.filter(({ prediction }) => prediction === null)
+  const pages = kept.filter(({ prediction }) => prediction !== null)
+  const revisions = [...Map.groupBy(ofStudy, ({ revision }) => revision ?? 0)].sort(([a], [b]) => b - a)
+  const [newest, ...older] = revisions
+  if (kept.length === 0) return null
+  return (
+    <section className="block">
+      <h2>Reports</h2>
+      {newest ? (
+        <Files reports={newest[1]} />
+      ) : (
+        <p className="muted">Those of the whole study are made when it is complete.</p>
+      )}
+      {older.map(([revision, files]) => (
+        <details key={revision}>
+          <summary className="small muted">Revision {revision}, replaced</summary>
+          <Files reports={files} />
+        </details>
+      ))}
+      {pages.length > 0 && (
+        <details>
+          <summary className="small muted">
+            {pages.length} {pages.length === 1 ? 'page' : 'pages'} of single images
+          </summary>
+          <Files reports={pages} />
+        </details>
+      )}
+    </section>
+  )
+}
+
+function Files({ reports }: { reports: readonly Report[] }) {
+  const ordered = reports.toSorted((a, b) => (reportWords(a.format) < reportWords(b.format) ? -1 : 1))
+  return (
+    <ul className="lines">
+      {ordered.map(({ id, object, format, revision, bytes: size, outcome, code }) => (
+        <li key={id}>
+          {object ? (
+            <a
+              href={reportUrl(id)}
+              target="_blank"
+              rel="noreferrer"
+              {...(reportType(format).inline ? {} : { download: true })}
+            >
+              {!reportType(format).inline && <DownloadIcon />} {reportWords(format)}
+            </a>
+          ) : (
+            reportWords(format)
+          )}{' '}
+          <span className="muted small">
+            {[
+              revision === null ? null : `revision ${revision}`,
+              size > 0 ? bytes(size) : null,
+              outcome === 'refused' ? `could not be made (${code ?? 'no reason'})` : null,
+            ]
+              .filter(Boolean)
+              .join(', ')}
+          </span>
+        </li>
+      ))}
+    </ul>
+  )
+}
