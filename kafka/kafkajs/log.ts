@@ -95,8 +95,8 @@ export async function openKafkaLog(options: {
       maxRecords: asked.maxRecords ?? defaultMaxRecords,
     }
     const subscription = asked.group
-      ? await openGroup(asked.group, asked, subscriber, { ...common, store, settings })
-      : await openTail(asked, subscriber, common)
+      ? await openGroup(asked.group, asked, subscriber, { ...common, pastEnd: 'oldest', store, settings })
+      : await openTail(asked, subscriber, { ...common, pastEnd: 'newest' })
     open.add(subscription)
     return {
       ...subscription,

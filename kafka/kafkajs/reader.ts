@@ -25,6 +25,11 @@ export interface ReaderOptions {
   purpose: string
   subscriber: Subscriber
   maxRecords: number
+  /**
+   * Where to go on when the log ends before the position, as after a broker that lost the end of it: what was appended since may
+   * stand below. `oldest` reads all again, and so misses nothing.
+   */
+  pastEnd: 'oldest' | 'newest'
   clock: Clock
   logger: Logger
   /** The subscriber failed, or cannot be fed; called once, after which nothing is delivered. */
@@ -169,12 +174,13 @@ export function createReader(options: ReaderOptions) {
     })()
   }
 
-  /** Retention has passed the position, or the log ends before it: on with the oldest record, or at the end. */
+  /** Retention has passed the position: on with the oldest record. Or the log ends before it. */
   async function reposition(part: Part): Promise<void> {
     const bound = (await offsets.bounds(part.topic)).find(({ partition }) => partition === part.partition)
     if (!bound) return
     const from = part.fetchAt
-    const to = Math.min(Math.max(from, bound.low), bound.high)
+    const end = options.pastEnd === 'oldest' ? bound.low : bound.high
+    const to = from > bound.high ? end : Math.max(from, bound.low)
     if (to === from) return
     logger.warn({ ...bare(part), from, to }, 'the position is not in the log any more')
     part.fetchAt = to

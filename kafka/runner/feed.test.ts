@@ -138,6 +138,37 @@ describe('a feed that is closed', () => {
     expect(feed.stuck()).toBe(0)
   })
 
+  it('commits again what it reads again, where a partition was lost and came back while a commit was under way', async () => {
+    const answered = Promise.withResolvers<void>()
+    const commits: Position[][] = []
+    const { log, subscriber } = scripted(() => undefined)
+    const slow: Pick<EventLog, 'subscribe'> = {
+      async subscribe(options, own) {
+        return {
+          ...(await log.subscribe(options, own)),
+          async commit(next) {
+            commits.push([...next])
+            // As for a member that has lost its partitions: left out silently.
+            if (commits.length === 1) await answered.promise
+          },
+        }
+      },
+    }
+    const context = contextOf(slow, () => undefined)
+    const feed = await openFeed(context, { ...quiet, concurrency: 1 })
+    const { records, revoked, assigned } = await subscriber
+    await records([record(0)])
+    await until('it is being committed', () => commits.length === 1)
+    await revoked?.([partition], true)
+    await assigned?.([partition])
+    await records([record(0)])
+    await until('it is handled again', () => feed.pending() === 0)
+    answered.resolve()
+    await until('it is committed again', () => commits.length === 2)
+    expect(commits[1]).toEqual([{ ...partition, offset: 1 }])
+    await feed.close()
+  })
+
   it('passes what retention removed for good, behind what was read before it', async () => {
     const release = Promise.withResolvers<void>()
     const { log, committed, subscriber } = scripted(() => undefined)

@@ -109,18 +109,16 @@ export async function openFeed(
   /** One commit at a time, so that an older one never overtakes a newer. A failure is tried again by the next. */
   function commit(which: readonly Held[]): Promise<void> {
     committing = committing.then(async () => {
-      const next = which.flatMap(({ partition, watermark, committed }) =>
-        watermark.position === undefined || watermark.position === committed
-          ? []
-          : [{ ...partition, offset: watermark.position }],
-      )
+      const next = which.flatMap(mine => {
+        const { partition, watermark, committed } = mine
+        const offset = watermark.position
+        return offset === undefined || offset === committed ? [] : [{ mine, position: { ...partition, offset } }]
+      })
       if (next.length === 0 || !subscription) return
       try {
-        await subscription.commit(next)
-        for (const position of next) {
-          const mine = held.get(nameOf(position))
-          if (mine) mine.committed = position.offset
-        }
+        await subscription.commit(next.map(({ position }) => position))
+        // Of what was held then: the partition may have gone and come back meanwhile, with nothing committed.
+        for (const { mine, position } of next) mine.committed = position.offset
       } catch (error) {
         logger.warn({ err: error }, 'a commit failed; the next one includes it')
         scheduleCommit()
