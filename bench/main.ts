@@ -87,7 +87,7 @@ const benches: Bench[] = [
   {
     name: 'baselines',
     title: 'Distributed mode beside the ordinary alternative',
-    note: 'A Python consumer in as many processes as cores ([bench/baselines](baselines/README.md)) does the same work on the same broker, registry, S3 and documents, in turns; medians. The last row of each is Raylog divided by Python.',
+    note: 'A Python consumer in as many processes as cores ([bench/baselines](baselines/README.md)) does the same work on the same broker, registry, S3 and documents, in turns; medians. Below them Raylog divided by Python, and the most that could be: the CPU time of the runtime and of the services alone, as if nothing else cost any.',
     args: ['--rounds', '3', '--seconds', '5'],
     quick: ['--rounds', '1', '--seconds', '3', '--only', 'SqueezeNet, 512'],
   },

@@ -64,6 +64,19 @@ describe('compile', () => {
     expect(problems({ mode: 'embedded' })).toBe('')
   })
 
+  it('refuses times with which partitions would move while a stage works on them', () => {
+    const registry = { url: 'http://registry' }
+    const given = (kafka: object, runner: object = {}) => ({
+      ...{ mode: 'distributed', runner, kafka: { brokers: ['kafka:9092'], registry, ...kafka } },
+      mongo: { url: 'mongodb://db' },
+      s3: { endpoint: 'http://s3:9000', bucket: 'raylog', accessKey: 'a', secretKey: 'b' },
+    })
+    expect(problems(given({}))).toBe('')
+    expect(problems(given({ heartbeatMs: 2_000, sessionTimeoutMs: 5_000 }))).toContain('kafka.heartbeatMs: 2000')
+    expect(problems(given({}, { drainMs: 20_000 }))).toContain('runner.drainMs: 20000')
+    expect(problems(given({ rebalanceTimeoutMs: 60_000 }, { drainMs: 20_000 }))).toBe('')
+  })
+
   it('masks the secrets of the services, not where they are', () => {
     const { effective } = compile([echo], {
       mongo: { url: 'mongodb://me:hunter22@db/raylog' },

@@ -40,6 +40,7 @@ export function compile(stages: readonly AnyStage[], settings: unknown): Plan {
   if (!parsed.success) problems.push(...parsed.error.issues.flatMap(issue => explainIssue(issue, stages)))
   problems.push(...modeProblems(settings))
   const platform = platformConfig.strip().safeParse(settings)
+  if (platform.success) problems.push(...timeProblems(platform.data))
   const asked = z.object({ stages: platformConfig.shape.stages }).safeParse(settings)
   const chosen = selectStages(stages, asked.data?.stages ?? null, problems)
   if (!parsed.success || !platform.success || problems.length > 0)
@@ -79,6 +80,23 @@ function modeProblems(settings: unknown): string[] {
     given.data[name] ? [] : [`${name}: distributed mode needs this section (docs/distributed.md)`],
   )
 }
+
+/** Times of a group that do not go together: partitions would move while a stage works on them. */
+function timeProblems({ mode, kafka, runner }: PlatformConfig): string[] {
+  if (mode !== 'distributed' || !kafka) return []
+  const { heartbeatMs, sessionTimeoutMs, rebalanceTimeoutMs } = kafka
+  return [
+    ...(heartbeatMs * 3 > sessionTimeoutMs
+      ? [`kafka.heartbeatMs: ${heartbeatMs} is more than a third of kafka.sessionTimeoutMs (${sessionTimeoutMs})`]
+      : []),
+    ...(runner.drainMs > rebalanceTimeoutMs * drainShare
+      ? [`runner.drainMs: ${runner.drainMs} is more than half of kafka.rebalanceTimeoutMs (${rebalanceTimeoutMs})`]
+      : []),
+  ]
+}
+
+/** Of the time that the others wait: the rest is for the last commit, and for joining again. */
+const drainShare = 0.5
 
 function selectStages(stages: readonly AnyStage[], names: readonly string[] | null, problems: string[]): AnyStage[] {
   if (names === null) return [...stages]

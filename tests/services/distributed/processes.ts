@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { type Raylog, startRaylog } from '../../harness/raylog.ts'
 import type { Services } from './services.ts'
 
-/** As deploy/ and docker-compose.yml group them. */
+/** Every stage, but `replay` and `simulator`. tests/deploy.test.ts holds this, and docker-compose.yml, to what there is. */
 export const usualGroups = {
-  intake: ['dimse', 'upload', 'watch', 'retrieve'],
+  intake: ['dimse', 'upload', 'dicomweb', 'watch', 'retrieve'],
   infer: ['infer'],
-  results: ['assess-study', 'persist', 'report', 'deliver', 'notify', 'audit', 'syslog'],
+  results: ['assess-study', 'expect-images', 'persist', 'report', 'deliver', 'notify', 'audit', 'syslog'],
   gateway: ['gateway'],
 } as const
 
@@ -18,11 +18,11 @@ export const apart = {
   intake: ['dimse', 'watch', 'retrieve'],
   gateway: ['gateway', 'upload'],
   infer: ['infer'],
-  studies: ['assess-study'],
+  studies: ['assess-study', 'expect-images'],
   persist: ['persist'],
   report: ['report'],
   notify: ['notify'],
-  audit: ['audit', 'syslog'],
+  others: ['deliver', 'audit', 'syslog'],
 } as const
 
 export interface Processes<G extends string> extends AsyncDisposable {
