@@ -101,7 +101,7 @@ it('moves with its log, objects and secrets, and goes on: documents made again, 
   const there = ['--data', join(work, 'commands'), ...withSettings(services.settings)]
   await raylogCommand([...there, 'topics', 'apply'])
   const { stdout } = await raylogCommand([...there, 'import', file, '--reread', 'persist,audit,assess-study'])
-  expect(stdout).toContain('go on where they stood: deliver, infer, notify, report, syslog')
+  expect(stdout).toContain('go on where they stood: deliver, expect-images, infer, notify, report, syslog')
 
   // The embedded folder has secrets.key and token.
   const set = [hooks, quick, 'assess-study.idleMs={DX: 1000}']
