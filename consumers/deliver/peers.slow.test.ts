@@ -1,0 +1,189 @@
+/**
+ * Reports to systems that are not ours: Orthanc over DIMSE and DICOMweb, and an MLLP receiver in Python.
+ * RAYLOG_DELIVERIES sets how many are on their way when Orthanc is stopped.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { platformConfig } from '../../schemas/config.ts'
+import { topics } from '../../schemas/topics.ts'
+import { imageFile, openNode } from '../../tests/harness/dicom-node.ts'
+import { hasOrthanc, makeOrthanc, type Orthanc } from '../../tests/harness/orthanc.ts'
+import { pythonWith } from '../../tests/harness/python.ts'
+import { freePort } from '../../tests/harness/raylog.ts'
+import { aReport } from '../../tests/harness/reports.ts'
+import { type OpenedStage, openForTest } from '../../tests/harness/stage.ts'
+import { openStores, type Stores } from '../../tests/harness/stores.ts'
+import { until } from '../../tests/harness/until.ts'
+import { deliver } from './stage.ts'
+
+const many = Number(process.env.RAYLOG_DELIVERIES ?? 120)
+const receiver = await pythonWith(['hl7==0.4.5'])
+
+let folder = ''
+let ourPort = 0
+let orthanc: Orthanc
+let stores: Stores
+const cleanup: (() => Promise<unknown> | unknown)[] = []
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'raylog-deliver-'))
+  ourPort = await freePort()
+  if (!hasOrthanc) return
+  orthanc = await makeOrthanc(folder, { aeTitle: 'RAYLOG', port: ourPort })
+  await orthanc.start()
+})
+afterAll(async () => {
+  await orthanc?.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+beforeEach(async () => {
+  stores = await openStores()
+})
+afterEach(async () => {
+  for (const close of cleanup.splice(0).reverse()) await close()
+  await stores.close()
+})
+
+async function open(...destinations: object[]): Promise<OpenedStage> {
+  const passwordFile = join(folder, 'password')
+  await writeFile(passwordFile, 'secret\n')
+  const peers = [
+    { name: 'pacs', aeTitle: 'ORTHANC', host: '127.0.0.1', port: orthanc?.dicomPort ?? 1, services: [] },
+    { name: 'web', dicomweb: { url: `${orthanc?.url}/dicom-web`, username: 'someone', passwordFile } },
+  ]
+  const stage = await openForTest(deliver, stores, {
+    settings: { destinations, pollMs: 100 },
+    network: { peers: platformConfig.parse({ peers }).peers, dicomTls: null },
+    publish: async () => [],
+  })
+  cleanup.push(() => stage.close())
+  return stage
+}
+
+const quick = { backoffMs: 100, maxBackoffMs: 500, restMs: 200, maxRestMs: 500 }
+const file = (instance: string) => imageFile({ '00080018': { vr: 'UI', Value: [instance] } })
+const over = async (count: number) =>
+  await until(
+    `${count} are over`,
+    async () => (await stores.documents.count('reportDeliveries', { queue: null })) === count,
+    {
+      deadlineMs: 300_000,
+    },
+  )
+const inFolder = async () =>
+  (await readdir(join(folder, 'share'), { recursive: true, withFileTypes: true })).filter(one => one.isFile()).length
+const instancesOf = async (series: string) =>
+  z
+    .array(z.looseObject({ MainDicomTags: z.looseObject({ SOPInstanceUID: z.string() }) }))
+    .parse(await orthanc.get(series))
+
+describe.skipIf(!hasOrthanc)(hasOrthanc ? 'Orthanc' : 'Orthanc (skipped: needs orthanc and orthanc-dicomweb)', () => {
+  it(`has every report once that was stopped in the middle of ${many}, and held up nobody`, async () => {
+    const stage = await open(
+      { name: 'pacs', kind: 'dicom', peer: 'pacs', concurrency: 4, ...quick },
+      { name: 'share', kind: 'folder', path: join(folder, 'share') },
+    )
+    const instance = (n: number) => `2.25.11${n}`
+    const hand = async (n: number) =>
+      stage.hand(topics.reports, await aReport(stores, n, { format: 'sr', content: file(instance(n)) }))
+    for (let n = 0; n < many / 2; n++) await hand(n)
+    await until(
+      'some are there',
+      async () => (await stores.documents.count('reportDeliveries', { destination: 'pacs', state: 'sent' })) > many / 6,
+    )
+    await orthanc.stop()
+    for (let n = many / 2; n < many; n++) await hand(n)
+    await until('the folder has all of them', async () => (await inFolder()) === many)
+    await until('the PACS is left alone', async () => {
+      const [term] = (await stores.documents.find('reportQueues', { where: { destination: 'pacs' }, limit: 1 })).items
+      return term?.breaker === 'open' && term.failingSince !== null
+    })
+    expect(await stores.documents.count('reportDeliveries', { queue: 'pacs' })).toBeGreaterThanOrEqual(many / 2)
+    await orthanc.start()
+    await over(2 * many)
+    expect(await stores.documents.countBy('reportDeliveries', 'state')).toEqual({ sent: 2 * many })
+    const found = (await instancesOf('/instances?expand')).map(({ MainDicomTags }) => MainDicomTags.SOPInstanceUID)
+    expect(found.sort()).toEqual(Array.from({ length: many }, (_, n) => instance(n)).sort())
+  })
+
+  it('answers a storage commitment on our DICOM port', async () => {
+    const us = await openNode({
+      stores,
+      settings: { port: ourPort },
+      network: { peers: [{ name: 'pacs', aeTitle: 'ORTHANC', host: '127.0.0.1', services: ['commitment'] }] },
+    })
+    cleanup.push(async () => await us[Symbol.asyncDispose]())
+    const stage = await open({ name: 'pacs', kind: 'dicom', peer: 'pacs', commitment: true, ...quick })
+    await stage.hand(topics.reports, await aReport(stores, 1, { format: 'sr', content: file('2.25.220') }))
+    await over(1)
+    const [delivery] = (await stores.documents.find('reportDeliveries')).items
+    expect(delivery?.receipt).toBe('C-STORE 0x0000, commitment asked')
+    const answered = await until('Orthanc has answered', async () => {
+      const asked = await stores.documents.get('commitmentsAsked', delivery?.commitment ?? '')
+      return asked?.state === 'asked' ? undefined : asked
+    })
+    expect(answered).toMatchObject({ state: 'kept', peer: 'ORTHANC', failures: [] })
+  })
+
+  it('takes reports over STOW-RS, the same one twice as one, and refuses none for a wrong password', async () => {
+    const stage = await open({ name: 'web', kind: 'stow', peer: 'web', ...quick })
+    const first = await aReport(stores, 1, { format: 'sr', content: file('2.25.330') })
+    await stage.hand(topics.reports, first)
+    await stage.hand(topics.reports, { ...first, id: 'rp_again' })
+    await over(2)
+    expect(await stores.documents.countBy('reportDeliveries', 'state')).toEqual({ sent: 2 })
+    const found = (await instancesOf('/instances?expand')).filter(
+      ({ MainDicomTags }) => MainDicomTags.SOPInstanceUID === '2.25.330',
+    )
+    expect(found).toHaveLength(1)
+    await writeFile(join(folder, 'password'), 'wrong\n')
+    await stage.hand(topics.reports, await aReport(stores, 2, { format: 'sr', content: file('2.25.331') }))
+    await until('it waits', async () => {
+      const { items } = await stores.documents.find('reportDeliveries', { where: { state: 'pending' } })
+      return items[0]?.message === 'web answered HTTP 401'
+    })
+    await writeFile(join(folder, 'password'), 'secret\n')
+    await over(3)
+  })
+})
+
+describe.skipIf('missing' in receiver)(
+  'missing' in receiver ? `MLLP (skipped: ${receiver.missing})` : 'an MLLP receiver',
+  () => {
+    it('reads our messages, and what it acknowledges is what we keep', async () => {
+      const port = await freePort()
+      const python = 'python' in receiver ? receiver.python : ''
+      const child: ChildProcess = spawn(
+        python,
+        [join(import.meta.dirname, 'fixtures/mllp_receiver.py'), String(port)],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      )
+      cleanup.push(() => child.kill('SIGKILL'))
+      const lines: string[] = []
+      if (child.stdout) createInterface(child.stdout).on('line', line => lines.push(line))
+      await until('it listens', () => lines.includes('ready'))
+      const stage = await open({ name: 'ris', kind: 'hl7', host: '127.0.0.1', port, concurrency: 4, ...quick })
+      const message = (id: string) =>
+        Buffer.from(
+          `MSH|^~\\&|RAYLOG|main|RIS|HOSP|20260101||ORU^R01^ORU_R01|${id}|P|2.5.1||||||UNICODE UTF-8\rPID|1||7||Жук^Анна\r`,
+        )
+      const idsSent = [...Array.from({ length: 20 }, (_, n) => `AA${n}`), 'AR1']
+      for (const [n, id] of idsSent.entries())
+        await stage.hand(topics.reports, await aReport(stores, n, { format: 'hl7', content: message(id) }))
+      await over(21)
+      expect(await stores.documents.countBy('reportDeliveries', 'state')).toEqual({ sent: 20, refused: 1 })
+      const got = lines
+        .filter(line => line !== 'ready')
+        .map(line => z.object({ id: z.string(), name: z.string() }).parse(JSON.parse(line)))
+      expect(got.map(({ id }) => id).sort()).toEqual(idsSent.toSorted())
+      expect(new Set(got.map(({ name }) => name))).toEqual(new Set(['Жук^Анна']))
+    })
+  },
+)
