@@ -17,6 +17,9 @@ const WorklistView = lazy(() =>
 )
 const StudyView = lazy(() => import('./studies/study.tsx').then(({ StudyView }) => ({ default: StudyView })))
 const TryView = lazy(() => import('./views/try.tsx').then(({ TryView }) => ({ default: TryView })))
+const DeliveriesView = lazy(() =>
+  import('./deliveries/view.tsx').then(({ DeliveriesView }) => ({ default: DeliveriesView })),
+)
 const ParkedView = lazy(() => import('./views/parked.tsx').then(({ ParkedView }) => ({ default: ParkedView })))
 const ModelsView = lazy(() => import('./views/models.tsx').then(({ ModelsView }) => ({ default: ModelsView })))
 const ReplayView = lazy(() => import('./replay/view.tsx').then(({ ReplayView }) => ({ default: ReplayView })))
@@ -44,6 +47,7 @@ export function App({ uploads }: { uploads: Uploads }) {
             {route.view === 'worklist' && route.study === null && <WorklistView />}
             {route.view === 'worklist' && route.study !== null && <StudyView key={route.study} id={route.study} />}
             {route.view === 'try' && <TryView uploads={uploads} />}
+            {route.view === 'deliveries' && <DeliveriesView />}
             {route.view === 'parked' && <ParkedView />}
             {route.view === 'models' && <ModelsView selected={route.model} />}
             {route.view === 'replay' && <ReplayView selected={route.replay} />}

@@ -6,6 +6,7 @@ export type Route =
   | { view: 'worklist'; study: string | null }
   | { view: 'try' }
   | { view: 'parked' }
+  | { view: 'deliveries' }
   | { view: 'models'; model: string | null }
   | { view: 'replay'; replay: string | null }
   | { view: 'unknown' }
@@ -26,6 +27,7 @@ export function parsePath(path: string): Route {
   if (first === 'replay') return { view: 'replay', replay: id }
   if (first === 'try' && id === null) return { view: 'try' }
   if (first === 'parked' && id === null) return { view: 'parked' }
+  if (first === 'deliveries' && id === null) return { view: 'deliveries' }
   return { view: 'unknown' }
 }
 

@@ -5,6 +5,7 @@ const views = [
   { view: 'live', href: '/', name: 'Live' },
   { view: 'worklist', href: '/worklist', name: 'Worklist' },
   { view: 'try', href: '/try', name: 'Try it' },
+  { view: 'deliveries', href: '/deliveries', name: 'Deliveries' },
   { view: 'parked', href: '/parked', name: 'Parked' },
   { view: 'replay', href: '/replay', name: 'Replay' },
   { view: 'models', href: '/models', name: 'Models' },

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useState } from 'react'
 import { type Problem, toProblem } from '../api/client.ts'
 import type { Instance } from '../api/types.ts'
+import { StudyDeliveries } from '../deliveries/list.tsx'
 import { time } from '../format.ts'
 import { useKeys, useLoaded } from '../hooks.ts'
 import { Deliveries } from '../instance/facts.tsx'
@@ -112,6 +113,7 @@ function Study({ detail, query, onBack, onChanged }: StudyProps) {
       <div className="study-below">
         <Revisions revisions={revisions} />
         <StudyReports reports={reports} />
+        <StudyDeliveries study={study.id} />
         <Deliveries deliveries={deliveries} />
         <Earlier studies={detail.earlier} patient={detail.patient} />
       </div>

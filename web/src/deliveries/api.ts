@@ -1,0 +1,35 @@
+/** Deliveries of reports over HTTP. The shapes are the gateway's own; what is checked here is that the answer is one. */
+import type { ReportDeliveryView, ReportQueueView } from '../../../gateway/api/deliveries.ts'
+import { get, postJson } from '../api/client.ts'
+import { isObject, listOf, pageOf, ShapeError } from '../api/shape.ts'
+import type { Page } from '../api/types.ts'
+
+export type { ReportDeliveryView, ReportQueueView }
+
+function has<T>(...fields: (keyof T & string)[]) {
+  return (value: unknown): T => {
+    if (!isObject(value)) throw new ShapeError('expected an object')
+    for (const field of fields) if (!(field in value)) throw new ShapeError(`${field} is missing`)
+    return value as T
+  }
+}
+
+const toDelivery = has<ReportDeliveryView>('id', 'study', 'format', 'destination', 'state', 'attempts', 'queuedAt')
+const toQueue = has<ReportQueueView>('destination', 'kind', 'waiting', 'refused', 'breaker', 'failingSince')
+
+export interface DeliveryQuery {
+  study?: string
+  destination?: string
+  state?: string
+}
+
+export function getDeliveries(asked: DeliveryQuery, signal: AbortSignal): Promise<Page<ReportDeliveryView>> {
+  return get(`/deliveries?${new URLSearchParams({ ...asked, limit: '100' })}`, pageOf(toDelivery), signal)
+}
+
+export const getQueues = (signal: AbortSignal): Promise<ReportQueueView[]> =>
+  get('/deliveries/queues', value => listOf(toQueue)(isObject(value) ? value.items : value), signal)
+
+/** How many are to be sent again. */
+export const resend = (body: { ids?: string[]; studies?: string[] }): Promise<number> =>
+  postJson('/reports/resend', body, value => has<{ queued: number }>('queued')(value).queued)

@@ -1,0 +1,93 @@
+/** Deliveries, each with what became of it and a way to send it again. */
+import { useState } from 'react'
+import { type Problem, toProblem } from '../api/client.ts'
+import { time } from '../format.ts'
+import { useLoaded } from '../hooks.ts'
+import { useStudyNews } from '../live/context.ts'
+import { CodeLink, ProblemNotice } from '../ui/basics.tsx'
+import { getDeliveries, type ReportDeliveryView, resend } from './api.ts'
+import './deliveries.css'
+
+const stateWords: Readonly<Record<ReportDeliveryView['state'], string>> = {
+  pending: 'waits',
+  sending: 'on its way',
+  sent: 'sent',
+  refused: 'refused',
+  superseded: 'a newer one took its place',
+}
+
+const commitmentWords = { asked: 'commitment asked for', kept: 'commitment given', failed: 'commitment refused' }
+
+/** Of one study, on its page; nothing where nothing was sent. */
+export function StudyDeliveries({ study }: { study: string }) {
+  const loaded = useLoaded(`deliveries ${study}`, signal => getDeliveries({ study }, signal))
+  useStudyNews(study, loaded.reload)
+  if (loaded.problem) return <ProblemNotice problem={loaded.problem} retry={loaded.reload} />
+  const items = loaded.value?.items ?? []
+  if (items.length === 0) return null
+  return (
+    <section className="block" aria-label="Sent to">
+      <h2>Sent to</h2>
+      <DeliveryList items={items} onChanged={loaded.reload} />
+    </section>
+  )
+}
+
+export function DeliveryList({ items, onChanged }: { items: readonly ReportDeliveryView[]; onChanged(): void }) {
+  const [busy, setBusy] = useState<string | null>(null)
+  const [problem, setProblem] = useState<Problem | null>(null)
+  async function again(id: string) {
+    setBusy(id)
+    setProblem(null)
+    try {
+      await resend({ ids: [id] })
+      onChanged()
+    } catch (thrown) {
+      setProblem(toProblem(thrown))
+    }
+    setBusy(null)
+  }
+  return (
+    <>
+      {problem && <ProblemNotice problem={problem} />}
+      <ul className="lines delivery-lines">
+        {items.map(one => (
+          <li key={one.id}>
+            <Delivery delivery={one} />
+            {one.state !== 'sending' && (
+              <button
+                type="button"
+                className="button"
+                disabled={busy !== null}
+                onClick={() => void again(one.id)}
+                aria-label={`Send the ${one.format} report to ${one.destination} ${one.state === 'pending' ? 'now' : 'again'}`}
+              >
+                {one.state === 'pending' ? 'Send now' : 'Send again'}
+              </button>
+            )}
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}
+
+function Delivery({ delivery }: { delivery: ReportDeliveryView }) {
+  const { format, revision, destination, state, attempts, redelivered, code, message, sentAt, commitment } = delivery
+  const more = [
+    state === 'sent' && sentAt !== null && time(sentAt),
+    attempts > 1 && `after ${attempts} attempts`,
+    redelivered && 'may have come twice',
+    commitment && commitmentWords[commitment.state],
+  ].filter(text => typeof text === 'string')
+  return (
+    <span className="delivery-words">
+      {format.toUpperCase()}
+      {revision !== null && revision > 1 && ` of revision ${revision}`} to {destination}:{' '}
+      <strong className={`delivery-${commitment?.state === 'failed' ? 'refused' : state}`}>{stateWords[state]}</strong>{' '}
+      <span className="muted small">
+        {more.join(', ')} {message} {code && <CodeLink code={code} />}
+      </span>
+    </span>
+  )
+}

@@ -1,0 +1,96 @@
+/** The queue of each destination: how many reports wait, and whether it answers. */
+import { useEffect } from 'react'
+import { time } from '../format.ts'
+import { useLoaded } from '../hooks.ts'
+import { hrefWith, navigate, usePlace } from '../router.ts'
+import { Age, CodeLink, ProblemNotice, SkeletonRows } from '../ui/basics.tsx'
+import { getDeliveries, getQueues, type ReportQueueView } from './api.ts'
+import { DeliveryList } from './list.tsx'
+import './deliveries.css'
+
+const everyMs = 2_000
+/** Without a sign of life for so long nobody works on it, ms. */
+const silentMs = 60_000
+const states = ['', 'pending', 'refused', 'sent'] as const
+const stateNames = { '': 'All', pending: 'Waiting', refused: 'Refused', sent: 'Sent' } as const
+
+export function DeliveriesView() {
+  const { query } = usePlace()
+  const state = states.find(one => one === query.get('state')) ?? ''
+  const queues = useLoaded('queues', getQueues)
+  const asked = state === '' ? {} : { state }
+  const listed = useLoaded(`deliveries ${state}`, signal => getDeliveries(asked, signal))
+  const { reload } = queues
+  const reloadList = listed.reload
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (document.hidden) return
+      reload()
+      reloadList()
+    }, everyMs)
+    return () => clearInterval(timer)
+  }, [reload, reloadList])
+  const show = (next: string) => navigate(hrefWith('/deliveries', new URLSearchParams(next ? { state: next } : {})))
+  return (
+    <div className="page">
+      <div className="inner deliveries">
+        <h1>Deliveries</h1>
+        {queues.problem && <ProblemNotice problem={queues.problem} retry={queues.reload} />}
+        {!queues.value && queues.loading && <SkeletonRows count={2} />}
+        {queues.value?.length === 0 && (
+          <p className="notice">Reports are kept here alone: no destinations are set up. See docs/delivery.md.</p>
+        )}
+        <ul className="queues">
+          {queues.value?.map(queue => (
+            <Queue key={queue.destination} queue={queue} />
+          ))}
+        </ul>
+        <fieldset className="choice">
+          <legend className="hidden">Which</legend>
+          {states.map(one => (
+            <button key={one} type="button" className="button" aria-pressed={one === state} onClick={() => show(one)}>
+              {stateNames[one]}
+            </button>
+          ))}
+        </fieldset>
+        {listed.problem && <ProblemNotice problem={listed.problem} retry={listed.reload} />}
+        {listed.value &&
+          (listed.value.items.length === 0 ? (
+            <p className="muted">None.</p>
+          ) : (
+            <DeliveryList items={listed.value.items} onChanged={listed.reload} />
+          ))}
+      </div>
+    </div>
+  )
+}
+
+function Queue({ queue }: { queue: ReportQueueView }) {
+  const { destination, kind, waiting, refused, breaker, failingSince, code, message, seenAt } = queue
+  const silent = Date.now() - seenAt > silentMs
+  return (
+    <li className={failingSince !== null ? 'queue failing' : 'queue'}>
+      <h2>
+        {destination} <span className="muted small">{kind}</span>
+      </h2>
+      <p>
+        {waiting} waiting{refused > 0 && `, ${refused} refused`}
+      </p>
+      {failingSince !== null && (
+        <p className="small">
+          <strong className="delivery-refused">Does not answer</strong>{' '}
+          <span title={time(failingSince)}>
+            for <Age at={failingSince} />
+          </span>
+          {breaker === 'open' && ', left alone for a while'}
+          {breaker === 'trying' && ', being tried'}: {message} {code && <CodeLink code={code} />}
+        </p>
+      )}
+      {silent && (
+        <p className="small muted">
+          No process works on it, the last did <Age at={seenAt} /> ago.
+        </p>
+      )}
+    </li>
+  )
+}
