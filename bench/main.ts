@@ -113,6 +113,13 @@ const benches: Bench[] = [
     quick: ['--instances', '2000'],
   },
   {
+    name: 'deliver',
+    title: 'What a slow destination costs the others',
+    note: 'Reports to a FHIR server at 50 a second, from the reading of their event to their arrival, alone and while a backlog waits for a PACS of 100 ms an association (aim: 10 ms at p99); medians over the rounds.',
+    args: ['--rounds', '3'],
+    quick: ['--rounds', '1', '--backlog', '200', '--reports', '200'],
+  },
+  {
     name: 'studies',
     title: 'Open studies',
     note: 'Memory of a process that assesses studies (with its document store and log in it), and the time that an image of an open study takes; then how fast studies that come due are assessed. Nothing of an open study is in memory: what grows is the page cache of SQLite.',

@@ -26,19 +26,18 @@ const receiver = await pythonWith(['hl7==0.4.5'])
 
 let folder = ''
 let ourPort = 0
-let orthanc: Orthanc
+let started: Orthanc | undefined
+const orthanc = (): Orthanc => {
+  if (!started) throw new Error('Orthanc was not started')
+  return started
+}
 let stores: Stores
 const cleanup: (() => Promise<unknown> | unknown)[] = []
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'raylog-deliver-'))
-  ourPort = await freePort()
-  if (!hasOrthanc) return
-  orthanc = await makeOrthanc(folder, { aeTitle: 'RAYLOG', port: ourPort })
-  await orthanc.start()
 })
 afterAll(async () => {
-  await orthanc?.stop()
   await rm(folder, { recursive: true, force: true })
 })
 beforeEach(async () => {
@@ -53,8 +52,11 @@ async function open(...destinations: object[]): Promise<OpenedStage> {
   const passwordFile = join(folder, 'password')
   await writeFile(passwordFile, 'secret\n')
   const peers = [
-    { name: 'pacs', aeTitle: 'ORTHANC', host: '127.0.0.1', port: orthanc?.dicomPort ?? 1, services: [] },
-    { name: 'web', dicomweb: { url: `${orthanc?.url}/dicom-web`, username: 'someone', passwordFile } },
+    { name: 'pacs', aeTitle: 'ORTHANC', host: '127.0.0.1', port: started?.dicomPort ?? 1, services: [] },
+    {
+      name: 'web',
+      dicomweb: { url: `${started?.url ?? 'http://127.0.0.1:1'}/dicom-web`, username: 'someone', passwordFile },
+    },
   ]
   const stage = await openForTest(deliver, stores, {
     settings: { destinations, pollMs: 100 },
@@ -80,9 +82,16 @@ const inFolder = async () =>
 const instancesOf = async (series: string) =>
   z
     .array(z.looseObject({ MainDicomTags: z.looseObject({ SOPInstanceUID: z.string() }) }))
-    .parse(await orthanc.get(series))
+    .parse(await orthanc().get(series))
 
 describe.skipIf(!hasOrthanc)(hasOrthanc ? 'Orthanc' : 'Orthanc (skipped: needs orthanc and orthanc-dicomweb)', () => {
+  beforeAll(async () => {
+    ourPort = await freePort()
+    started = await makeOrthanc(folder, { aeTitle: 'RAYLOG', port: ourPort })
+    await started.start()
+  })
+  afterAll(() => started?.stop())
+
   it(`has every report once that was stopped in the middle of ${many}, and held up nobody`, async () => {
     const stage = await open(
       { name: 'pacs', kind: 'dicom', peer: 'pacs', concurrency: 4, ...quick },
@@ -96,7 +105,7 @@ describe.skipIf(!hasOrthanc)(hasOrthanc ? 'Orthanc' : 'Orthanc (skipped: needs o
       'some are there',
       async () => (await stores.documents.count('reportDeliveries', { destination: 'pacs', state: 'sent' })) > many / 6,
     )
-    await orthanc.stop()
+    await orthanc().stop()
     for (let n = many / 2; n < many; n++) await hand(n)
     await until('the folder has all of them', async () => (await inFolder()) === many)
     await until('the PACS is left alone', async () => {
@@ -104,7 +113,7 @@ describe.skipIf(!hasOrthanc)(hasOrthanc ? 'Orthanc' : 'Orthanc (skipped: needs o
       return term?.breaker === 'open' && term.failingSince !== null
     })
     expect(await stores.documents.count('reportDeliveries', { queue: 'pacs' })).toBeGreaterThanOrEqual(many / 2)
-    await orthanc.start()
+    await orthanc().start()
     await over(2 * many)
     expect(await stores.documents.countBy('reportDeliveries', 'state')).toEqual({ sent: 2 * many })
     const found = (await instancesOf('/instances?expand')).map(({ MainDicomTags }) => MainDicomTags.SOPInstanceUID)
