@@ -103,10 +103,18 @@ export const dicomwebServices: readonly DicomwebService[] = [
     summary: 'A picture; window, viewport, quality',
   },
   {
+    service: 'WADO-RS',
+    method: 'GET',
+    paths: objects.map(path => `${path}/thumbnail`),
+    mediaTypes: ['image/jpeg', 'image/png'],
+    summary: 'A small picture of the first image; viewport',
+  },
+  {
     service: 'STOW-RS',
     method: 'POST',
     paths: ['/studies', '/studies/:study'],
     mediaTypes: ['application/dicom+json'],
-    summary: 'Store objects: multipart/related; type="application/dicom", or one object as application/dicom',
+    summary:
+      'Store objects: multipart/related; type="application/dicom", or "application/dicom+json" with bulk data, or one object as application/dicom',
   },
 ]

@@ -46,8 +46,8 @@ function failures(): string {
 }
 
 const limits = () => {
-  const { maxBytes, maxInstances }: Record<string, unknown> = Object(dicomweb.config.parse({}))
-  return `one object ${String(maxBytes)} bytes, one request ${String(maxInstances)} objects`
+  const { maxBytes, maxInstances, maxJsonBytes }: Record<string, unknown> = Object(dicomweb.config.parse({}))
+  return `one object ${String(maxBytes)} bytes, one request ${String(maxInstances)} objects, metadata and bulk data (application/dicom+json) ${String(maxJsonBytes)} bytes`
 }
 
 export const webSection = (): string => `## 5. DICOMweb

@@ -6,7 +6,7 @@ import { compressedTypes, nativeSyntaxes } from '../../schemas/dicomweb.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { etagOf, unchanged, unsatisfiable } from '../api/bytes.ts'
 import { type Accepted, acceptedBy, refuse, takes } from './accept.ts'
-import { baseUrl, type DicomwebContext, instanceOf, type Resource, seen, urlOf } from './context.ts'
+import { baseUrl, type DicomwebContext, instanceOf, pathKeys, type Resource, seen, urlOf } from './context.ts'
 import { type Part, sendMultipart } from './multipart.ts'
 
 const octets = 'application/octet-stream'
@@ -189,4 +189,24 @@ export async function sendRendered(
     },
   )
   return reply.header('content-type', `image/${format}`).send(picture)
+}
+
+const thumbnailBox = '128,128'
+/** Objects that are looked at for one with pixels: reports and the like come first in some studies. */
+const mostLookedAt = 100
+
+/** A small picture that stands for a study, series or instance (PS3.18 10.4.1.1.4): of its first image, its first frame. */
+export async function sendThumbnail(
+  context: DicomwebContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { query, ...resource }: Resource & { query: z.infer<typeof renderedQuery> },
+) {
+  const asked = { level: 'IMAGE', keys: pathKeys(resource), counts: false, limit: mostLookedAt } as const
+  for await (const { instance, series, study } of context.index.find(asked)) {
+    if (!instance || !series || !study || instance.values['00280010'] === undefined) continue
+    const one = { study: study.uid, series: series.uid, instance: instance.uid }
+    return sendRendered(context, request, reply, { ...one, frame: 1, query: { viewport: thumbnailBox, ...query } })
+  }
+  throw new RaylogError('not-found', 'There is no image under this address.')
 }

@@ -7,7 +7,7 @@ import { binary } from '../api/bytes.ts'
 import type { App } from '../api/context.ts'
 import { problems } from '../http/problem.ts'
 import { type DicomwebContext, params, type Resource } from './context.ts'
-import { renderedQuery, sendBulk, sendFrames, sendRendered } from './pixels.ts'
+import { renderedQuery, sendBulk, sendFrames, sendRendered, sendThumbnail } from './pixels.ts'
 import { metadata, retrieve } from './retrieve.ts'
 import { search } from './search.ts'
 
@@ -108,6 +108,16 @@ function addPixels(app: App, context: DicomwebContext): void {
   )
   const picture = { 200: binary('the picture', 'image/jpeg'), ...problems }
   const rendered = { tags, summary: 'WADO-RS: rendered', querystring: renderedQuery, response: picture }
+  const small = { ...rendered, summary: 'WADO-RS: thumbnail' }
+  for (const [path, shape] of [
+    ['/studies/:study', params.study],
+    ['/studies/:study/series/:series', params.series],
+    [instance, params.instance],
+  ] as const)
+    app.get(`${path}/thumbnail`, { schema: { ...small, params: shape } }, (request, reply) => {
+      const of: Resource = request.params
+      return sendThumbnail(context, request, reply, { ...of, query: request.query })
+    })
   app.get(`${instance}/rendered`, { schema: { ...rendered, params: params.instance } }, (request, reply) =>
     sendRendered(context, request, reply, { ...request.params, frame: 1, query: request.query }),
   )

@@ -13,6 +13,11 @@ const dicomwebConfig = z.strictObject({
     .min(1)
     .default(4 * 1024 ** 3)
     .describe('one object, bytes'),
+  maxJsonBytes: z
+    .int()
+    .min(1)
+    .default(512 * 1024 ** 2)
+    .describe('one request of metadata and bulk data (application/dicom+json), which is held in memory, bytes'),
   maxInstances: z.int().min(1).max(1_000_000).default(20_000).describe('objects of one request'),
   concurrency: z.int().min(1).max(1_024).default(16).describe('objects received at once'),
   waitMs: z.int().min(0).max(60_000).default(5_000).describe('an object waits so long for a place, then 503, ms'),

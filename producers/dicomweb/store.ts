@@ -11,7 +11,8 @@ import { chunksOf } from '../bytes.ts'
 import type { Hints, Intake } from '../intake.ts'
 import { relatedParts, relatedType } from '../multipart.ts'
 import { createPatience, patiently } from '../pace.ts'
-import { type Outcome, outcomeSoFar, storeResponse } from './response.ts'
+import { filesOfJson } from './json.ts'
+import { type Failed, type Outcome, outcomeSoFar, storeResponse } from './response.ts'
 import type { DicomwebConfig } from './stage.ts'
 
 export interface StoreContext {
@@ -35,7 +36,11 @@ export function addStoreRoutes(app: FastifyInstance, context: StoreContext): voi
   const schema = {
     tags: ['dicomweb'],
     summary: 'STOW-RS: store',
-    consumes: ['multipart/related; type="application/dicom"', 'application/dicom'],
+    consumes: [
+      'multipart/related; type="application/dicom"',
+      'multipart/related; type="application/dicom+json"',
+      'application/dicom',
+    ],
     response: { 200: answer, 202: answer, 409: answer },
   }
   const typed = app.withTypeProvider<ZodTypeProvider>()
@@ -58,7 +63,7 @@ async function store(context: StoreContext, request: FastifyRequest, reply: Fast
   for await (const chunks of objectsOf(context, request)) {
     if (outcomes.length >= maxInstances)
       throw new RaylogError('too-large', `more than dicomweb.maxInstances objects: ${maxInstances}`)
-    outcomes.push(await receiveOne(context, chunks, hints))
+    outcomes.push('error' in chunks ? chunks : await receiveOne(context, chunks, hints))
   }
   tellAudit(context, request, outcomes)
   if (outcomes.length === 0) throw new RaylogError('empty-upload', 'the request has no parts')
@@ -110,11 +115,11 @@ async function receiveOne({ intake, images, signal }: StoreContext, chunks: Asyn
   }
 }
 
-/** The bytes of each object; each must be read, or given up, before the next is asked for. */
+/** The bytes of each object, or why it is none; each must be read, or given up, before the next is asked for. */
 async function* objectsOf(
   { config }: StoreContext,
   request: FastifyRequest,
-): AsyncGenerator<AsyncGenerator<Buffer, void, undefined>, void, undefined> {
+): AsyncGenerator<AsyncGenerator<Buffer, void, undefined> | Failed, void, undefined> {
   const contentType = request.headers['content-type'] ?? ''
   if (!(request.body instanceof Readable))
     throw new RaylogError('not-an-image', 'send multipart/related; type="application/dicom", or application/dicom')
@@ -129,9 +134,21 @@ async function* objectsOf(
     return
   }
   const { boundary, type } = relatedType(contentType)
+  if (type === 'application/dicom+json') {
+    for await (const file of filesOfJson(relatedParts(bytes, boundary), config.maxJsonBytes))
+      yield Buffer.isBuffer(file) ? once(file) : file
+    return
+  }
   if (type !== undefined && type !== 'application/dicom')
-    throw new RaylogError('not-an-image', `parts of ${type.slice(0, 60)} are not taken; there is application/dicom`)
+    throw new RaylogError(
+      'not-an-image',
+      `parts of ${type.slice(0, 60)} are not taken; there are application/dicom and +json`,
+    )
   for await (const { chunks } of relatedParts(bytes, boundary)) yield chunks
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer, void, undefined> {
+  yield bytes
 }
 
 /** Nothing was stored, and not for any fault of the objects: then the whole request failed, and may be sent again. */

@@ -391,6 +391,19 @@ describe('WADO-RS', () => {
   })
 })
 
+describe('a thumbnail', () => {
+  it('stands for study, series and instance, small unless a viewport says otherwise', async () => {
+    const { study, series, path } = of('rgb.dcm')
+    const accept = { headers: { accept: 'image/png' } }
+    for (const at of [`/studies/${study}`, `/studies/${study}/series/${series}`, path]) {
+      const answer = await kit.ask(`${at}/thumbnail?viewport=10,10`, accept)
+      expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png'])
+      expect(Buffer.from(await answer.arrayBuffer()).readUInt32BE(16)).toBeLessThanOrEqual(10)
+    }
+    expect((await kit.ask('/studies/1.2.3/thumbnail', accept)).status).toBe(404)
+  })
+})
+
 describe('a viewer', () => {
   it('finds its list of studies, the series of one, their metadata and frames by the very requests that OHIF sends', async () => {
     const { study, series, path } = of('rle-frames.dcm')
