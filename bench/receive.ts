@@ -6,7 +6,7 @@
  *   node bench/receive.ts [--count 600] [--rounds 3] [--associations 1,4,16]
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -16,6 +16,7 @@ import { until } from '../tests/harness/until.ts'
 import { listens } from '../tests/services/servers/server.ts'
 import { sharedPath } from '../tests/shared.ts'
 import { cpuMsOf } from './cpu.ts'
+import { syncedWrites } from './synced-writes.ts'
 import { markdown, median, type Row, round } from './table.ts'
 
 const { values: flags } = parseArgs({
@@ -173,5 +174,6 @@ for (const associations of flags.associations.split(',').map(Number)) {
       },
     })
 }
+rows.push(...syncedWrites(statSync(ct).size, 500))
 console.log(markdown(rows))
 console.log(JSON.stringify({ bench: 'receive', rows }))
