@@ -1,8 +1,8 @@
 /**
  * A CT of 324 slices of 512 KB, sent over C-STORE: until the last slice is acknowledged, until every slice has its
  * prediction, and until the study is on the worklist, complete and analysed. A rule says that 324 images are the whole
- * study, so the wait that a study without an announced number needs (assess-study.idleMs) is not in it. Everything is on:
- * predictions, documents, reports, page. The sender and the CT come from RAYLOG_SHARED.
+ * study, so the wait that a study without an announced number needs (assess-study.idleMs) is not in it. With everything on
+ * (predictions, documents, reports, page), and without reports, which share the cores with the models. The sender and the CT come from RAYLOG_SHARED.
  *
  *   node bench/study.ts [--slices 324] [--rounds 3] [--associations 4]
  */
@@ -18,7 +18,7 @@ import { until } from '../tests/harness/until.ts'
 import { sharedPath } from '../tests/shared.ts'
 import { cpuMsOf, treeOf } from './cpu.ts'
 import { scenarios } from './engine/scenarios.ts'
-import { markdown, median, round } from './table.ts'
+import { markdown, median, type Row, round } from './table.ts'
 
 const { values: flags } = parseArgs({
   options: {
@@ -44,7 +44,7 @@ interface Line {
 }
 
 /** One study on a Raylog of its own: the slices of all rounds have the same study UID. */
-async function measure(models: string): Promise<Measured> {
+async function measure(models: string, more: readonly string[]): Promise<Measured> {
   await using raylog = await startRaylog({
     set: [
       'logLevel=warn',
@@ -52,6 +52,7 @@ async function measure(models: string): Promise<Measured> {
       `models.folders=[${models}]`,
       `assess-study.rules=[{images: ${flags.slices}}]`,
       'assess-study.lookMs=50',
+      ...more,
     ],
   })
   const before = cpuMsOf(treeOf(raylog.pid))
@@ -63,7 +64,8 @@ async function measure(models: string): Promise<Measured> {
   ]).then(seconds)
   const analysed = isAnalysed(raylog).then(seconds)
   const [stored, done] = await Promise.all([sending, analysed])
-  await until('all is done', () => isIdle(raylog), { deadlineMs: 300_000, everyMs: 100 })
+  const readers = more.length > 0 ? ['infer', 'persist'] : undefined
+  await until('all is done', () => isIdle(raylog, readers), { deadlineMs: 300_000, everyMs: 100 })
   return { stored, analysed: done, cpu: (cpuMsOf(treeOf(raylog.pid)) - before) / Number(flags.slices) }
 }
 
@@ -79,19 +81,24 @@ const folder = mkdtempSync(join(tmpdir(), 'raylog-bench-study-'))
 const scenario = (await scenarios()).find(({ name }) => name === 'SqueezeNet, 512 KB CT')
 if (!scenario) throw new Error('there is no SqueezeNet in RAYLOG_SHARED')
 writeModel(folder, 'model', scenario.manifest, scenario.weights)
-const runs: Measured[] = []
-for (let run = 0; run < Number(flags.rounds); run++) runs.push(await measure(folder))
-rmSync(folder, { recursive: true })
 
-const rows = [
-  {
-    what: `${flags.slices} slices, ${flags.associations} associations, SqueezeNet on each`,
+const ways: [string, string[]][] = [
+  ['everything on, a PDF of each slice too', []],
+  ['without PDFs of slices', ['stages=[dimse, infer, persist, assess-study, gateway]']],
+]
+const rows: Row[] = []
+for (const [what, more] of ways) {
+  const runs: Measured[] = []
+  for (let run = 0; run < Number(flags.rounds); run++) runs.push(await measure(folder, more))
+  rows.push({
+    what: `${flags.slices} slices, ${flags.associations} associations, SqueezeNet on each; ${what}`,
     figures: {
       'stored, s': round(median(runs.map(run => run.stored)), 2),
       'complete and analysed, s': round(median(runs.map(run => run.analysed)), 2),
       'CPU ms a slice, all of it': round(median(runs.map(run => run.cpu)), 1),
     },
-  },
-]
+  })
+}
+rmSync(folder, { recursive: true })
 console.log(markdown(rows))
 console.log(JSON.stringify({ bench: 'study', rows }))
