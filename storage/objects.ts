@@ -25,6 +25,16 @@ export interface PutOptions {
   soon?: boolean
 }
 
+/** Where the bytes of an object stand within a file of this machine. */
+export interface Lent {
+  path: string
+  /** First byte. */
+  start: number
+  bytes: number
+  /** They stay there until then. Safe to call again. */
+  release(): void
+}
+
 export interface ObjectStore {
   writer(): Promise<ObjectWriter>
   put(bytes: Uint8Array, contentType: string, options?: PutOptions): Promise<StoredObject>
@@ -43,6 +53,8 @@ export interface ObjectStore {
    * while an object that just came has no file of its own yet.
    */
   local(key: string): string | undefined
+  /** The object where it stands while it has no file of its own; undefined where it has, or is not there. */
+  lend?(key: string): Lent | undefined
   /** A URL that reads the object without credentials for so long, where the store has such. It does not check that it is there. */
   presign?(key: string, seconds: number): Promise<string>
   /** Resolves when a small write would succeed; throws store-full or store-unavailable. */

@@ -3,13 +3,13 @@
  * fails does so alone; the rest of the batch goes on.
  */
 import { hash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { unreadable } from '../../storage/folder-keys.ts'
 import { decodeFrame } from '../imaging/decode.ts'
 import type { Fetched } from './fetch.ts'
 import { readOutput } from './outputs.ts'
-import { type DoneMessage, preciseNow, type Work, type WorkResult, type WorkTimings } from './protocol.ts'
+import { type DoneMessage, preciseNow, type Source, type Work, type WorkResult, type WorkTimings } from './protocol.ts'
 import type { Session } from './sessions.ts'
 
 /** @param fetched for each item that is fetched: its bytes, when they are there */
@@ -47,7 +47,7 @@ async function prepareOne(
   const began = preciseNow()
   const fetched = await coming
   try {
-    const bytes = fetched?.bytes ?? ('path' in work.from ? readObject(work.from.path) : Buffer.alloc(0))
+    const bytes = fetched?.bytes ?? ('path' in work.from ? readObject(work.from) : Buffer.alloc(0))
     check(bytes, work)
     const there = preciseNow()
     const frame = await decodeFrame(bytes, work.frame)
@@ -67,11 +67,25 @@ function check(bytes: Uint8Array, { sha256 }: Work): void {
 }
 
 /** Synchronous: this thread has nothing else to do, and a local file is a few system calls. */
-function readObject(path: string): Uint8Array {
+function readObject({ path, part }: Extract<Source, { path: string }>): Uint8Array {
   try {
-    return readFileSync(path)
+    return part ? readPart(path, part) : readFileSync(path)
   } catch (thrown) {
     throw unreadable(path, thrown)
+  }
+}
+
+/** Less where the file ends before it: its digest says so. */
+function readPart(path: string, { start, bytes }: { start: number; bytes: number }): Uint8Array {
+  const buffer = Buffer.allocUnsafeSlow(bytes)
+  const file = openSync(path, 'r')
+  try {
+    let have = 0
+    for (let read = -1; have < bytes && read !== 0; have += read)
+      read = readSync(file, buffer, have, bytes - have, start + have)
+    return buffer.subarray(0, have)
+  } finally {
+    closeSync(file)
   }
 }
 

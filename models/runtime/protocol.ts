@@ -21,8 +21,8 @@ export interface OpenMessage {
   providers: PlatformConfig['models']['providers']
 }
 
-/** Where a worker finds an object: on this machine, or by a URL that needs no credentials. */
-export type Source = { path: string } | { url: string }
+/** Where a worker finds an object: in a file of this machine, or a part of one, or by a URL that needs no credentials. */
+export type Source = { path: string; part?: { start: number; bytes: number } } | { url: string }
 
 /** One image of a batch. */
 export interface Work {

@@ -18,6 +18,19 @@ it('hands on the path of an object that has one', async () => {
   expect(existsSync(join(root.path, 'spool'))).toBe(false)
 })
 
+it('hands on where an object stands that has no file yet, until it is released', async () => {
+  using root = temporaryFolder()
+  let released = 0
+  const lent = { path: '/segment', start: 4_096, bytes: 3, release: () => void released++ }
+  const objects = { local: () => undefined, lend: () => lent, stream: async () => Readable.from([]) }
+  const { from, release } = await createSpool(objects, join(root.path, 'spool'))({ key: 'k', bytes: 3 })
+  expect(from).toEqual({ path: '/segment', part: { start: 4_096, bytes: 3 } })
+  expect(released).toBe(0)
+  await release()
+  expect(released).toBe(1)
+  expect(existsSync(join(root.path, 'spool'))).toBe(false)
+})
+
 it('gives any other a file, each reader its own, until it is released', async () => {
   using root = temporaryFolder()
   const spool = createSpool(

@@ -1,5 +1,5 @@
 /**
- * Where workers find objects: in their file, where they have one on this machine; by a signed URL, where the store has such; else
+ * Where workers find objects: in their file, or where they stand in another, on this machine; by a signed URL, where the store has such; else
  * in a file that is there for as long as a worker reads it. Handing a worker the bytes instead would copy them through the
  * memory of this process and a pipe several times over, and keep its garbage collector busy for half of the time
  * (bench/notes-engine.md).
@@ -30,7 +30,10 @@ const nothing = async () => undefined
  * @param folder made when it is first needed; what a crash leaves in it is swept then
  * @returns gives an object a path; throws RaylogError object-missing, store-full, or what the store throws
  */
-export function createSpool(objects: Pick<ObjectStore, 'local' | 'stream' | 'presign'>, folder: string): Spool {
+export function createSpool(
+  objects: Pick<ObjectStore, 'local' | 'lend' | 'stream' | 'presign'>,
+  folder: string,
+): Spool {
   let opened: Promise<Incoming> | undefined
 
   async function copy(key: string): Promise<Borrowed> {
@@ -53,6 +56,11 @@ export function createSpool(objects: Pick<ObjectStore, 'local' | 'stream' | 'pre
   return async ({ key, bytes }) => {
     const path = objects.local(key)
     if (path !== undefined) return { from: { path }, release: nothing }
+    const lent = objects.lend?.(key)
+    if (lent) {
+      const { start, bytes: size } = lent
+      return { from: { path: lent.path, part: { start, bytes: size } }, release: async () => lent.release() }
+    }
     const url = bytes <= mostFetched ? await objects.presign?.(key, signedFor) : undefined
     return url === undefined ? copy(key) : { from: { url }, release: nothing }
   }

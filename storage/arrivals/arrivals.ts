@@ -17,37 +17,10 @@ import type { RaylogError } from '../../schemas/errors.ts'
 import { alignedMemory, canSync, pageBytes } from '../direct.ts'
 import { storeError } from '../folder-keys.ts'
 import { createBatches, largestArrival, type Placed } from './batches.ts'
-import type { Standing } from './filing.ts'
+import { createLoans } from './loans.ts'
+import type { Arrivals, ArrivalsOptions } from './port.ts'
 import { recordBytes, type Use } from './records.ts'
 import { eraseRecord, makeSegment, reopenSegment, type Segment } from './segment.ts'
-
-export interface ArrivalsOptions {
-  folder: string
-  /** Makes files, durable. Of each, in their order: undefined, or why it has none. */
-  file(standing: readonly Standing[]): Promise<(RaylogError | undefined)[]>
-  /** One segment, bytes. Default 64 MiB. */
-  segmentBytes?: number
-  /** Segments at most. Default 16. */
-  maxSegments?: number
-  /** Files are made when nothing has come for so long, ms. Default 500. */
-  idleMs?: number
-}
-
-export interface Arrivals {
-  /** True when it is durable here; false where there is no room: then it needs a file at once. */
-  put(bytes: Uint8Array, sha256: string): Promise<boolean>
-  /** The bytes from `start` on, `length` at most; undefined where it is not here. */
-  read(sha256: string, start?: number, length?: number): Promise<Buffer | undefined>
-  stat(sha256: string): { bytes: number; modifiedAt: number } | undefined
-  /** Digests of what is here. */
-  keys(): string[]
-  /** Makes the file of one object, or of all; resolves when they have it. @throws store-full, store-unavailable */
-  settle(sha256?: string): Promise<void>
-  /** Whether it was here. Its bytes are not on the disk any more when it resolves. */
-  erase(sha256: string): Promise<boolean>
-  /** Makes the files of all, where that can be done; what is left is taken up at the next open. */
-  close(): Promise<void>
-}
 
 interface Entry extends Placed {
   use: Use
@@ -70,6 +43,7 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
   /** What has, or was never acknowledged, but whose bytes may stand in a segment: they must go too when it is deleted. */
   const rest = new Set<Entry>()
   const coming = new Map<string, Promise<boolean>>()
+  const loans = createLoans()
   const segments = new Set<Segment>()
   const inherited = new Set<Segment>()
   const free: Segment[] = []
@@ -196,7 +170,8 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
     return outcomes
   }
 
-  const busy = (sha256: string): Promise<unknown> | undefined => coming.get(sha256) ?? here.get(sha256)?.moving
+  const busy = (sha256: string): Promise<unknown> | undefined =>
+    coming.get(sha256) ?? here.get(sha256)?.moving ?? loans.of(sha256)
 
   const readEntry = ({ segment, place }: Entry, start = 0, length = place.bytes) =>
     segment.read(place.at + pageBytes + start, Math.max(0, Math.min(length, place.bytes - start)))
@@ -261,6 +236,14 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
     stat(sha256) {
       const entry = here.get(sha256)
       return entry && { bytes: entry.place.bytes, modifiedAt: entry.storedAt }
+    },
+    lend(sha256) {
+      const entry = here.get(sha256)
+      if (!entry) return undefined
+      const { segment, place } = entry
+      segment.live++ // it gets no other use meanwhile
+      const release = loans.begin(sha256, () => leave(segment))
+      return { path: segment.path, start: place.at + pageBytes, bytes: place.bytes, release }
     },
     keys: () => [...here.keys()],
     async settle(sha256) {

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { RaylogError } from '../../schemas/errors.ts'
 import { clip, sha256 as digestOf, keyOf, keyPattern, storeError } from '../folder-keys.ts'
 import type { ObjectStore } from '../objects.ts'
-import type { Arrivals } from './arrivals.ts'
+import type { Arrivals } from './port.ts'
 
 const digestIn = (key: string): string | undefined => (keyPattern.test(key) ? key.slice(3) : undefined)
 
@@ -68,6 +68,7 @@ export function withArrivals(files: ObjectStore, arrivals: Arrivals, hasFile: (k
       }
       for await (const found of files.list()) if (!told.has(found.key)) yield found
     },
+    lend: key => arrivals.lend(digestIn(key) ?? ''),
     local: key => (arrivals.stat(digestIn(key) ?? '') ? undefined : files.local(key)),
     async close() {
       await arrivals.close()
