@@ -42,10 +42,7 @@ const reportSettings = (formats: typeof studyFormats, byDefault: readonly string
       .default(10)
       .describe('earlier studies of the patient that a report names, at most'),
     codes: z.record(z.string(), code).default({}).describe('codes for labels of models, beside those that are known'),
-    attachPdf: z
-      .boolean()
-      .default(false)
-      .describe('put the report for people (pdf-study) into FHIR and HL7, where it is among the formats'),
+    attachPdf: z.boolean().default(false).describe('put the report for people (pdf-study) into FHIR and HL7'),
     linkBase: z
       .url({ protocol: /^https?$/ })
       .nullable()

@@ -112,6 +112,13 @@ describe('the transaction', () => {
     expect(systemOf('1.2.840.1')).toBe('urn:oid:1.2.840.1')
   })
 
+  it('looks for an identifier as it is, whatever is in it', () => {
+    const own = { patients: { HOSP: 'urn:x' }, accessions: null }
+    const odd = aContent({ identity: { ...identity, patientId: 'a,b|c$d\\e&f=g' } })
+    const asked = bundleOf(odd, own).entry?.find(one => one.resource?.resourceType === 'Patient')?.request?.ifNoneExist
+    expect(new URLSearchParams(asked).get('identifier')).toBe('urn:x|a\\,b\\|c\\$d\\\\e&f=g')
+  })
+
   it('names only the pseudonym where there is no identity', () => {
     const text = JSON.stringify(bundleOf(aContent({ identity: null })))
     expect(text).not.toContain('Yamada')

@@ -103,13 +103,15 @@ function sideOf(speech: Speech, group: string | null): CodeableConcept | null {
 
 /** There are no codes for these that everybody has: they are said in words. */
 function numbersOf(speech: Speech, { score, threshold, positive, analysed }: StudyFinding): ObservationComponent[] {
-  const quantity = (text: string, value: number): ObservationComponent => ({
+  const quantity = (text: string, value: number): ObservationComponent[] =>
+    Number.isFinite(value) ? [quantityOf(text, value)] : []
+  const quantityOf = (text: string, value: number): ObservationComponent => ({
     code: { text },
     valueQuantity: { value: Number(value.toFixed(6)), unit: '1', system: 'http://unitsofmeasure.org', code: '1' },
   })
   return [
-    quantity(speech.say('score'), score),
-    ...(threshold === null ? [] : [quantity(speech.say('threshold'), threshold)]),
+    ...quantity(speech.say('score'), score),
+    ...(threshold === null ? [] : quantity(speech.say('threshold'), threshold)),
     {
       code: { text: speech.say('images') },
       valueRatio: { numerator: { value: positive }, denominator: { value: analysed } },

@@ -109,6 +109,6 @@ export function labelConcept(label: string, code: Code | undefined): CodeableCon
 /** OT: other, where the images do not say. */
 export const modality = (code: string | null): Coding => ({ system: dcm, code: code ?? 'OT' })
 
-/** `system|value` for a search (R4 3.1.1.4.10), as a query. */
+/** `system|value` for a search, with the escapes of R4 3.1.1.4.5, as a query. */
 export const queryOf = ({ system = '', value = '' }: Identifier): string =>
-  `identifier=${encodeURIComponent(`${system}|${value}`)}`
+  `identifier=${[system, value].map(part => encodeURIComponent(part.replace(/[\\,$|]/g, '\\$&'))).join('%7C')}`

@@ -90,7 +90,7 @@ describe('an ORU^R01', () => {
 
   it('links to the page and carries the PDF where it is asked to', () => {
     const hl7 = studyMessage(aContent(), { linkBase: 'https://raylog.example/', pdf: Buffer.from('%PDF') })
-    expect(hl7).toMatch(/\|RP\|page\^[^|]*\|\|https:\/\/raylog\.example\/studies\/st_[0-9a-f]+\^RAYLOG\^TEXT\^HTML/)
+    expect(hl7).toMatch(/\|RP\|page\^[^|]*\|\|https:\/\/raylog\.example\/worklist\/st_[0-9a-f]+\^RAYLOG\^TEXT\^HTML/)
     expect(hl7).toContain('|RAYLOG^AP^PDF^Base64^JVBERg==|')
     expect(studyMessage(aContent(), options)).not.toMatch(/\|(RP|ED)\|/)
   })

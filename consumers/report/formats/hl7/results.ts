@@ -93,7 +93,7 @@ function findingResults(speech: Speech, { codes }: StudyContent, finding: StudyF
     },
     {
       ...{ type: 'NM', what: coded.score, ...of, abnormal },
-      value: String(Number(score.toFixed(6))),
+      value: Number.isFinite(score) ? String(Number(score.toFixed(6))) : null,
       unit: coded.noUnit,
       range: threshold === null ? null : `<${Number(threshold.toFixed(6))}`,
     },
@@ -110,7 +110,7 @@ function findingResults(speech: Speech, { codes }: StudyContent, finding: StudyF
 const link = (base: string, study: string): Result => ({
   type: 'RP',
   what: coded.page,
-  value: components(`${base.replace(/\/$/, '')}/studies/${encodeURIComponent(study)}`, 'RAYLOG', 'TEXT', 'HTML'),
+  value: components(`${base.replace(/\/$/, '')}/worklist/${encodeURIComponent(study)}`, 'RAYLOG', 'TEXT', 'HTML'),
 })
 
 const document = (pdf: Uint8Array): Result => ({

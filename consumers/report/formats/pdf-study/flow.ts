@@ -38,6 +38,7 @@ export class Flow {
     this.need(height + 34)
     if (this.y > top) this.y += 14
     const { doc, pen } = this
+    doc.outline.addItem(text)
     pen.line(text, page.left, this.y, { size: 12, bold: true, colour: colour.accent })
     doc
       .moveTo(page.left, this.y + 18)
@@ -82,12 +83,13 @@ export function facts(
   rows: readonly (readonly [label: string, value: string | null])[],
   area: { x: number; y: number; width: number; labels?: number },
 ): number {
-  const labels = area.labels ?? 106
+  const told = rows.filter(([, value]) => value !== null && value !== '')
+  const labels =
+    area.labels ?? Math.min(130, Math.max(70, ...told.map(([label]) => pen.width(label, { size: 8 }) + 12)))
   let at = area.y
-  for (const [label, value] of rows) {
-    if (value === null || value === '') continue
+  for (const [label, value] of told) {
     pen.fitted(label, area.x, at, labels - 6, { size: 8, colour: colour.faint })
-    at = pen.paragraph(value, area.x + labels, at, area.width - labels, { size: 8, most: 3 }) + 2
+    at = pen.paragraph(value ?? '', area.x + labels, at, area.width - labels, { size: 8, most: 3 }) + 2
   }
   return at
 }
