@@ -4,7 +4,7 @@ import { HandClock } from '../../tests/harness/hand-clock.ts'
 import { aReport, fakeSender, type OpenedQueue, openTestQueue, put } from '../../tests/harness/reports.ts'
 import { openStores, type Stores } from '../../tests/harness/stores.ts'
 import { until } from '../../tests/harness/until.ts'
-import { Undelivered } from './sender.ts'
+import { type Sender, Undelivered } from './sender.ts'
 
 let stores: Stores
 const open: OpenedQueue[] = []
@@ -17,8 +17,8 @@ afterEach(async () => {
   await stores.close()
 })
 
-function queueOf(...options: Parameters<typeof openTestQueue> extends [Stores, ...infer Rest] ? Rest : never) {
-  const queue = openTestQueue(stores, ...options)
+function queueOf(sender: Sender, options: Parameters<typeof openTestQueue>[2] = {}): OpenedQueue {
+  const queue = openTestQueue(stores, sender, options)
   open.push(queue)
   return queue
 }

@@ -5,7 +5,7 @@ import type { Report } from '../../schemas/topics.ts'
 const words = z.array(z.string().min(1)).max(1_000).default([])
 
 export const rule = z.strictObject({
-  formats: words.describe('sr, pdf, fhir, hl7 …; empty: all that the destination can be given'),
+  formats: words.describe('dicom-sr, pdf, fhir, hl7 …; empty: all that the destination can be given'),
   sites: words.describe('empty: all'),
   models: words.describe('some result is of one of these, NAME or NAME@VERSION; empty: all'),
   modalities: words.describe('empty: all'),

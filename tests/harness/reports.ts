@@ -7,6 +7,7 @@ import { systemClock } from '../../monitoring/clock.ts'
 import type { ReportDeliveryDoc } from '../../schemas/report-delivery.ts'
 import { newDelivery } from '../../schemas/report-delivery.ts'
 import type { Report } from '../../schemas/topics.ts'
+import type { DocumentStore } from '../../storage/documents.ts'
 import type { Stores } from './stores.ts'
 
 /** A report event of one's own study each, unless told otherwise. Its object is put into the store. */
@@ -72,7 +73,7 @@ export interface OpenedQueue extends Queue {
 
 /** A queue with real stores; `settings` are a destination's, quick unless told otherwise. */
 export function openTestQueue(
-  stores: Stores,
+  stores: Pick<Stores, 'objects'> & { documents: DocumentStore },
   sender: Sender,
   options: Partial<QueueContext> & { settings?: object } = {},
 ): OpenedQueue {
@@ -104,7 +105,7 @@ export function openTestQueue(
 
 /** Puts reports in the queue of `there`. */
 export async function put(
-  { documents }: Pick<Stores, 'documents'>,
+  { documents }: { documents: DocumentStore },
   reports: readonly (Report & { object: string })[],
   now = Date.now(),
 ): Promise<ReportDeliveryDoc[]> {

@@ -1,0 +1,83 @@
+/** Where reports went, as a person sees it: a real Raylog, a real browser; a folder that takes them, and a bucket that is away. */
+import { mkdirSync, readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import { uploadDigits } from '../harness/senders.ts'
+import { until } from '../harness/until.ts'
+import { browserPath, launch, listenForComplaints, overflow, unnamed } from './browser.ts'
+
+const out = join(import.meta.dirname, 'out')
+
+describe.skipIf(!browserPath)(
+  `the deliveries (${browserPath ? 'in a browser' : 'skipped: no chromium is installed'})`,
+  () => {
+    let folder: string
+    let raylog: Raylog
+    let browser: Browser
+    let page: Page
+    let complaints: ReturnType<typeof listenForComplaints>
+
+    beforeAll(async () => {
+      mkdirSync(out, { recursive: true })
+      folder = await mkdtemp(join(tmpdir(), 'raylog-share-'))
+      const rules = [{ formats: ['pdf'] }]
+      const destinations = [
+        { name: 'share', kind: 'folder', path: folder, rules },
+        {
+          ...{ name: 'archive', kind: 's3', endpoint: 'http://127.0.0.1:1', bucket: 'reports', rules },
+          ...{ accessKey: 'someone', secretKey: 'hidden', restAfter: 1, backoffMs: 100, timeoutMs: 500 },
+        },
+      ]
+      raylog = await startRaylog({
+        set: ['logLevel=warn', 'report.formats=[]', `deliver.destinations=${JSON.stringify(destinations)}`],
+      })
+      await uploadDigits(raylog, [1, 2, 3])
+      browser = await launch()
+      page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage()
+      page.setDefaultTimeout(20_000)
+      complaints = listenForComplaints(page)
+    })
+    afterAll(async () => {
+      await browser?.close()
+      await raylog?.[Symbol.asyncDispose]()
+      await rm(folder, { recursive: true, force: true })
+    })
+
+    it('are shown by destination: how many wait, and since when it does not answer', async () => {
+      await page.goto(`${raylog.url}/deliveries?token=${raylog.token}`)
+      const queue = (name: string) => page.locator('.queue').filter({ hasText: name })
+      await queue('archive').getByText('3 waiting').waitFor()
+      await queue('archive').getByText('Does not answer').waitFor()
+      await queue('share').getByText('0 waiting').waitFor()
+      for (const width of [390, 1280]) {
+        await page.setViewportSize({ width, height: 844 })
+        expect(await overflow(page)).toBe(0)
+        await page.screenshot({ path: join(out, `deliveries-${width}.png`) })
+      }
+      expect(await unnamed(page)).toEqual([])
+    })
+
+    it('stand with their study, and are sent again from there', async () => {
+      const { items } = await raylog.json<{ items: { study: string; receipt: string }[] }>(
+        '/api/v1/deliveries?destination=share',
+      )
+      const [delivery] = items
+      if (!delivery) throw new Error('nothing was delivered')
+      const path = join(folder, delivery.receipt)
+      await rm(path)
+      await page.goto(`${raylog.url}/worklist/${delivery.study}`)
+      const block = page.getByRole('region', { name: 'Sent to' })
+      await block.getByText('PDF to share: sent').waitFor()
+      await page.screenshot({ path: join(out, 'study-deliveries.png') })
+      await block.getByRole('button', { name: 'Send the pdf report to share again' }).click()
+      await until('it is there again', () => readdirSync(join(folder, delivery.study)).length === 1)
+      await block.getByText('PDF to share: sent').waitFor()
+      expect(await unnamed(page)).toEqual([])
+      expect(complaints.list).toEqual([])
+    })
+  },
+)
