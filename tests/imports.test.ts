@@ -23,6 +23,7 @@ const stageMayImport = [
   'storage/documents.ts',
   'storage/dicom-query.ts',
   'storage/secrets.ts',
+  'storage/jobs.ts',
   'storage/terms.ts',
   'storage/s3-outbox.ts',
 ]

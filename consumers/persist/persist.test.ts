@@ -311,3 +311,23 @@ describe('other events', () => {
     expect(await stores.documents.count('predictions')).toBe(500)
   })
 })
+
+describe('what was stored before there was an index', () => {
+  it('is indexed at a start that asks for it; what is in it already, or gone, is passed over', async () => {
+    const all = [1, 2, 3].map(n => aDicom({ uid: `1.2.3.${n}` }))
+    for (const [i, bytes] of all.entries()) {
+      const instance = await storedInstance(i + 1, bytes)
+      const older = { ...instance, dicom: { ...dicom, sopInstance: `1.2.3.${i + 1}` } }
+      await stores.documents.upsert('instances', [older])
+      if (i === 2) await stores.objects.delete(older.object.key)
+    }
+    expect(await stores.documents.count('dicomInstances')).toBe(0)
+    const again = await openForTest(persist, stores, { settings: { indexOlder: true } })
+    const next = aDicom({ uid: '1.2.3.9' })
+    const event = await storedInstance(9, next)
+    await again.hand(topics.instances, { ...event, dicom: { ...dicom, sopInstance: '1.2.3.9' } })
+    await again.close()
+    const found = await stores.documents.find('dicomInstances')
+    expect(found.items.map(({ uid }) => uid).toSorted()).toEqual(['1.2.3.1', '1.2.3.2', '1.2.3.9'])
+  })
+})

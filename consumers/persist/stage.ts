@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { defineStage } from '../../kafka/stage.ts'
 import { topics } from '../../schemas/topics.ts'
+import { indexOlder } from './backfill.ts'
 import { indexInstance } from './dicom-index.ts'
 import { parkedDoc } from './parked.ts'
 import { patientKeeper, readHead } from './patients.ts'
@@ -44,6 +45,12 @@ export const persist = defineStage({
       .max(1024 * MiB)
       .default(64 * MiB)
       .describe('largest header that is read for the patient and the query index, bytes'),
+    indexOlder: z
+      .boolean()
+      .default(false)
+      .describe(
+        'at start, first add to the query index what was stored before there was one; for one start of one process, others wait on the log',
+      ),
     knownPatients: z.int().min(1).max(10_000_000).default(20_000).describe('pseudonyms remembered as kept'),
     knownPatientMs: z
       .int()
@@ -54,8 +61,17 @@ export const persist = defineStage({
   concurrency: config => config.concurrency,
   async open({ config, deps: { documents, objects, images, secrets }, clock, logger }) {
     const keepPatient = patientKeeper({ documents, secrets, clock }, config)
+    const stopping = new AbortController()
+    const older = { ports: { documents, objects, images, secrets }, limits: config, clock, logger }
+    const indexed = config.indexOlder ? indexOlder(older, stopping.signal) : Promise.resolve()
+    indexed.catch(() => undefined) // the events that wait for it tell why
     return {
+      async close() {
+        stopping.abort(new Error('stopping'))
+        await indexed.catch(() => undefined)
+      },
       async handle(read) {
+        await indexed
         switch (read.topic) {
           case 'imaging.instances.v1': {
             const instance = read.event

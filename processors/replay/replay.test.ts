@@ -41,7 +41,7 @@ beforeEach(async () => {
   running = []
 })
 afterEach(async () => {
-  for (const one of running) await one.close()
+  for (const one of running) await one()
   await log.close()
   await documents.close()
   await rm(folder, { recursive: true })
@@ -96,7 +96,7 @@ function aProcess(owner: string, predict: Predict = async () => output(), more: 
   })
   running.push(dispatcher)
   return {
-    close: dispatcher.close,
+    close: dispatcher,
     freeze: () => {
       frozen = Promise.withResolvers()
     },

@@ -40,11 +40,11 @@ export const replay = defineStage({
   }),
   async open({ config, deps, publish, clock, logger }) {
     const owner = `${hostname()}/${randomUUID()}`
-    const dispatcher = openDispatcher({
+    const close = openDispatcher({
       run: { deps, publish, clock, logger, random: Math.random, settings: config },
       owner,
       ...{ leaseMs: config.leaseMs, atOnce: config.atOnce },
     })
-    return { drain: dispatcher.close, close: dispatcher.close }
+    return { drain: close, close }
   },
 })
