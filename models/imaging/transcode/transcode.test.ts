@@ -59,10 +59,11 @@ describe('an object in another transfer syntax', () => {
   }
 })
 
+const explicit = { explicit: true, big: false }
+const element = (tag: number, vr: string, value: Buffer) =>
+  Buffer.concat([headOf(tag, vr, value.length, explicit), value])
+
 describe('whatever else there is in it', () => {
-  const explicit = { explicit: true, big: false }
-  const element = (tag: number, vr: string, value: Buffer) =>
-    Buffer.concat([headOf(tag, vr, value.length, explicit), value])
   const items = (...sets: Buffer[]) =>
     Buffer.concat(sets.flatMap(set => [headOf(itemTag, 'UN', set.length, explicit), set]))
   /** Numbers of every width, in sequences too, a private part, a value of unknown VR, and more text than 16 bits can count. */
@@ -138,5 +139,52 @@ describe('whatever else there is in it', () => {
       for await (const _chunk of dataSet);
     }
     await expect(read()).rejects.toMatchObject({ code: expect.stringMatching(/decode-failed|truncated/) })
+  })
+})
+
+describe('an object of many frames', () => {
+  /** 1,024 x 1,024 grey pixels of one value each, in runs of 128 (PS3.5 G.3). */
+  function flatFrame(value: number): Buffer {
+    const header = Buffer.alloc(64)
+    header.writeUInt32LE(1, 0)
+    header.writeUInt32LE(64, 4)
+    const runs = Buffer.alloc((1024 * 1024 * 2) / 128)
+    for (let at = 0; at < runs.length; at += 2) runs.set([129, value], at)
+    return Buffer.concat([header, runs])
+  }
+
+  it('is given a frame at a time: 600 MB of pixels never stand in memory', async () => {
+    const { objects, images } = await open()
+    const frames = 600
+    const us = (tag: number, value: number) => element(tag, 'US', Buffer.from(Uint16Array.of(value).buffer))
+    const item = (value: Buffer) => Buffer.concat([headOf(itemTag, 'UN', value.length, explicit), value])
+    const file = Buffer.concat([
+      Buffer.from(fileMeta({ sopClass: '1.2', sopInstance: '1.2.3.4', transferSyntax: '1.2.840.10008.1.2.5' })),
+      element(0x00080018, 'UI', Buffer.from('1.2.3.4\0')),
+      us(0x00280002, 1),
+      element(0x00280004, 'CS', Buffer.from('MONOCHROME2 ')),
+      element(0x00280008, 'IS', Buffer.from(String(frames).padEnd(4))),
+      us(0x00280010, 1024),
+      us(0x00280011, 1024),
+      us(0x00280100, 8),
+      us(0x00280101, 8),
+      us(0x00280102, 7),
+      us(0x00280103, 0),
+      headOf(0x7fe00010, 'OB', 0xffffffff, explicit),
+      item(Buffer.alloc(0)),
+      ...Array.from({ length: frames }, (_, i) => item(flatFrame(i % 251))),
+      headOf(0xfffee0dd, 'UN', 0, explicit),
+    ])
+    const object = await objects.put(file, 'application/dicom')
+    const { bytes, dataSet } = await images.dicom.transcode(object, implicitLittle)
+    let [size, peak, seen] = [0, 0, 0]
+    const before = process.memoryUsage().rss
+    for await (const chunk of dataSet) {
+      size += chunk.length
+      if (chunk.length === 1024 * 1024) expect(chunk[1_000_000]).toBe(seen++ % 251)
+      peak = Math.max(peak, process.memoryUsage().rss - before)
+    }
+    expect([size, seen]).toEqual([bytes, frames])
+    expect(peak).toBeLessThan(300 * 1024 * 1024)
   })
 })
