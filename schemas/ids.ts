@@ -58,9 +58,9 @@ export const ids = {
   studyReport: (revision: string, format: string, part: string | null) =>
     derive('rp', revision, part === null ? format : `${format} of ${part}`, 'store'),
   delivery: (subject: string, channel: string, destination: string) => derive('dl', subject, channel, destination),
-  /** One content of a report to one destination. */
-  reportDelivery: (report: string, revision: number | null, object: string, destination: string) =>
-    derive('rd', report, revision, object, destination),
+  /** Once for each destination and revision: made again, it is the same report. */
+  reportDelivery: (report: string, revision: number | null, destination: string) =>
+    derive('rd', report, revision, destination),
   /** What a newer revision of a report to one destination follows. */
   reportLine: (subject: string, format: string, destination: string) => derive('rl', subject, format, destination),
   parked: (stage: string, topic: string, partition: number, offset: number) =>

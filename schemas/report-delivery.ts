@@ -16,7 +16,7 @@ export type ReportDeliveryState = (typeof deliveryStates)[number]
 
 /** One report to one destination. */
 export interface ReportDeliveryDoc {
-  /** Derived from report, object, revision and destination, so that no event read twice is two deliveries. */
+  /** Derived from report, revision and destination, so that no event read twice is two deliveries. */
   id: string
   /** Each write is of the next one, and of exactly one writer. */
   version: number
@@ -95,7 +95,7 @@ export interface CommitmentAskedDoc {
 export function newDelivery(report: Report & { object: string }, destination: string, now: number): ReportDeliveryDoc {
   const { id, study, site, instance, prediction, revision, format, object, bytes } = report
   return {
-    id: ids.reportDelivery(id, revision, object, destination),
+    id: ids.reportDelivery(id, revision, destination),
     ...{ version: 1, report: id, study, site, instance, prediction, revision, format, object, bytes, destination },
     line: ids.reportLine(prediction ?? study, format, destination),
     ...{ state: 'pending', queue: destination, at: now, attempts: 0, resends: 0, redelivered: false },

@@ -49,6 +49,8 @@ export function dicomSender({ settings, network, documents, clock }: DicomOption
   const peer = network.peers.find(one => one.name === name)
   if (!peer || peer.aeTitle === null || peer.host === null)
     throw new RaylogError('config-invalid', `deliver: there is no peer ${name} with aeTitle and host`)
+  if (peer.tls && !network.dicomTls)
+    throw new RaylogError('config-invalid', `deliver: peer ${name} has tls: give dicomTls our certificate`)
   const { aeTitle: called, host } = peer
   const at = { ...peer, host, port: peer.port ?? dicomPort }
 
