@@ -1,15 +1,20 @@
 /** Which images are pictured with a finding. */
-import type { StudyFinding } from '../../../../schemas/topics.ts'
+import type { Prediction, StudyFinding } from '../../../../schemas/topics.ts'
 import { modelOf } from '../../study/facts.ts'
 import type { SaidOfImage, StudyContent, StudyImage } from '../../study/format.ts'
+import { scoredLabel } from '../../words.ts'
 
 export interface Pictured {
   image: StudyImage
   /** From 1, in the order of the report. */
   number: number
   said: SaidOfImage | null
+  /** What the model gave this finding here; null where it did not tell. */
+  score: number | null
   /** 1-based: the one that the model outlined first, else the first. */
   frame: number
+  /** Outlined for this finding, in that frame. */
+  regions: Prediction['regions']
 }
 
 export interface PicturedFinding {
@@ -48,7 +53,10 @@ function imagesOf({ images }: StudyContent, finding: StudyFinding): Pictured[] {
   const { name } = modelOf(finding.model)
   const all = images.map((image, i): Pictured => {
     const said = image.said.find(({ prediction }) => prediction.model.name === name) ?? null
-    return { image, number: i + 1, said, frame: said?.prediction.regions[0]?.frame ?? 1 }
+    const outlined = said ? regionsOf(finding, said.prediction) : []
+    const frame = outlined[0]?.frame ?? 1
+    const regions = outlined.filter(region => region.frame === frame)
+    return { image, number: i + 1, said, score: said ? scoreOf(finding, said.prediction) : null, frame, regions }
   })
   if (finding.present) {
     const known = new Map(all.map(one => [one.image.id, one]))
@@ -56,8 +64,17 @@ function imagesOf({ images }: StudyContent, finding: StudyFinding): Pictured[] {
   }
   const inGroup = ({ image: { instance } }: Pictured) =>
     finding.group === null || finding.group === instance?.laterality || finding.group === instance?.dicom?.series
-  const score = ({ said }: Pictured) => said?.prediction.score ?? -1
+  const score = (one: Pictured) => one.score ?? -1
   return all
     .filter(one => one.said !== null && inGroup(one))
     .toSorted((a, b) => score(b) - score(a) || a.number - b.number)
+}
+
+const scoreOf = ({ label }: StudyFinding, prediction: Prediction): number | null =>
+  scoredLabel(prediction) === label ? prediction.score : (prediction.probabilities[label] ?? null)
+
+/** A model whose regions have names of their own outlines what it found. */
+function regionsOf({ label, present }: StudyFinding, { regions }: Prediction): Prediction['regions'] {
+  const own = regions.filter(region => region.label === label)
+  return own.length === 0 && present ? regions : own
 }

@@ -10,6 +10,7 @@ import {
   scoreSentence,
   verdictWords,
 } from '../../texts/phrases.ts'
+import { scoredLabel } from '../../words.ts'
 import { type Pictured, type PicturedFinding, pictureKey } from './choose.ts'
 import { type Flow, facts } from './flow.ts'
 
@@ -17,6 +18,7 @@ export type Picture = { png: Uint8Array } | { missing: string }
 
 const gap = 16
 const cell = { width: (page.width - gap) / 2, picture: 190, height: 264 } as const
+const right = page.left + cell.width + gap
 
 export function drawFindings(
   flow: Flow,
@@ -32,19 +34,36 @@ function drawFinding(
   pictures: ReadonlyMap<string, Picture>,
 ) {
   const { speech } = flow
-  flow.heading(findingTitle(speech, finding), chosen.length > 0 ? cell.height + 70 : 70)
-  const [score = '', ...others] = findingSentences(speech, finding)
-  flow.paragraph(score, { bold: true })
-  for (const sentence of others) flow.paragraph(sentence)
-  flow.y =
-    facts(flow, modelRows(flow, finding, chosen), { x: page.left, y: flow.y + 2, width: page.width, labels: 110 }) + 8
-  for (let i = 0; i < chosen.length; i += 2) {
-    flow.need(cell.height)
-    for (const [column, one] of chosen.slice(i, i + 2).entries())
-      drawCell(flow, one, pictures.get(pictureKey(one)), page.left + column * (cell.width + gap), flow.y)
-    flow.y += cell.height
+  const [only, ...others] = chosen
+  flow.heading(findingTitle(speech, finding), chosen.length > 0 ? cell.height + (others.length > 0 ? 70 : 0) : 70)
+  if (only && others.length === 0) {
+    const below = flow.y + cell.height
+    drawCell(flow, only, finding, pictures.get(pictureKey(only)), { x: page.left, y: flow.y })
+    const said = drawWords(flow, finding, chosen, { x: right, y: flow.y, width: cell.width })
+    flow.y = Math.max(below, said)
+  } else {
+    flow.y = drawWords(flow, finding, chosen, { x: page.left, y: flow.y, width: page.width }) + 8
+    for (let i = 0; i < chosen.length; i += 2) {
+      flow.need(cell.height)
+      for (const [column, one] of chosen.slice(i, i + 2).entries())
+        drawCell(flow, one, finding, pictures.get(pictureKey(one)), { x: column === 0 ? page.left : right, y: flow.y })
+      flow.y += cell.height
+    }
   }
   if (more > 0) flow.paragraph(speech.count('imagesNotShown', more), { colour: colour.faint })
+}
+
+/** @returns the y below */
+function drawWords(
+  flow: Flow,
+  finding: StudyFinding,
+  chosen: readonly Pictured[],
+  { x, y, width }: { x: number; y: number; width: number },
+): number {
+  let at = y
+  for (const [i, sentence] of findingSentences(flow.speech, finding).slice(0, 12).entries())
+    at = flow.pen.paragraph(sentence, x, at, width, { bold: i === 0, most: 4 }) + 2
+  return facts(flow, modelRows(flow, finding, chosen), { x, y: at + 2, width })
 }
 
 function modelRows({ speech }: Flow, { model, rule }: StudyFinding, chosen: readonly Pictured[]) {
@@ -57,9 +76,15 @@ function modelRows({ speech }: Flow, { model, rule }: StudyFinding, chosen: read
   ] as const
 }
 
-function drawCell(flow: Flow, pictured: Pictured, picture: Picture | undefined, x: number, y: number): void {
+function drawCell(
+  flow: Flow,
+  pictured: Pictured,
+  { label }: StudyFinding,
+  picture: Picture | undefined,
+  { x, y }: { x: number; y: number },
+): void {
   const { pen, speech, content } = flow
-  const { image, number, said } = pictured
+  const { image, number, said, score } = pictured
   const shown = drawPicture(flow, pictured, picture, x, y)
   let at = y + cell.picture + 5
   const total = content.images.length
@@ -70,7 +95,12 @@ function drawCell(flow: Flow, pictured: Pictured, picture: Picture | undefined, 
   at += 11
   if (said) {
     const { prediction, verdict } = said
-    const words = `${prediction.label}. ${scoreSentence(speech, prediction.score, prediction.threshold)}`
+    const threshold = scoredLabel(prediction) === label ? prediction.threshold : null
+    const sentence = score === null ? '' : scoreSentence(speech, score, threshold)
+    const words =
+      prediction.label === label
+        ? `${label}. ${sentence}`
+        : `${item(speech, 'answer', prediction.label)}. ${sentence && speech.say('item', { label, value: sentence })}`
     at = pen.paragraph(words, x, at, cell.width, { size: 8, most: 2 })
     for (const flag of prediction.quality.slice(0, 1))
       at = pen.paragraph(item(speech, 'quality', flagWords(speech, flag)), x, at, cell.width, {
@@ -85,13 +115,12 @@ function drawCell(flow: Flow, pictured: Pictured, picture: Picture | undefined, 
   pen.fitted(uid, x, at, cell.width, { size: 6.5, colour: colour.faint })
 }
 
-function describe({ speech }: Flow, { image: { instance }, said, frame }: Pictured, shown: boolean): string {
-  const regions = said?.prediction.regions.filter(region => region.frame === frame).length ?? 0
+function describe({ speech }: Flow, { image: { instance }, regions, frame }: Pictured, shown: boolean): string {
   return [
     [instance?.view, instance?.laterality].filter(Boolean).join(' '),
     instance?.rows && instance.columns ? speech.say('pixels', { columns: instance.columns, rows: instance.rows }) : '',
     instance && instance.frames > 1 ? speech.say('frameOf', { frame, frames: instance.frames }) : '',
-    shown && regions > 0 ? speech.count('outlined', regions) : '',
+    shown && regions.length > 0 ? speech.count('outlined', regions.length) : '',
   ]
     .filter(Boolean)
     .join(' · ')
@@ -110,22 +139,22 @@ function drawPicture(flow: Flow, pictured: Pictured, picture: Picture | undefine
   return false
 }
 
-function place({ doc }: Flow, { image, said, frame }: Pictured, bytes: Buffer, x: number, y: number): boolean {
+function place({ doc }: Flow, { image, regions }: Pictured, bytes: Buffer, x: number, y: number): boolean {
   try {
     const { width, height } = doc.openImage?.(bytes) ?? { width: 1, height: 1 }
     const scale = Math.min(cell.width / width, cell.picture / height)
     const area = { x: x + (cell.width - width * scale) / 2, y: y + (cell.picture - height * scale) / 2 }
     doc.image(bytes, area.x, area.y, { width: width * scale, height: height * scale })
     const { rows, columns } = image.instance ?? {}
-    if (!rows || !columns || !said) return true
+    if (!rows || !columns) return true
     const [toX, toY] = [(width * scale) / columns, (height * scale) / rows]
     doc
       .save()
       .rect(area.x, area.y, width * scale, height * scale)
       .clip()
       .lineWidth(1)
-    for (const { points, frame: of } of said.prediction.regions) {
-      if (of !== frame || points.length < 6 || !points.every(Number.isFinite)) continue
+    for (const { points } of regions) {
+      if (points.length < 6 || !points.every(Number.isFinite)) continue
       const corners = Array.from({ length: points.length >> 1 }, (_, i): [number, number] => [
         area.x + (points[2 * i] ?? 0) * toX,
         area.y + (points[2 * i + 1] ?? 0) * toY,

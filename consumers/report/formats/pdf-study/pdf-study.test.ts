@@ -88,7 +88,7 @@ describe('the report for people', () => {
 
 describe('pictures', () => {
   it('are of the surest images of what was found, then of the nearest of what was not', () => {
-    const images = [1, 2, 3, 4, 5, 6].map(n => anImage(n, { score: n / 10 }))
+    const images = [1, 2, 3, 4, 5, 6].map(n => anImage(n, { probabilities: { pneumonia: 0.91, nodule: n / 100 } }))
     const found = aFinding({ instances: ['in_0006', 'in_0005', 'in_0004', 'in_0003', 'in_0002'], positive: 5 })
     const absent = aFinding({ label: 'nodule', present: false, instances: [] })
     const [first, second] = picturedFindings(withFindings([absent, found], { images }))
@@ -96,6 +96,15 @@ describe('pictures', () => {
     expect(first?.pictures.map(({ image }) => image.id)).toEqual(['in_0006', 'in_0005', 'in_0004', 'in_0003'])
     expect(first?.more).toBe(1)
     expect(second?.pictures.map(({ image }) => image.id)).toEqual(['in_0006'])
+  })
+
+  it('show of a finding what was outlined for it, and its own score', () => {
+    const region = { label: 'pneumonia', score: 1, frame: 1, points: [1, 1, 2, 2, 3, 1] }
+    const said = { regions: [region], probabilities: { pneumonia: 0.91, nodule: 0.05, normal: 0.04 } }
+    const absent = aFinding({ label: 'nodule', present: false, instances: [] })
+    const [first, second] = picturedFindings(withFindings([aFinding(), absent], { images: [anImage(1, said)] }))
+    expect(first?.pictures[0]).toMatchObject({ score: 0.91, regions: [region] })
+    expect(second?.pictures[0]).toMatchObject({ score: 0.05, regions: [] })
   })
 
   it('are of the frame that the model outlined', () => {
