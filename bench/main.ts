@@ -120,6 +120,13 @@ const benches: Bench[] = [
     quick: ['--rounds', '1', '--backlog', '200', '--reports', '200'],
   },
   {
+    name: 'reports',
+    title: "A study's reports",
+    note: 'From the event of an assessed study to the objects and events of its reports, in all formats together and one by one, with everything that they ask for: documents, header, pictures. CPU time of the whole process, threads included. Aim: 300 ms for 20 images in all formats.',
+    args: [],
+    quick: ['--rounds', '3'],
+  },
+  {
     name: 'studies',
     title: 'Open studies',
     note: 'Memory of a process that assesses studies (with its document store and log in it), and the time that an image of an open study takes; then how fast studies that come due are assessed. Nothing of an open study is in memory: what grows is the page cache of SQLite.',

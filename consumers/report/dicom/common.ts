@@ -3,6 +3,7 @@ import type { DicomAttributes, DicomElement } from '../../../schemas/dicom-json.
 import { uids } from '../../../schemas/ids.ts'
 import type { StudyContent, StudyImage } from '../study/format.ts'
 import { firstText, patientAndStudyTags } from '../study/header.ts'
+import type { Created } from './created.ts'
 import { line, timesOf } from './text.ts'
 import type { DataSet } from './write.ts'
 
@@ -73,13 +74,9 @@ const always: Readonly<Record<string, string>> = {
 }
 
 export interface ObjectOptions {
-  sopClass: string
-  /** Name of the format: with study, revision and part it gives the UIDs. */
-  format: string
+  /** Its format gives the UIDs, with study, revision and part. */
+  as: Created
   part?: string
-  modality: string
-  seriesNumber: number
-  seriesDescription: string
   instanceNumber: number
   version: string
 }
@@ -93,18 +90,18 @@ export function commonModules(content: StudyContent, options: ObjectOptions): Da
   const [known] = referencedOf(content.images)
   return {
     ...Object.fromEntries(empty.map(([keyword]) => [keyword, []])),
-    SOPClassUID: options.sopClass,
-    SOPInstanceUID: uids.report(assessed.study, assessed.revision, options.format, options.part ?? null),
+    SOPClassUID: options.as.sopClass,
+    SOPInstanceUID: uids.report(assessed.study, assessed.revision, options.as.format, options.part ?? null),
     InstanceCreationDate: date,
     InstanceCreationTime: time,
     TimezoneOffsetFromUTC: (header && firstText(header, '00080201')) ?? undefined,
     StudyInstanceUID: known?.study,
-    Modality: options.modality,
-    SeriesInstanceUID: uids.reportSeries(assessed.study, options.format),
-    SeriesNumber: options.seriesNumber,
+    Modality: options.as.modality,
+    SeriesInstanceUID: uids.reportSeries(assessed.study, options.as.format),
+    SeriesNumber: options.as.seriesNumber,
     SeriesDate: date,
     SeriesTime: time,
-    SeriesDescription: line(options.seriesDescription),
+    SeriesDescription: options.as.seriesDescription,
     InstanceNumber: options.instanceNumber,
     ContentDate: date,
     ContentTime: time,

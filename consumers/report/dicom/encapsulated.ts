@@ -4,11 +4,9 @@ import type { StudyContent } from '../study/format.ts'
 import { firstText } from '../study/header.ts'
 import { codeItem } from './codes.ts'
 import { commonModules, contentTimes, copiedOf, hierarchical, reference, referencedOf } from './common.ts'
+import { created } from './created.ts'
 import { line } from './text.ts'
 import { toFile } from './write.ts'
-
-const encapsulatedPdfStorage = '1.2.840.10008.5.1.4.1.1.104.1'
-export const pdfFormat = 'dicom-pdf'
 
 /** Images that it names as its source, at most. */
 const mostSources = 100
@@ -23,16 +21,12 @@ export function encapsulatedPdf({ content, pdf, version }: Encapsulated): Buffer
   const { assessed, predecessor, header, identity, showNames } = content
   const images = referencedOf(content.images)
   const { dateTime } = contentTimes(content)
-  const before = predecessor?.reports.find(one => one.format === pdfFormat)
+  const before = predecessor?.reports.find(one => one.format === created.pdf.format)
   const named = (showNames && identity !== null) || (header !== null && firstText(header, '00280301') === 'YES')
   return toFile(
     {
       ...commonModules(content, {
-        sopClass: encapsulatedPdfStorage,
-        format: pdfFormat,
-        modality: 'DOC',
-        seriesNumber: 9002,
-        seriesDescription: 'AI report (Raylog)',
+        as: created.pdf,
         instanceNumber: assessed.revision,
         version,
       }),
@@ -48,9 +42,9 @@ export function encapsulatedPdf({ content, pdf, version }: Encapsulated): Buffer
           PredecessorDocumentsSequence: hierarchical([
             {
               study: images[0]?.study ?? '',
-              series: uids.reportSeries(assessed.study, pdfFormat),
-              sopClass: encapsulatedPdfStorage,
-              sopInstance: uids.report(assessed.study, predecessor.revision, pdfFormat, before.part),
+              series: uids.reportSeries(assessed.study, created.pdf.format),
+              sopClass: created.pdf.sopClass,
+              sopInstance: uids.report(assessed.study, predecessor.revision, created.pdf.format, before.part),
             },
           ]),
         }),

@@ -4,12 +4,10 @@ import type { StudyContent, StudyImage } from '../../study/format.ts'
 import { firstText } from '../../study/header.ts'
 import { codeItem, dcm } from '../codes.ts'
 import { commonModules, copiedOf, reference, referencedOf } from '../common.ts'
+import { created } from '../created.ts'
 import { line } from '../text.ts'
 import { toFile } from '../write.ts'
 import { drawPicture, type Shown } from './picture.ts'
-
-const secondaryCaptureStorage = '1.2.840.10008.5.1.4.1.1.7'
-export const captureFormat = 'dicom-sc'
 
 export interface Capture {
   content: StudyContent
@@ -34,12 +32,8 @@ export async function secondaryCapture(capture: Capture): Promise<Buffer> {
   return toFile(
     {
       ...commonModules(content, {
-        sopClass: secondaryCaptureStorage,
-        format: captureFormat,
+        as: created.capture,
         part: image.id,
-        modality: 'OT',
-        seriesNumber: 9003,
-        seriesDescription: 'AI pictures (Raylog)',
         instanceNumber: content.assessed.revision * perRevision + ordinal,
         version,
       }),

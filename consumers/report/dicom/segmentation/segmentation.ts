@@ -5,14 +5,12 @@ import type { StudyContent } from '../../study/format.ts'
 import { firstText } from '../../study/header.ts'
 import { artificialIntelligence, categories, codeItem, codeOfLabel, dcm } from '../codes.ts'
 import { commonModules, copiedOf, type Referenced, reference, referencedOf } from '../common.ts'
+import { created } from '../created.ts'
 import { line, lines } from '../text.ts'
 import { type DataSet, toFile } from '../write.ts'
 import { framesOf, type MaskedFrame, type Segment } from './frames.ts'
 import { type Geometry, geometryOf } from './geometry.ts'
 import { packBits } from './raster.ts'
-
-const segmentationStorage = '1.2.840.10008.5.1.4.1.1.66.4'
-export const segFormat = 'dicom-seg'
 
 export interface Segmented {
   /** Its images are those of one series and size, with something marked on each. */
@@ -41,12 +39,8 @@ export function segmentation({ content, headers, part, ordinal, version }: Segme
   return toFile(
     {
       ...commonModules(content, {
-        sopClass: segmentationStorage,
-        format: segFormat,
+        as: created.segmentation,
         part,
-        modality: 'SEG',
-        seriesNumber: 9004,
-        seriesDescription: 'AI segments (Raylog)',
         instanceNumber: content.assessed.revision * 1000 + ordinal,
         version,
       }),

@@ -17,14 +17,12 @@ import {
   referencedOf,
   researchLine,
 } from '../common.ts'
+import { created } from '../created.ts'
 import { line } from '../text.ts'
 import { type DataSet, toFile } from '../write.ts'
 import { findingGroup, imageGroups } from './groups.ts'
 import { coded, container, text, uid } from './items.ts'
 import { imageLibrary } from './library.ts'
-
-export const comprehensive3dSr = '1.2.840.10008.5.1.4.1.1.88.34'
-export const srFormat = 'dicom-sr'
 
 /** Answers about single images that are written down; of more it is said how many there are. */
 const mostImageGroups = 200
@@ -38,15 +36,11 @@ export function structuredReport({ content, version }: { content: StudyContent; 
 /** SR Document Series, SR Document General (PS3.3 C.17.1, C.17.2), equipment. */
 function documentModules(content: StudyContent, images: readonly Referenced[], version: string): DataSet {
   const { assessed, predecessor, header } = content
-  const before = predecessor?.reports.find(one => one.format === srFormat)
+  const before = predecessor?.reports.find(one => one.format === created.sr.format)
   const missing = whatIsMissing(content)
   return {
     ...commonModules(content, {
-      sopClass: comprehensive3dSr,
-      format: srFormat,
-      modality: 'SR',
-      seriesNumber: 9001,
-      seriesDescription: 'AI results (Raylog)',
+      as: created.sr,
       instanceNumber: assessed.revision,
       version,
     }),
@@ -63,9 +57,9 @@ function documentModules(content: StudyContent, images: readonly Referenced[], v
         PredecessorDocumentsSequence: hierarchical([
           {
             study: images[0]?.study ?? '',
-            series: uids.reportSeries(assessed.study, srFormat),
-            sopClass: comprehensive3dSr,
-            sopInstance: uids.report(assessed.study, predecessor.revision, srFormat, before.part),
+            series: uids.reportSeries(assessed.study, created.sr.format),
+            sopClass: created.sr.sopClass,
+            sopInstance: uids.report(assessed.study, predecessor.revision, created.sr.format, before.part),
           },
         ]),
       }),
