@@ -36,7 +36,10 @@ export function createMetrics() {
     prepareSeconds: histogram('prepare_seconds', 'time to make the input of the model', ['model']),
     inferSeconds: histogram('infer_seconds', 'time of one run of a model', ['model']),
     workerRestarts: counter('worker_restarts_total', 'workers that died or hung and were replaced', ['pool', 'code']),
-    deliveries: counter('deliveries_total', 'notifications, by channel and outcome', ['channel', 'outcome']),
+    deliveries: counter('deliveries_total', 'notifications by channel and reports by destination, by outcome', [
+      'channel',
+      'outcome',
+    ]),
     liveClients: gauge('live_clients', 'dashboards connected', []),
     liveMessages: counter('live_messages_total', 'messages pushed to dashboards', ['room']),
   }
