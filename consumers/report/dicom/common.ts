@@ -131,6 +131,3 @@ export const reference = ({ sopClass, sopInstance }: Pick<Referenced, 'sopClass'
   ReferencedSOPClassUID: sopClass,
   ReferencedSOPInstanceUID: sopInstance,
 })
-
-export const researchLine =
-  'Research use only. Not a medical device: not for diagnosis, treatment or any other decision about a patient.'

@@ -112,6 +112,18 @@ export const en = {
   notAssessed: 'not assessed',
   nothingFound: 'nothing found',
 
+  revision: 'Revision {revision}',
+  imageNumber: 'Image {number}',
+  imagesErased: {
+    one: '{count} image was erased and is not in it.',
+    other: '{count} images were erased and are not in it.',
+  },
+  imagesNotDicom: {
+    one: '{count} image is not DICOM and cannot be referred to.',
+    other: '{count} images are not DICOM and cannot be referred to.',
+  },
+  allAnswers: 'All answers are in it.',
+  answersLeftOut: 'Of {total} answers about single images {shown} are in it.',
   page: 'Page {page} of {pages}',
   identifiers: 'Identifiers',
   item: '{label}: {value}',

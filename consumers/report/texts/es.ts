@@ -117,6 +117,18 @@ export const es: Texts = {
   notAssessed: 'no evaluado',
   nothingFound: 'nada encontrado',
 
+  revision: 'Revisión {revision}',
+  imageNumber: 'Imagen n.º {number}',
+  imagesErased: {
+    one: '{count} imagen fue borrada y no figura en él.',
+    other: '{count} imágenes fueron borradas y no figuran en él.',
+  },
+  imagesNotDicom: {
+    one: '{count} imagen no es DICOM y no se puede referenciar.',
+    other: '{count} imágenes no son DICOM y no se pueden referenciar.',
+  },
+  allAnswers: 'Todas las respuestas figuran en él.',
+  answersLeftOut: 'De {total} respuestas sobre imágenes individuales, {shown} figuran en él.',
   page: 'Página {page} de {pages}',
   identifiers: 'Identificadores',
   item: '{label}: {value}',

@@ -117,6 +117,18 @@ export const fr: Texts = {
   notAssessed: 'non évalué',
   nothingFound: 'rien trouvé',
 
+  revision: 'Révision n° {revision}',
+  imageNumber: 'Image n° {number}',
+  imagesErased: {
+    one: '{count} image a été effacée et n’y figure pas.',
+    other: '{count} images ont été effacées et n’y figurent pas.',
+  },
+  imagesNotDicom: {
+    one: '{count} image n’est pas en DICOM et ne peut être référencée.',
+    other: '{count} images ne sont pas en DICOM et ne peuvent être référencées.',
+  },
+  allAnswers: 'Toutes les réponses y figurent.',
+  answersLeftOut: 'Sur {total} réponses concernant des images isolées, {shown} y figurent.',
   page: 'Page {page} sur {pages}',
   identifiers: 'Identifiants',
   item: '{label} : {value}',

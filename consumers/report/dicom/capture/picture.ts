@@ -2,7 +2,8 @@
 import { fileURLToPath } from 'node:url'
 import sharp, { type OverlayOptions } from 'sharp'
 import type { StudyContent, StudyImage } from '../../study/format.ts'
-import { percent } from '../../words.ts'
+import { flagWords, item, scoreSentence, verdictWords } from '../../texts/phrases.ts'
+import { type Language, speak } from '../../texts/texts.ts'
 
 export interface Picture {
   width: number
@@ -21,7 +22,7 @@ const margin = 12
 const colour = { ink: '#ffffff', faint: '#c3ccd4', caution: '#ffc24b', ground: '#0d1216' } as const
 
 export interface Shown {
-  content: Pick<StudyContent, 'assessed' | 'researchUseOnly'>
+  content: Pick<StudyContent, 'assessed' | 'researchUseOnly' | 'language'>
   image: StudyImage
   /** PNG of the image, or why there is none. */
   preview: { png: Uint8Array } | { missing: string }
@@ -31,7 +32,7 @@ export async function drawPicture({ content, image, preview }: Shown): Promise<P
   const shown = 'png' in preview ? await sized(preview.png) : undefined
   const width = Math.max(leastWidth, shown?.width ?? 0)
   const above = await textOf(headOf(content), width, 20, colour.caution)
-  const below = await textOf(saidIn(image, preview), width, 18, colour.ink)
+  const below = await textOf(saidIn(image, preview, content.language), width, 18, colour.ink)
   const imageHeight = shown?.height ?? 120
   const top = above.height + 2 * margin
   const height = top + imageHeight + below.height + 2 * margin
@@ -59,24 +60,27 @@ async function sized(png: Uint8Array) {
   return { png: Buffer.from(png), width, height }
 }
 
-const headOf = ({ researchUseOnly, assessed }: Shown['content']): string[] => [
-  researchUseOnly ? 'RESEARCH USE ONLY. Not a medical device.' : 'Imaging AI result',
-  ...(assessed.revision > 1 ? [`Revision ${assessed.revision}`] : []),
-]
+function headOf({ researchUseOnly, assessed, language }: Shown['content']): string[] {
+  const speech = speak(language)
+  return [
+    speech.say(researchUseOnly ? 'researchOnly' : 'title'),
+    ...(assessed.revision > 1 ? [speech.say('revision', { revision: assessed.revision })] : []),
+  ]
+}
 
-function saidIn({ said, number }: StudyImage, preview: Shown['preview']): string[] {
+function saidIn({ said, number }: StudyImage, preview: Shown['preview'], language: Language): string[] {
+  const speech = speak(language)
   const lines = said.map(({ prediction, verdict }) => {
-    const { model, label, confidence, threshold, quality } = prediction
-    const by = `${model.name} ${model.version}`
-    const limit = threshold === null ? '' : `, threshold ${percent(threshold)}`
-    const flags = quality.length > 0 ? ` (${quality.join(', ')})` : ''
-    const person = verdict?.verdict === 'corrected' ? ` A person: ${verdict.label ?? 'not so'}.` : ''
-    return `${by}: ${label} ${percent(confidence)}${limit}${flags}.${person}`
+    const { model, label, score, threshold, quality } = prediction
+    const flags = quality.map(flag => ` ${item(speech, 'quality', flagWords(speech, flag))}.`).join('')
+    const person = verdictWords(speech, verdict)
+    const answer = `${model.name} ${model.version}: ${label}. ${scoreSentence(speech, score, threshold)}`
+    return `${answer}${flags}${person === null ? '' : ` ${person}`}`
   })
   return [
-    ...('missing' in preview ? [`No image can be shown: ${preview.missing}`] : []),
-    ...(lines.length > 0 ? lines : ['No model said anything of this image.']),
-    ...(number === null ? [] : [`Image ${number}`]),
+    ...('missing' in preview ? [`${speech.say('noPicture')}: ${preview.missing}`] : []),
+    ...(lines.length > 0 ? lines : [speech.say('noAnswer')]),
+    ...(number === null ? [] : [speech.say('imageNumber', { number })]),
   ]
 }
 

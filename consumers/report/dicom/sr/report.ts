@@ -7,16 +7,10 @@ import type { DicomAttributes } from '../../../../schemas/dicom-json.ts'
 import { uids } from '../../../../schemas/ids.ts'
 import type { StudyContent } from '../../study/format.ts'
 import { firstText } from '../../study/header.ts'
+import * as phrases from '../../texts/phrases.ts'
+import { type Language, speak } from '../../texts/texts.ts'
 import { dcm, procedureOf } from '../codes.ts'
-import {
-  commonModules,
-  contentTimes,
-  copiedOf,
-  hierarchical,
-  type Referenced,
-  referencedOf,
-  researchLine,
-} from '../common.ts'
+import { commonModules, contentTimes, copiedOf, hierarchical, type Referenced, referencedOf } from '../common.ts'
 import { created } from '../created.ts'
 import { line } from '../text.ts'
 import { type DataSet, toFile } from '../write.ts'
@@ -47,7 +41,7 @@ function documentModules(content: StudyContent, images: readonly Referenced[], v
     ReferencedPerformedProcedureStepSequence: [],
     PreliminaryFlag: 'FINAL',
     CompletionFlag: missing.length > 0 ? 'PARTIAL' : 'COMPLETE',
-    CompletionFlagDescription: line(missing[0] ?? 'All answers are in it'),
+    CompletionFlagDescription: line(missing[0] ?? speak(content.language).say('allAnswers')),
     VerificationFlag: 'UNVERIFIED',
     PerformedProcedureCodeSequence: [],
     CurrentRequestedProcedureEvidenceSequence: hierarchical(images),
@@ -93,8 +87,8 @@ function root(content: StudyContent, images: readonly Referenced[]): DataSet {
     [
       coded('HAS CONCEPT MOD', dcm('121049', 'Language of Content Item and Descendants'), {
         scheme: 'RFC5646',
-        value: 'en',
-        meaning: 'English',
+        value: content.language,
+        meaning: languages[content.language],
       }),
       ...observer(content),
       coded('HAS CONCEPT MOD', dcm('121058', 'Procedure reported'), procedureOf(content.assessed.modality)),
@@ -126,24 +120,32 @@ function measurements(content: StudyContent, images: readonly Referenced[]): Dat
   return container(dcm('126010', 'Imaging Measurements'), groups)
 }
 
+const languages: Readonly<Record<Language, string>> = { en: 'English', fr: 'French', es: 'Spanish' }
+
 function notes(content: StudyContent): string[] {
-  const { assessed, researchUseOnly, images, predecessor } = content
-  const answers = images.reduce((sum, { said }) => sum + said.length, 0)
+  const speech = speak(content.language)
+  const total = content.images.reduce((sum, { said }) => sum + said.length, 0)
+  const shown = mostImageGroups
   return [
-    ...(researchUseOnly ? [researchLine] : []),
-    ...(predecessor ? [`Revision ${assessed.revision}; it takes the place of revision ${predecessor.revision}.`] : []),
-    ...whatIsMissing(content),
-    ...(answers > mostImageGroups ? [`Of ${answers} answers about single images ${mostImageGroups} are in it.`] : []),
+    ...phrases.notes(speech, content),
+    ...notReferredTo(content),
+    ...(total > shown ? [speech.say('answersLeftOut', { total, shown })] : []),
   ]
 }
 
 /** One sentence each; none where all is there. */
-export function whatIsMissing({ assessed: { missing }, images }: StudyContent): string[] {
+function whatIsMissing(content: StudyContent): string[] {
+  const speech = speak(content.language)
+  const answers = phrases.missingLines(speech, content).map(one => `${phrases.item(speech, 'missing', one)}.`)
+  return [...answers, ...notReferredTo(content)]
+}
+
+function notReferredTo({ images, language }: StudyContent): string[] {
+  const speech = speak(language)
   const lost = images.filter(({ instance }) => instance === null).length
   const plain = images.filter(({ instance }) => instance !== null && instance.dicom === null).length
   return [
-    ...(missing.length > 0 ? [`${missing.length} answers of models are missing.`] : []),
-    ...(lost > 0 ? [`${lost} images were erased and are not in it.`] : []),
-    ...(plain > 0 ? [`${plain} images are not DICOM and cannot be referred to.`] : []),
+    ...(lost > 0 ? [speech.count('imagesErased', lost)] : []),
+    ...(plain > 0 ? [speech.count('imagesNotDicom', plain)] : []),
   ]
 }

@@ -58,7 +58,8 @@ describe('a structured report', () => {
       '      NUM Certainty of Finding = 91',
       '      CODE Presence = Present',
       `      IMAGE Source = ${of.images[1]?.instance?.dicom?.sopInstance}`,
-      '  TEXT Comment = Research use only. Not a medical device: not for diagnosis, treatment or any other decision about a patient.',
+      '  TEXT Comment = RESEARCH USE ONLY. Not a medical device. Made by research models: not for diagnosis, treatment or any other decision about a patient.',
+      '  TEXT Comment = Preliminary: made by software. No person has verified it.',
     ])
       expect(tree).toContain(said)
     // One group of the finding, and one of each answer.
@@ -76,7 +77,10 @@ describe('a structured report', () => {
     const label = 'Затемнение, verdächtig \\ unklar'
     const said = () => ({ label, regions: [{ label, score: 1, frame: 1, points: [0, 0, 1, 0, 1, 1] }] })
     const of = await content(1, { said })
-    const groups = itemsOf(itemsOf(await read(of), '0040A730').at(-2), '0040A730')
+    const measured = itemsOf(await read(of), '0040A730').find(
+      item => treeOf(item)[0] === 'CONTAINER Imaging Measurements',
+    )
+    const groups = itemsOf(measured, '0040A730')
     const finding = itemsOf(groups.at(-1), '0040A730').find(item => treeOf(item)[0]?.startsWith('CODE Finding ='))
     expect(itemsOf(finding, '0040A168')[0]).toMatchObject({
       '00080100': { Value: [expect.stringMatching(/^L[0-9a-f]{15}$/)] },
@@ -94,7 +98,9 @@ describe('a structured report', () => {
     const found = await read({ ...of, assessed, predecessor: { revision: 2, reports } })
     const [document] = itemsOf(itemsOf(itemsOf(found, '0040A360')[0], '00081115')[0], '00081199')
     expect(document?.['00081155']?.Value).toEqual([uids.report(assessed.study, 2, 'dicom-sr', null)])
-    expect(treeOf(found)).toContain('  TEXT Comment = Revision 3; it takes the place of revision 2.')
+    expect(treeOf(found)).toContain(
+      '  TEXT Comment = Revision 3: replaces revision 2. Made by software; no person has verified it.',
+    )
     const without = await read({ ...of, assessed, predecessor: { revision: 2, reports: [] } })
     expect(without['0040A360']).toBeUndefined()
   })
@@ -107,8 +113,16 @@ describe('a structured report', () => {
     const images = [first, { ...second, instance: null, lost: 'The image was erased.', said: [] }]
     const found = await read({ ...of, images, assessed: { ...of.assessed, missing } })
     expect(found['0040A491']?.Value).toEqual(['PARTIAL'])
-    expect(treeOf(found)).toContain('  TEXT Comment = 1 answers of models are missing.')
-    expect(treeOf(found)).toContain('  TEXT Comment = 1 images were erased and are not in it.')
+    expect(treeOf(found)).toContain(
+      '  TEXT Comment = What is missing: chest: no answer on image 2 (not within the time).',
+    )
+    expect(treeOf(found)).toContain('  TEXT Comment = 1 image was erased and is not in it.')
+  })
+
+  it('speaks the language of the settings, and says which', async () => {
+    const tree = treeOf(await read({ ...(await content(1)), language: 'fr' }))
+    expect(tree).toContain('  CODE Language of Content Item and Descendants = French')
+    expect(tree.join('\n')).toContain('TEXT Comment = Préliminaire : établi par un logiciel.')
   })
 
   it('has names of every script whole, and leaves out what breaks its VR', async () => {
