@@ -48,11 +48,16 @@ for path, dataset in zip(paths, datasets):
         "name": str(metadata.get("PatientName", "")) == str(dataset.get("PatientName", "")),
         "sop": metadata.SOPInstanceUID == uids[2],
     }
+    explicit = pydicom.uid.ExplicitVRLittleEndian
+    plain = client.retrieve_instance(*uids, media_types=(("application/dicom", explicit),))
+    entry["plain"] = plain.file_meta.TransferSyntaxUID == explicit and plain.SOPInstanceUID == uids[2]
+    entry["elements"] = {e.tag for e in dataset if e.tag.group not in (0x7FE0, 0xFFFC) and e.tag.element} <= {e.tag for e in plain}
     # Other compressed pixels need decoders that pydicom does not bring along.
     decodable = not dataset.file_meta.TransferSyntaxUID.is_compressed or dataset.file_meta.TransferSyntaxUID == pydicom.uid.RLELossless
     if "PixelData" in dataset and "NumberOfFrames" not in dataset and decodable:
         frames = client.retrieve_instance_frames(*uids, frame_numbers=[1])
         decoded = dataset.pixel_array
+        entry["plain pixels"] = bool((plain.pixel_array == decoded).all())
         entry["pixels"] = frames[0] == decoded.astype(decoded.dtype.newbyteorder("<")).tobytes()
         picture = client.retrieve_instance_rendered(*uids, media_types=("image/png",))
         entry["rendered"] = picture[:4] == b"\x89PNG"
