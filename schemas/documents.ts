@@ -110,6 +110,7 @@ export interface Documents {
   dicomInstances: DicomInstanceDoc
   audit: AuditEntry
   commitments: CommitmentDoc
+  procedureSteps: ProcedureStepDoc
   retrievals: RetrievalDoc
   retrievalRuns: RetrievalRunDoc
   /** Every revision of every study. */
@@ -127,6 +128,18 @@ export interface Documents {
   notices: NoticeDoc
   noticeBudgets: NoticeBudgetDoc
   pushTargets: PushTargetDoc
+}
+
+/** What a modality said of what it does (PS3.4 F.7): nothing of the patient. */
+export interface ProcedureStepDoc {
+  id: string
+  /** Id of the study. */
+  study: string
+  /** IN PROGRESS, COMPLETED or DISCONTINUED. */
+  status: string
+  /** Instances that it made. */
+  images: number
+  at: number
 }
 
 export type Collection = keyof Documents
@@ -160,6 +173,7 @@ export const collections: {
   dicomSeries: { time: 'at', filters: ['uid', 'study', 'modality'] },
   dicomInstances: { time: 'at', filters: ['uid', 'study', 'series'] },
   commitments: { time: 'dueAt', filters: ['state'] },
+  procedureSteps: { time: 'at', filters: ['study'] },
   audit: { time: 'at', filters: ['action', 'actor', 'object', 'outcome', 'address', 'detail.patient', 'detail.study'] },
   retrievals: { time: 'createdAt', filters: ['phase', 'peer'] },
   retrievalRuns: { time: 'epoch', filters: ['retrieval'] },

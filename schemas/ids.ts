@@ -72,6 +72,8 @@ export const ids = {
   /** Asked for twice under one key it is one retrieval. */
   retrieval: (key: string) => derive('rt', key),
   audit: (key: string) => derive('au', key),
+  /** A step of a modality's (PS3.4 F.7). */
+  procedureStep: (peer: string, uid: string) => derive('ps', peer, uid),
   /** A transaction of a peer's (PS3.4 J): asked for twice it is one. */
   commitment: (peer: string, transactionUid: string) => derive('sc', peer, transactionUid),
   /** Asked for twice by one person of one revision it is one request. */

@@ -208,6 +208,27 @@ ${table(
   ],
 )}`
 
+const procedureSteps = () => `### 4.5 Modality Performed Procedure Step
+
+${table(
+  ['SOP class', 'UID', 'role'],
+  serviceClasses.filter(({ service }) => service === 'procedure-step').map(({ name, uid }) => [name, uid, 'SCP']),
+)}
+
+N-CREATE and N-SET, from peers that may store. Of a step are kept its UID, study, status and the number of instances that it refers to, nothing else: when the last step of a study is COMPLETED or
+DISCONTINUED, that number is what the study is to have (docs/studies.md).
+
+${table(
+  ['status', 'when'],
+  [
+    ['0x0000', 'kept'],
+    ['0x0106', 'no UID, no study, or a status that a step cannot have'],
+    ['0x0110', 'the step is at its end, or a store is away'],
+    ['0x0111', 'there is such a step already'],
+    ['0x0112', 'there is no such step'],
+  ],
+)}`
+
 const verificationSection = () => `## 4. Network services
 
 ### 4.1 Verification
@@ -215,4 +236,4 @@ const verificationSection = () => `## 4. Network services
 SCP of Verification (${verification}), on any presentation context.`
 
 export const networkSection = (): string =>
-  [model(), verificationSection(), storage(), query(), commitment()].join('\n\n')
+  [model(), verificationSection(), storage(), query(), commitment(), procedureSteps()].join('\n\n')

@@ -24,6 +24,7 @@ down in instances of its own (8.1).
 | Verification (C-ECHO) | no | yes |
 | Storage (C-STORE) | yes: sub-operations of C-MOVE and C-GET, \`raylog send\` | yes |
 | Query/Retrieve (C-FIND, C-MOVE, C-GET), Patient Root and Study Root | no | yes |
+| Modality Performed Procedure Step | no | yes |
 | Storage Commitment, push model | no | yes |
 | DICOMweb (QIDO-RS, WADO-RS) | yes: retrievals | yes |
 | DICOMweb (STOW-RS) | no | yes |`

@@ -65,7 +65,10 @@ export function withRequest(state: State, { what, images, source, actor }: Study
   // Complete already: then what is meant is that its answers need not be waited for.
   if (what === 'complete' && state.phase === 'waiting') return { ...state, deadline: now, dueAt: now, heldUntil: 0 }
   if (what === 'expect' && images !== null && images > 0)
-    return { ...state, expected: { ...state.expected, [source === 'pacs' ? 'pacs' : 'order']: images } }
+    return {
+      ...state,
+      expected: { ...state.expected, [source === 'pacs' || source === 'modality' ? source : 'order']: images },
+    }
   return state
 }
 

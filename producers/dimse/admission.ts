@@ -6,6 +6,7 @@ import { BlockList, isIP, isIPv6 } from 'node:net'
 import { reject } from '../../dicom/pdu.ts'
 import type { Peer, PeerService } from '../../schemas/peers.ts'
 import type { Rejection } from './negotiate.ts'
+import { procedureStepClass } from './sop-classes.ts'
 import { isStorageClass, verification } from './syntaxes.ts'
 
 /** What a certificate that was checked says. */
@@ -62,6 +63,8 @@ function serviceOf(abstractSyntax: string): PeerService | undefined {
 
 function permits({ services, sopClasses }: Peer, abstractSyntax: string): boolean {
   if (abstractSyntax === verification) return true
+  // Whoever may send images may say what it made.
+  if (abstractSyntax === procedureStepClass) return services.includes('store')
   const service = serviceOf(abstractSyntax)
   if (service === undefined || !services.includes(service)) return false
   return service !== 'store' || sopClasses.length === 0 || sopClasses.includes(abstractSyntax)

@@ -154,11 +154,11 @@ describe('an association', () => {
         { abstract: dx, syntaxes: [explicitLittle] },
       ],
     })
-    const create = Buffer.concat([
-      dataPdus(1, true, command(0x0140, { data: true })),
+    const remove = Buffer.concat([
+      dataPdus(1, true, command(0x0150, { data: true })),
       dataPdus(1, false, Buffer.alloc(40_000)),
     ])
-    peer.write(create)
+    peer.write(remove)
     expect(statusOf(await peer.next()).status).toBe(0x0211)
     // A query on a context of C-ECHO.
     peer.write(dataPdus(1, true, command(0x0020)))

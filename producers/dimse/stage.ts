@@ -98,7 +98,7 @@ export const dimse = defineStage({
   summary:
     'the DICOM node: receives images, answers queries and retrievals; from this machine alone unless its host says otherwise',
   reads: [],
-  writes: [topics.instances, topics.audit],
+  writes: [topics.instances, topics.requests, topics.audit],
   needs: ['objects', 'documents', 'images', 'secrets', 'metrics', 'health', 'endpoints'],
   config: dimseConfig,
   async open({ config, deps, publish, logger, site, clock, network, signal }) {
@@ -111,6 +111,8 @@ export const dimse = defineStage({
     const services = createServices({
       ...{ config, deps, network, clock, logger, store },
       audit: createAskedAudit(trail),
+      site,
+      tell: async request => void (await publish(topics.requests, request)),
     })
     const { acceptAnyoneOnThisNetwork: acceptAnyone } = config
     const server = await startServer({

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { z } from 'zod'
 import type { Network, Ports } from '../../../kafka/ports.ts'
 import type { Clock } from '../../../monitoring/clock.ts'
+import type { StudyRequest } from '../../../schemas/topics.ts'
 import { createDicomIndex } from '../../../storage/dicom-query.ts'
 import type { AskedAudit } from '../asked.ts'
 import { createCommitments } from '../commitments.ts'
@@ -15,6 +16,7 @@ import { echo } from './echo.ts'
 import { findService } from './find.ts'
 import { getService } from './get.ts'
 import { moveService } from './move.ts'
+import { procedureStepServices } from './procedure-step.ts'
 import type { Service } from './service.ts'
 import { type Store, storeService } from './store.ts'
 
@@ -72,6 +74,9 @@ export interface ServicesOptions {
   logger: Logger
   store: Store
   audit: AskedAudit
+  site: string
+  /** Tells how many images a study is to have. Durable when it resolves. */
+  tell(request: StudyRequest): Promise<void>
 }
 
 export interface Services {
@@ -82,7 +87,17 @@ export interface Services {
   close(): Promise<void>
 }
 
-export function createServices({ config, deps, network, clock, logger, store, audit }: ServicesOptions): Services {
+export function createServices({
+  config,
+  deps,
+  network,
+  clock,
+  logger,
+  store,
+  audit,
+  site,
+  tell,
+}: ServicesOptions): Services {
   const { aeTitle, query, calls } = config
   const { documents, objects, images, secrets } = deps
   const index = createDicomIndex({ documents, secrets })
@@ -98,6 +113,7 @@ export function createServices({ config, deps, network, clock, logger, store, au
     findService({ index, logger, aeTitle, audit, ...query }),
     moveService({ ...retrieval, directory }),
     getService({ ...retrieval, answerMs }),
+    ...procedureStepServices({ documents, clock, logger, site, tell, maxRequestBytes }),
     commitmentService({ commitments, clock, logger, maxRequestBytes }),
     commitmentReportService({ documents, clock, logger, maxRequestBytes }),
   ]
