@@ -3,6 +3,7 @@
 import { modelManifest } from '../../models/manifest.ts'
 import type { ModelInfo, Models } from '../../models/port.ts'
 import type { DeliveryDoc, ParkedDoc, StudyDoc } from '../../schemas/documents.ts'
+import type { NoticeDoc } from '../../schemas/notice.ts'
 import { rankOf, type WorklistDoc } from '../../schemas/study.ts'
 import type { Instance, Prediction, Report, StudyAssessed } from '../../schemas/topics.ts'
 
@@ -158,6 +159,46 @@ export const aDelivery = (n: number, over: Partial<DeliveryDoc> = {}): DeliveryD
   message: null,
   claimedAt: began + n + 20,
   finishedAt: began + n + 21,
+  ...over,
+})
+
+export const aNotice = (n: number, over: Partial<NoticeDoc> = {}): NoticeDoc => ({
+  id: `nt_${pad(n)}`,
+  version: 1,
+  phase: 'awaiting',
+  dueAt: began + n * 1_000 + 600_000,
+  rule: 'critical',
+  critical: true,
+  title: 'critical: pneumonia',
+  study: `st_${pad(n % 10)}`,
+  site: 'main',
+  patient: 'pt_someone',
+  modality: 'DX',
+  priority: 'urgent',
+  subject: `sr_${pad(n)}`,
+  instance: `in_${pad(n)}`,
+  revision: 1,
+  edition: 1,
+  findings: [
+    { model: 'chest', version: '1.0.0', label: 'pneumonia', present: true, score: 0.91, group: null, images: 2 },
+  ],
+  told: null,
+  toldPriority: null,
+  changes: [],
+  step: 0,
+  owner: null,
+  targets: [
+    {
+      ...{ person: 'martin', channel: 'mail', edition: 1, step: 0, state: 'sent' },
+      ...{ dueAt: began, why: null, tries: 0 },
+    },
+  ],
+  outcome: null,
+  acknowledgedBy: null,
+  acknowledgedAt: null,
+  trail: [{ what: 'sent', who: 'martin', channel: 'mail', detail: null, edition: 1, at: began + n }],
+  published: 1,
+  createdAt: began + n,
   ...over,
 })
 
