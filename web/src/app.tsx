@@ -22,6 +22,9 @@ const DeliveriesView = lazy(() =>
 )
 const ParkedView = lazy(() => import('./views/parked.tsx').then(({ ParkedView }) => ({ default: ParkedView })))
 const ModelsView = lazy(() => import('./views/models.tsx').then(({ ModelsView }) => ({ default: ModelsView })))
+const NotificationsView = lazy(() =>
+  import('./notifications/view.tsx').then(({ NotificationsView }) => ({ default: NotificationsView })),
+)
 const ReplayView = lazy(() => import('./replay/view.tsx').then(({ ReplayView }) => ({ default: ReplayView })))
 
 export function App({ uploads }: { uploads: Uploads }) {
@@ -51,6 +54,7 @@ export function App({ uploads }: { uploads: Uploads }) {
             {route.view === 'parked' && <ParkedView />}
             {route.view === 'models' && <ModelsView selected={route.model} />}
             {route.view === 'replay' && <ReplayView selected={route.replay} />}
+            {route.view === 'notifications' && <NotificationsView selected={route.notice} />}
             {route.view === 'unknown' && <NotFound />}
           </Suspense>
         </Boundary>

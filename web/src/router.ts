@@ -9,6 +9,7 @@ export type Route =
   | { view: 'deliveries' }
   | { view: 'models'; model: string | null }
   | { view: 'replay'; replay: string | null }
+  | { view: 'notifications'; notice: string | null }
   | { view: 'unknown' }
 
 export interface Place {
@@ -25,6 +26,7 @@ export function parsePath(path: string): Route {
   if (first === 'worklist' || (first === 'studies' && id !== null)) return { view: 'worklist', study: id }
   if (first === 'models') return { view: 'models', model: id }
   if (first === 'replay') return { view: 'replay', replay: id }
+  if (first === 'notifications') return { view: 'notifications', notice: id }
   if (first === 'try' && id === null) return { view: 'try' }
   if (first === 'parked' && id === null) return { view: 'parked' }
   if (first === 'deliveries' && id === null) return { view: 'deliveries' }

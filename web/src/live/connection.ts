@@ -84,6 +84,7 @@ export function connectLive(store: Store): () => void {
   // What was found in a study, and what people ask of it: whoever shows the study loads it anew.
   on('study', () => undefined)
   on('request', () => undefined)
+  on('notification', () => undefined)
   socket.on('pulse', (message: unknown) => {
     try {
       store.pulse(toPulse(message))

@@ -4,6 +4,7 @@ import { followLink, usePlace } from '../router.ts'
 const views = [
   { view: 'live', href: '/', name: 'Live' },
   { view: 'worklist', href: '/worklist', name: 'Worklist' },
+  { view: 'notifications', href: '/notifications', name: 'Alerts' },
   { view: 'try', href: '/try', name: 'Try it' },
   { view: 'deliveries', href: '/deliveries', name: 'Deliveries' },
   { view: 'parked', href: '/parked', name: 'Parked' },

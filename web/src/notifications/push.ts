@@ -1,0 +1,43 @@
+/** Web Push of this browser: asks for permission, subscribes with the server's key, and tells the server where to. */
+import { get, postJson } from '../api/client.ts'
+import { isObject, ShapeError } from '../api/shape.ts'
+
+const remembered = 'raylog.push'
+
+/** Push needs HTTPS or localhost; older browsers have none. */
+export const canPush = (): boolean =>
+  'serviceWorker' in navigator && 'PushManager' in window && 'Notification' in window
+
+/** In whose name this browser is told; null where it is not. */
+export const pushPerson = (): string | null => localStorage.getItem(remembered)
+
+function text(name: string) {
+  return (value: unknown): string => {
+    const field = isObject(value) ? value[name] : undefined
+    if (typeof field !== 'string') throw new ShapeError(`${name} is missing`)
+    return field
+  }
+}
+
+/** @throws Problem, or Error in words for people */
+export async function startPush(person: string): Promise<void> {
+  if ((await Notification.requestPermission()) !== 'granted')
+    throw new Error('The browser does not allow notifications of this page; its settings can change that.')
+  const registration = await navigator.serviceWorker.register('/push.js')
+  await navigator.serviceWorker.ready
+  const key = await get('/notifications/push', text('publicKey'))
+  const options = { userVisibleOnly: true, applicationServerKey: key }
+  const subscription =
+    (await registration.pushManager.getSubscription()) ?? (await registration.pushManager.subscribe(options))
+  const { endpoint, keys } = subscription.toJSON()
+  await postJson('/notifications/push', { person, subscription: { endpoint, keys } }, text('id'))
+  localStorage.setItem(remembered, person)
+}
+
+/** The push service says so to the server at the next message. */
+export async function stopPush(): Promise<void> {
+  const registration = await navigator.serviceWorker.getRegistration('/push.js')
+  const subscription = await registration?.pushManager.getSubscription()
+  await subscription?.unsubscribe()
+  localStorage.removeItem(remembered)
+}
