@@ -39,7 +39,9 @@ export async function addedLatency({ intake, gateway, flood, seconds }: Measured
   const warm = Array.from({ length: flood }, (_, n) => radiograph(n, { size: 256 }))
   const started = performance.now()
   await storeAll(intake.dicomPort, warm, { associations: 8 })
-  await until('all are through', async () => seen.size === flood && (await isIdle(gateway)), { deadlineMs: 300_000 })
+  await until('all are predicted', () => seen.size === flood, { deadlineMs: 300_000 })
+  const predicted = flood / ((performance.now() - started) / 1_000)
+  await until('all are through', () => isIdle(gateway), { deadlineMs: 300_000, everyMs: 100 })
   const capacity = flood / ((performance.now() - started) / 1_000)
 
   const rate = capacity / 2
@@ -65,6 +67,8 @@ export async function addedLatency({ intake, gateway, flood, seconds }: Measured
   return {
     what: `${round(rate)} images/s, half of ${round(capacity)}`,
     figures: {
+      // Far above the capacity where what follows a prediction (reports, deliveries, studies) is what takes the time.
+      'predictions/s of the flood': round(predicted, 1),
       'p50 ms': round(quantile(added, 0.5), 1),
       'p95 ms': round(quantile(added, 0.95), 1),
       'p99 ms': round(quantile(added, 0.99), 1),
