@@ -23,12 +23,17 @@ const events = Number(process.env.RAYLOG_SOAK_EVENTS ?? 10_000)
 const chunk = 600
 /** The server of MongoDB's protocol keeps everything in memory: ids come again, and are the same documents. */
 const differentIds = 3_000
+/** Their images come again and again: they are not complete in minutes. */
+const stayOpen = 'assess-study.idleMs={CT: 86400000}'
+
 const open = new AsyncDisposableStack()
 let processes: Processes<keyof typeof apart>
 let log: KafkaLog
 beforeAll(async () => {
   const services = open.use(await startServices())
-  processes = open.use(await startProcesses(services, apart, { set: ['logLevel=warn'], nodeFlags: [inspectable] }))
+  processes = open.use(
+    await startProcesses(services, apart, { set: ['logLevel=warn', stayOpen], nodeFlags: [inspectable] }),
+  )
   log = await openLog(services.kafka, { registry: { url: services.registry.url, auth: null } })
   open.defer(() => log.close())
 }, 600_000)
