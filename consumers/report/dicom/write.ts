@@ -44,15 +44,26 @@ export function toFile(dataSet: DataSet, copied: DicomAttributes = {}): Buffer {
   return Buffer.from(file.write({ allowInvalidVRLength: true }))
 }
 
+/** Those that were written before: a report has the same few thousands of times. */
+const known = new Map<string, { tag: string; vr: string }>()
+
+function entryOf(keyword: string): { tag: string; vr: string } {
+  const before = known.get(keyword)
+  if (before) return before
+  const entry = DicomMetaDictionary.nameMap[keyword]
+  if (!entry) throw new TypeError(`${keyword} is no keyword of PS3.6`)
+  const made = { tag: entry.tag.replace(/[(),]/g, '').toUpperCase(), vr: ambiguous[entry.vr] ?? entry.vr }
+  known.set(keyword, made)
+  return made
+}
+
 function elementsOf(dataSet: DataSet): Elements {
   const elements: Elements = {}
   for (const [keyword, given] of Object.entries(dataSet)) {
     if (given === undefined) continue
-    const entry = DicomMetaDictionary.nameMap[keyword]
-    if (!entry) throw new TypeError(`${keyword} is no keyword of PS3.6`)
-    const vr = ambiguous[entry.vr] ?? entry.vr
+    const { tag, vr } = entryOf(keyword)
     const values: readonly Value[] = isList(given) ? given : [given]
-    elements[entry.tag.replace(/\D*([0-9A-Fa-f]{4}),([0-9A-Fa-f]{4})\D*/, '$1$2').toUpperCase()] = {
+    elements[tag] = {
       vr,
       Value: values.map(value => encoded(vr, value)),
     }

@@ -4,9 +4,20 @@ import type { Code, StudyImage } from './format.ts'
 
 const sct = (value: string, meaning: string): Code => ({ scheme: 'SCT', value, meaning })
 
-/** By label: lower case, words between single spaces. */
+/** By label: lower case, words between single spaces. But for pneumonia each is in a context group of PS3.16. */
 const known: Readonly<Record<string, Code>> = {
+  benign: sct('30807003', 'Benign'),
+  'intracranial hemorrhage': sct('1386000', 'Intracranial hemorrhage'),
+  'invasive ductal carcinoma': sct('408643008', 'Infiltrating ductal carcinoma of breast'),
+  malignant: sct('21594007', 'Malignant'),
+  mass: sct('4147007', 'Mass'),
+  nodule: sct('27925004', 'Nodule'),
+  normal: sct('17621005', 'Normal'),
+  'pleural effusion': sct('60046008', 'Pleural effusion'),
   pneumonia: sct('233604007', 'Pneumonia'),
+  pneumothorax: sct('36118008', 'Pneumothorax'),
+  'pulmonary edema': sct('19242006', 'Pulmonary edema'),
+  'pulmonary embolism': sct('59282003', 'Pulmonary embolism'),
 }
 
 const keyOf = (label: string) =>

@@ -29,6 +29,8 @@ export interface Shown {
 }
 
 export async function drawPicture({ content, image, preview }: Shown): Promise<Picture> {
+  // As many pictures are drawn at once as there are threads for them: none needs more of its own.
+  sharp.concurrency(1)
   const shown = 'png' in preview ? await sized(preview.png) : undefined
   const width = Math.max(leastWidth, shown?.width ?? 0)
   const above = await textOf(headOf(content), width, 20, colour.caution)
@@ -38,8 +40,8 @@ export async function drawPicture({ content, image, preview }: Shown): Promise<P
   const height = top + imageHeight + below.height + 2 * margin
   const left = shown ? Math.floor((width - shown.width) / 2) : 0
   const layers: OverlayOptions[] = [
-    { input: above.png, left: margin, top: margin },
-    { input: below.png, left: margin, top: top + imageHeight + margin },
+    { ...above.layer, left: margin, top: margin },
+    { ...below.layer, left: margin, top: top + imageHeight + margin },
   ]
   if (shown) {
     layers.push({ input: shown.png, left, top })
@@ -107,9 +109,10 @@ async function textOf(lines: readonly string[], width: number, size: number, ink
       dpi: 72,
     },
   })
-    .png({ compressionLevel: 0 })
+    .raw()
     .toBuffer({ resolveWithObject: true })
-  return { png: data, height: info.height }
+  const { width: wide, height, channels } = info
+  return { layer: { input: data, raw: { width: wide, height, channels } }, height }
 }
 
 /** Of the first frame, which is the one that is shown. */
