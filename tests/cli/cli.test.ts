@@ -17,6 +17,8 @@ const seven = resolve(import.meta.dirname, '../../docs/seven.png')
 
 describe('the command line, beside a running Raylog', { timeout: 120_000 }, () => {
   const files = mkdtempSync(join(tmpdir(), 'raylog-cli-'))
+  // Not among the files, which are sent as a folder.
+  const share = mkdtempSync(join(tmpdir(), 'raylog-cli-share-'))
   const chest = join(files, 'chest.dcm')
   const broken = join(files, 'broken.png')
   let raylog: Raylog
@@ -26,11 +28,14 @@ describe('the command line, beside a running Raylog', { timeout: 120_000 }, () =
     writeFileSync(chest, chestDicom(1))
     writeFileSync(broken, brokenPixels(await readFile(seven)))
     writeFileSync(join(files, 'notes.txt'), 'not an image')
-    raylog = await startRaylog({ set: ['simulator.ratePerSecond=100', 'simulator.limit=1'] })
+    const destination = `{name: share, kind: folder, path: '${share}', rules: [{formats: [pdf]}]}`
+    raylog = await startRaylog({
+      set: ['simulator.ratePerSecond=100', 'simulator.limit=1', `deliver.destinations=[${destination}]`],
+    })
   }, slowStart)
   afterAll(async () => {
     await raylog[Symbol.asyncDispose]()
-    rmSync(files, { recursive: true, force: true })
+    for (const folder of [files, share]) rmSync(folder, { recursive: true, force: true })
   })
 
   it('says where everything is when it starts', () => {
@@ -119,6 +124,24 @@ describe('the command line, beside a running Raylog', { timeout: 120_000 }, () =
     await until('it is dropped', async () => (await on('parked')).stdout === 'Nothing is parked.\n')
     expect((await on('parked', 'retry', 'all')).stdout).toBe('Nothing is parked.\n')
     expect((await on('parked', 'drop', 'pk_nope')).code).toBe(1)
+  })
+
+  it('lists where reports went, and sends them again', async () => {
+    const list = () => on('reports', 'list', '--destination', 'share')
+    const { stdout } = await until('a report was delivered', async () => {
+      const said = await list()
+      return said.stdout.includes('sent, st_') ? said : undefined
+    })
+    expect(stdout).toMatch(/share +0 +0/)
+    const [id = ''] = /rd_[0-9a-f]{32}/.exec(stdout) ?? []
+    const again = await on('reports', 'resend', id)
+    expect(again.stdout).toBe('1 to be sent again: 1 to share\n')
+    expect(again.code).toBe(0)
+    const none = await on('reports', 'resend', '--study', 'st_none')
+    expect(none.stdout).toContain('Nothing to send again.')
+    const unclear = await on('reports', 'resend')
+    expect(unclear.stderr).toContain('say which: ids, studies, or a time')
+    expect(unclear.code).toBe(1)
   })
 
   it('lists topics with the lag of each stage, and prints a schema', async () => {
