@@ -62,6 +62,10 @@ function imageWords(speech: Speech, { id, instance, lost, said }: StudyImage): s
 function drawIdentifiers(flow: Flow): void {
   const { speech, content } = flow
   const { assessed, predecessor } = content
+  // Whole, each on its line, so that they can be searched for.
+  const weights = new Map(
+    content.images.flatMap(({ said }) => said.map(({ prediction: { model } }) => [model.digest, model.name] as const)),
+  )
   const series = [...new Set(content.images.flatMap(({ instance }) => instance?.dicom?.series ?? []))]
   flow.heading(speech.say('identifiers'), 80)
   flow.y = facts(
@@ -72,6 +76,7 @@ function drawIdentifiers(flow: Flow): void {
       [speech.say('report'), `${assessed.id} (${assessed.revision})`],
       [speech.say('seriesUid'), series.slice(0, 3).join(', ')],
       [speech.say('pseudonym'), assessed.patient],
+      ...[...weights].map(([digest, name]) => [name, `SHA-256 ${digest}`] as const),
       ...(predecessor ? [['', predecessor.reports.map(({ id }) => id).join(', ')] as const] : []),
     ],
     { x: page.left, y: flow.y, width: page.width, labels: 110 },
