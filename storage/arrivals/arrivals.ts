@@ -120,8 +120,9 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
   async function drainSome(): Promise<void> {
     const entries = [...here.values()]
     for (let at = 0; at < entries.length && (isIdle() || isPressed()); at += filedAtOnce) {
-      // Tried again; whoever needs a file hears of it.
-      if (await move(entries.slice(at, at + filedAtOnce))) return
+      const some = entries.slice(at, at + filedAtOnce)
+      // Tried again; whoever needs a file hears of it. One alone that cannot be read must not hold up those behind it.
+      if ((await move(some)) && some.every(entry => here.get(entry.place.sha256) === entry)) return
     }
   }
 
@@ -162,8 +163,11 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
     })
     const outcomes = await file(standing).catch(thrown => entries.map(() => storeError(thrown)))
     entries.forEach((entry, index) => {
-      if (outcomes[index]) return
       here.delete(entry.place.sha256)
+      if (outcomes[index]) {
+        here.set(entry.place.sha256, entry) // behind the others
+        return
+      }
       rest.add(entry)
       leave(entry.segment)
     })

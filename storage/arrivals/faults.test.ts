@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
+import { RaylogError } from '../../schemas/errors.ts'
 import { digest, useArrivals } from '../../tests/harness/arrivals.ts'
 import { until } from '../../tests/harness/until.ts'
 import { canSync } from '../direct.ts'
@@ -35,6 +36,26 @@ describe.skipIf(!canSync)('arrivals whose disk fails, or whose process is killed
     await until('its bytes are gone', async () => !(await onDisk(lost)))
     for (let n = 0; n < 60; n++) await arrivals.settle(await arrive(arrivals, randomBytes(40_000)))
     expect((await readdir(place())).length).toBeLessThanOrEqual(2)
+  })
+
+  it('make the files of all others where those of some cannot be made', async () => {
+    const bad = Array.from({ length: 40 }, () => randomBytes(2_000))
+    const refused = new Set(bad.map(digest))
+    const filed = new Set<string>()
+    const arrivals = await openHere({
+      idleMs: 20,
+      file: async standing =>
+        standing.map(({ sha256 }) => {
+          if (refused.has(sha256)) return new RaylogError('store-unavailable', 'i/o')
+          filed.add(sha256)
+          return undefined
+        }),
+    })
+    const good = Array.from({ length: 60 }, () => randomBytes(2_000))
+    for (const bytes of [...bad, ...good]) await arrive(arrivals, bytes)
+    await until('the others have files', () => good.every(bytes => filed.has(digest(bytes))))
+    expect(new Set(arrivals.keys())).toEqual(refused)
+    for (const bytes of bad) expect((await arrivals.read(digest(bytes)))?.equals(bytes)).toBe(true)
   })
 
   it('say so where they could not erase, and do it when they are asked again', async () => {
