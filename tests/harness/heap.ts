@@ -17,8 +17,15 @@ export interface Held {
 
 /** Of the process itself, not of those that it started, which was started with `inspectable`. */
 export async function heldBy(raylog: Raylog): Promise<Held> {
-  const address = /Debugger listening on (ws:\S+)/.exec(raylog.logs())?.[1]
-  if (!address) throw new Error(`the process was not started with ${inspectable}`)
+  // It begins anew once (cli/few-arenas.ts), and those that it starts have inspectors of their own.
+  for (const [, address = ''] of raylog.logs().matchAll(/Debugger listening on (ws:\S+)/g)) {
+    const held = await heldAt(address).catch(() => undefined) // gone, with the process that it was of
+    if (held?.pid === raylog.pid) return held
+  }
+  throw new Error(`no inspector of the process answers: it is started with ${inspectable}`)
+}
+
+async function heldAt(address: string): Promise<Held & { pid: number }> {
   const socket = new WebSocket(address)
   const waiting = new Map<number, PromiseWithResolvers<unknown>>()
   const fail = () => {
@@ -44,10 +51,10 @@ export async function heldBy(raylog: Raylog): Promise<Held> {
     })
     // Twice: finalizers of the first let go of more.
     for (const _ of [1, 2]) await ask('HeapProfiler.collectGarbage')
-    const expression = '({ ...process.memoryUsage() })'
+    const expression = '({ ...process.memoryUsage(), pid: process.pid })'
     const { value } = usage.parse(await ask('Runtime.evaluate', { expression, returnByValue: true })).result
-    const { rss = 0, heapTotal = 0, heapUsed = 0, external = 0 } = value
-    return { live: heapUsed + external, native: rss - heapTotal - external }
+    const { pid = -1, rss = 0, heapTotal = 0, heapUsed = 0, external = 0 } = value
+    return { pid, live: heapUsed + external, native: rss - heapTotal - external }
   } finally {
     socket.close()
   }
