@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { createServer as createTlsServer, globalAgent } from 'node:https'
+import { createServer as createMllpServer } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import sharp from 'sharp'
@@ -322,4 +323,36 @@ describe('push', () => {
     expect(deliveries.map(({ state }) => state).toSorted()).toEqual(['failed', 'failed', 'sent'])
     expect(JSON.stringify(deliveries)).not.toContain('token=hidden')
   })
+})
+
+it('a system that reads HL7 gets an ORU^R01 over MLLP, and its answer decides', async () => {
+  const messages: string[] = []
+  let answer = 'AA'
+  const server = createMllpServer(socket =>
+    socket.on('data', bytes => {
+      const text = bytes.toString().slice(1, -2)
+      messages.push(text)
+      const id = text.split('|')[9]
+      socket.write(`\u000bMSH|^~\\&|RIS|H|RAYLOG|main|||ACK|1|P|2.5.1\rMSA|${answer}|${id}\r\u001c\r`)
+    }),
+  )
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  closing.push(() => new Promise<void>(resolve => server.close(() => resolve())))
+  const address = server.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  const channel = { kind: 'hl7', host: '127.0.0.1', port, application: 'RIS', facility: 'H' }
+  const [delivery] = await told(channel, { rule: { acknowledge: {} } })
+  expect(delivery).toMatchObject({ state: 'sent', channel: 'hl7' })
+  const segments = messages[0]?.split('\r').map(line => line.split('|')) ?? []
+  const of = (name: string) => segments.filter(([first]) => first === name)
+  expect(of('MSH')[0]?.slice(2, 6)).toEqual(['RAYLOG', 'main', 'RIS', 'H'])
+  expect(of('MSH')[0]?.slice(8, 12)).toEqual(['ORU^R01^ORU_R01', delivery?.id.slice(3, 23), 'P', '2.5.1'])
+  expect(of('NTE')[0]?.[3]).toBe('CRITICAL RESULT: critical: pneumonia')
+  expect(of('OBX')[0]).toMatchObject({ 3: 'pneumonia^pneumonia^99RAYLOG', 8: 'A', 11: 'P' })
+  expect(of('PID'), 'no name by default').toEqual([])
+  expect(messages[0]).not.toContain('pt_1')
+  answer = 'AR'
+  const all = await told(channel, { event: { study: 'st_2' } })
+  expect(all.find(({ state }) => state === 'failed')?.message).toBe('the receiver acknowledged with AR')
 })

@@ -109,6 +109,22 @@ const pushConfig = z.strictObject({
   timeoutMs,
 })
 const liveConfig = z.strictObject({ kind: z.literal('live'), ...common })
+const hl7Config = z.strictObject({
+  kind: z.literal('hl7'),
+  ...common,
+  host: z.string().min(1).describe('receiver, over MLLP'),
+  port: z.int().min(1).max(65_535),
+  tls: z.boolean().default(false).describe('MLLP over TLS'),
+  caFile: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe('certificates that sign the receiver; null: those of the system'),
+  application: z.string().max(180).default('').describe('receiving application (MSH-5)'),
+  facility: z.string().max(180).default('').describe('receiving facility (MSH-6)'),
+  timeoutMs,
+  idleMs: z.int().min(0).max(3_600_000).default(30_000).describe('an unused connection is kept so long, ms'),
+})
 
 export const channelConfig = z.discriminatedUnion('kind', [
   emailConfig,
@@ -118,6 +134,7 @@ export const channelConfig = z.discriminatedUnion('kind', [
   hookConfig,
   pushConfig,
   liveConfig,
+  hl7Config,
 ])
 
 export type ChannelConfig = z.infer<typeof channelConfig>

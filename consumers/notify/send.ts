@@ -5,6 +5,7 @@ import type { NoticeDoc, NoticeTarget } from '../../schemas/notice.ts'
 import type { topics } from '../../schemas/topics.ts'
 import { discord } from './channels/discord.ts'
 import { email } from './channels/email.ts'
+import { hl7 } from './channels/hl7.ts'
 import { type LiveMessage, live } from './channels/live.ts'
 import { push } from './channels/push.ts'
 import { slack } from './channels/slack.ts'
@@ -79,6 +80,8 @@ function senderOf({ ports, publish }: SendContext, config: ChannelConfig) {
       return noticeWebhook(config, ports.clock)
     case 'push':
       return push(config, ports)
+    case 'hl7':
+      return hl7(config)
     case 'live':
       return live(publish, ports.clock)
   }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { components, header, message, repetitions, segment, text } from '../../../../hl7/message.ts'
 import { aContent, aFinding, aRevision, identity } from '../../../../tests/reports/content.ts'
-import { components, header, message, repetitions, segment, text } from './message.ts'
 import { studyMessage } from './study-message.ts'
 
 const options = { linkBase: null, pdf: null }

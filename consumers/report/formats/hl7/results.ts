@@ -1,9 +1,10 @@
 /** OBX segments: the conclusion, then of each finding code, score, sentences and algorithm, then where to look. */
+
+import { components, type Encoded, type Part, segment, timestamp } from '../../../../hl7/message.ts'
 import type { StudyFinding } from '../../../../schemas/topics.ts'
 import type { Code, StudyContent } from '../../study/format.ts'
 import { conclusion, findingSentences, ruleWords, standingOf, subjectOf } from '../../texts/phrases.ts'
 import type { Speech } from '../../texts/texts.ts'
-import { components, type Encoded, type Part, segment, timestamp } from './message.ts'
 
 /** Codes of the results themselves: LOINC, DICOM (PS3.16 annex D), SNOMED CT; 99… is HL7's mark of a local table. */
 const coded = {

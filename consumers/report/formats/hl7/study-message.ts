@@ -1,11 +1,21 @@
 /** An ORU^R01 of a study (HL7 2.5.1, chapter 7): patient, order, and what was found. Pure. */
+
+import {
+  components,
+  type Encoded,
+  header,
+  message,
+  repetitions,
+  segment,
+  subcomponents,
+  timestamp,
+} from '../../../../hl7/message.ts'
 import { examinedAt } from '../../study/facts.ts'
 import type { StudyContent } from '../../study/format.ts'
 import { firstText } from '../../study/header.ts'
 import { isoDate, type NameParts, personForms } from '../../study/person.ts'
 import { notes } from '../../texts/phrases.ts'
 import { speak } from '../../texts/texts.ts'
-import { components, type Encoded, header, message, repetitions, segment, subcomponents, timestamp } from './message.ts'
 import { type ResultOptions, resultSegments, statusOf } from './results.ts'
 
 /** MSH-10 and order numbers are 20 characters at most; ids are a prefix and 32. */
