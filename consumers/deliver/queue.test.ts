@@ -4,6 +4,7 @@ import { HandClock } from '../../tests/harness/hand-clock.ts'
 import { aReport, fakeSender, type OpenedQueue, openTestQueue, put } from '../../tests/harness/reports.ts'
 import { openStores, type Stores } from '../../tests/harness/stores.ts'
 import { until } from '../../tests/harness/until.ts'
+import { backoff } from './backoff.ts'
 import { type Sender, Undelivered } from './sender.ts'
 
 let stores: Stores
@@ -31,6 +32,11 @@ const holder = async () =>
   (await stores.documents.find('reportQueues', { where: { destination: 'there' }, limit: 1 })).items[0]
 
 describe('the queue of a destination', () => {
+  it('tries again at a whole millisecond, as times are told', () => {
+    const pause = (attempt: number, chance: number) => backoff({ firstMs: 1_000, mostMs: 3_000 }, attempt, () => chance)
+    expect([pause(1, 0), pause(1, 0.1234567), pause(2, 1), pause(9, 1)]).toEqual([500, 562, 2_000, 3_000])
+  })
+
   it('sends each report once, tells of it once, and is empty then', async () => {
     const deliveries = await put(stores, await reports(200))
     const sender = fakeSender()
