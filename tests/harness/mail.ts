@@ -13,6 +13,8 @@ export interface Mail {
 export interface MailServer extends AsyncDisposable {
   port: number
   mails: Mail[]
+  /** Called with each mail as its last byte is here. */
+  onMail: (mail: Mail) => void
 }
 
 /** @param refuse an SMTP answer instead of taking the mail, by how many there were before; null takes it */
@@ -21,6 +23,7 @@ export async function startMail(
   refuse: (before: number) => { code: number; text: string } | null = () => null,
 ): Promise<MailServer> {
   const mails: Mail[] = []
+  const hear = { onMail: (_mail: Mail) => {} }
   let before = 0
   const server = new SMTPServer({
     authOptional: true,
@@ -32,12 +35,10 @@ export async function startMail(
       void buffer(stream).then(bytes => {
         const no = refuse(before++)
         if (no) return done(Object.assign(new Error(no.text), { responseCode: no.code }))
-        mails.push(
-          readMail(
-            bytes.toString(),
-            session.envelope.rcptTo.map(({ address }) => address),
-          ),
-        )
+        const to = session.envelope.rcptTo.map(({ address }) => address)
+        const mail = readMail(bytes.toString(), to)
+        mails.push(mail)
+        hear.onMail(mail)
         done()
       }, done)
     },
@@ -46,11 +47,11 @@ export async function startMail(
   server.on('error', () => undefined)
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.server.address() as AddressInfo
-  return {
+  return Object.assign(hear, {
     port,
     mails,
     [Symbol.asyncDispose]: () => new Promise<void>(resolve => server.close(() => resolve())),
-  }
+  })
 }
 
 function readMail(text: string, to: string[]): Mail {
