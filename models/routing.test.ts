@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { reportEquipment } from '../schemas/own-report.ts'
 import { routingRule } from '../schemas/routing.ts'
 import type { Instance } from '../schemas/topics.ts'
 import { modelManifest } from './manifest.ts'
@@ -51,6 +52,11 @@ it('takes no instance without pixels', () => {
     [false, 'there are no pixels in it'],
     [false, 'there are no pixels in it'],
   ])
+})
+
+it('takes no report that Raylog made, though the sender asks for it', () => {
+  const equipment = { ...reportEquipment, station: null }
+  expect(route({ equipment, requested: ['chest'] })).toEqual([['chest', false, 'it is a report that Raylog made']])
 })
 
 it('takes just what the sender asks for, by name or version, whatever the attributes say', () => {

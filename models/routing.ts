@@ -1,4 +1,5 @@
 /** Which models take an instance, and why or why not, in words for people. Pure: the same answer for infer, `explain` and whoever waits. */
+import { isOwnReport } from '../schemas/own-report.ts'
 import type { RoutingRule } from '../schemas/routing.ts'
 import type { Instance } from '../schemas/topics.ts'
 import type { ModelManifest } from './manifest.ts'
@@ -9,7 +10,7 @@ const clean = (text: string) => text.trim().toUpperCase()
 
 /**
  * One route for each manifest. Where the sender asked for models by name (`name` or `name@version`), just those are
- * accepted, whatever the attributes say; what cannot be decoded or has no pixels is refused all the same, and so is what a
+ * accepted, whatever the attributes say; what cannot be decoded, has no pixels or is a report of ours is refused all the same, and so is what a
  * rule refuses. For each model the first rule that fits decides; none fits: the route stays.
  */
 export function routesFor(
@@ -44,6 +45,7 @@ function fits(rule: RoutingRule, manifest: ModelManifest, { site, source, modali
 
 function refusalsOf(manifest: ModelManifest, instance: Instance): string[] {
   if (instance.rows === null) return ['there are no pixels in it']
+  if (isOwnReport(instance)) return ['it is a report that Raylog made']
   const { accepts } = manifest
   const name = nameOf(manifest)
   const type = mismatch('content type', accepts.contentTypes, instance.object.contentType, name)

@@ -23,12 +23,5 @@ export const studyFormats: Readonly<Record<string, (context: FormatContext) => S
   csv,
 }
 
-/** Made unless the settings say otherwise. */
-export const formatsByDefault: readonly string[] = [
-  'dicom-sr',
-  'dicom-sc',
-  'dicom-seg',
-  'dicom-pdf',
-  'pdf-study',
-  'json',
-]
+/** Made unless the settings say otherwise: what people and scripts read here. Other systems' are made for those who send them. */
+export const formatsByDefault: readonly string[] = ['pdf-study', 'json']

@@ -11,6 +11,7 @@ import type { Ports } from '../../kafka/ports.ts'
 import { type Running, run } from '../../kafka/runner.ts'
 import { createMetrics } from '../../monitoring/metrics.ts'
 import { ids } from '../../schemas/ids.ts'
+import { reportEquipment } from '../../schemas/own-report.ts'
 import { allTopics, type EventOf, type Instance, type StudyAssessed, type Topic, topics } from '../../schemas/topics.ts'
 import { openSqliteDocuments, type SqliteDocuments } from '../../storage/sqlite-documents.ts'
 import { anInstance, aParked, aPrediction, chest, chestModel } from '../../tests/gateway/samples.ts'
@@ -298,6 +299,14 @@ describe('a revision', () => {
       missing: [],
       changes: { images: [], findings: [{ after: true }] },
     })
+  })
+
+  it('is not made of the reports that it led to, when the PACS sends them back', async () => {
+    await first()
+    await append(topics.instances, { ...image(11), equipment: { ...reportEquipment, station: null } })
+    await read()
+    await quiet(60_000)
+    expect(await assessed()).toHaveLength(1)
   })
 
   it('is not made of events that come again', async () => {

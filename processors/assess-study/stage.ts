@@ -5,6 +5,7 @@
 
 import { createReading } from '../../kafka/reading.ts'
 import { defineStage } from '../../kafka/stage.ts'
+import { isOwnReport } from '../../schemas/own-report.ts'
 import { topics } from '../../schemas/topics.ts'
 import { Assessor } from './assessor.ts'
 import { type State, withAssessment, withImage, withRequest } from './completion.ts'
@@ -55,6 +56,7 @@ export const assessStudy = defineStage({
       async handle(read, { at }) {
         switch (read.topic) {
           case 'imaging.instances.v1': {
+            if (isOwnReport(read.event)) return
             const routes = models.routes(read.event).filter(route => route.accepted)
             const image = imageOf(
               read.event,

@@ -93,7 +93,10 @@ describe('a Raylog that is killed at random', () => {
     }
     killing = false
     await sending
-    await until('every stage is idle', () => isIdle(raylog, ['infer', 'persist', 'notify']), { deadlineMs: 240_000, everyMs: 250 })
+    await until('every stage is idle', () => isIdle(raylog, ['infer', 'persist', 'notify']), {
+      deadlineMs: 240_000,
+      everyMs: 250,
+    })
     const predictions = await listAll<{ id: string }>(raylog, 'predictions')
     const notices = await until(
       'all are told',

@@ -1,6 +1,7 @@
 /** What every DICOM object of ours has: whose it is and of which study (from the images), who made it, and when. */
 import type { DicomAttributes, DicomElement } from '../../../schemas/dicom-json.ts'
 import { uids } from '../../../schemas/ids.ts'
+import { reportEquipment } from '../../../schemas/own-report.ts'
 import type { StudyContent, StudyImage } from '../study/format.ts'
 import { firstText, patientAndStudyTags } from '../study/header.ts'
 import type { Created } from './created.ts'
@@ -105,8 +106,8 @@ export function commonModules(content: StudyContent, options: ObjectOptions): Da
     InstanceNumber: options.instanceNumber,
     ContentDate: date,
     ContentTime: time,
-    Manufacturer: 'Raylog',
-    ManufacturerModelName: 'Raylog',
+    Manufacturer: reportEquipment.manufacturer,
+    ManufacturerModelName: reportEquipment.model,
     // One Raylog a site: what serial numbers are for.
     DeviceSerialNumber: line(site) || 'main',
     SoftwareVersions: options.version,
