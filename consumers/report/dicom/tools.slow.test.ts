@@ -156,7 +156,7 @@ describe.skipIf(lacks.length > 0)(
       const { stdout } = await run('dsrdump', [paths.get('dicom-sr') ?? ''], { encoding: 'utf8' })
       expect(stdout).toContain('Comprehensive 3D SR Document')
       expect(stdout).toContain('"Certainty of Finding")="91" (%,UCUM,"Percent")')
-      expect(stdout).toContain('Research use only.')
+      expect(stdout).toContain('RESEARCH USE ONLY')
 
       const seg = found.get('dicom-seg')
       expect(seg?.segments).toEqual([['pneumonia', 'Pneumonia', 'chest']])
