@@ -9,7 +9,7 @@ import { RaylogError, toRaylogError } from '../schemas/errors.ts'
 export async function within<T>(clock: Clock, ms: number, what: string, work: Promise<T>): Promise<T> {
   const settled = new AbortController()
   const late = clock.sleep(ms, settled.signal).then(() => {
-    throw new RaylogError('store-unavailable', `${what} did not answer within ${ms} ms`)
+    throw new RaylogError('store-unavailable', `${what} did not answer within ${Math.round(ms)} ms`)
   })
   try {
     return await Promise.race([work, late])
