@@ -88,7 +88,9 @@ describe('the OpenAPI document', () => {
       parked parked/{id}/retry parked/{id}/drop parked/retry monitoring/health monitoring/lag endpoints log/topics
       predictions/{id}/feedback worklist expected studies/{id}/complete studies/{id}/reviewed replays replays/plan replays/arrivals replays/{id} replays/{id}/pause replays/{id}/resume
       replays/{id}/cancel replays/{id}/comparison replays/{id}/comparison.csv replays/{id}/flips audit retrievals
-      retrievals/{id} retrievals/{id}/pause retrievals/{id}/resume retrievals/{id}/cancel`
+      retrievals/{id} retrievals/{id}/pause retrievals/{id}/resume retrievals/{id}/cancel deliveries deliveries/queues
+      deliveries/{id} reports/resend studies/{id}/reports notifications notifications/push notifications/push/{id}
+      notifications/{id} notifications/{id}/acknowledge notifications/{id}/seen`
     // STOW-RS belongs to a producer.
     const dicomweb = dicomwebServices
       .filter(({ method }) => method === 'GET')
@@ -101,7 +103,7 @@ describe('the OpenAPI document', () => {
         const inPath = parameters.filter(parameter => parameter.in === 'path').map(({ name }) => `{${name}}`)
         expect(inPath).toEqual(path.match(/\{[\w*]+\}/g) ?? [])
         expect(Object.keys(responses)).toContain(
-          method === 'post' && /\/(replays|retrievals)$/.test(path) ? '201' : '200',
+          method === 'post' && /\/(replays|retrievals|push)$/.test(path) ? '201' : '200',
         )
         if (path !== '/healthz') expect(Object.keys(responses)).toContain('4XX')
       }

@@ -77,7 +77,8 @@ describe.skipIf(!browserPath)(
     it.each([390, 1280] as const)('fit %i pixels, light and dark', async width => {
       await page.setViewportSize({ width, height: sizes[width] })
       for (const scheme of ['light', 'dark'] as const) {
-        await page.emulateMedia({ colorScheme: scheme })
+        await page.evaluate(`localStorage.setItem('raylog.theme', '${scheme}')`)
+        await page.reload()
         await page.locator('.notice-line').first().waitFor()
         expect(await overflow(page)).toBe(0)
         await page.screenshot({ path: join(out, `notifications-${width}-${scheme}.png`) })

@@ -57,7 +57,14 @@ export async function startWithVersions(set: readonly string[] = [], prepare?: (
   await prepare?.(data)
   const raylog = await startRaylog({
     data,
-    set: ['logLevel=warn', ...versionSettings(join(folder, 'models')), ...set],
+    // Studies stay open: one that is complete in the middle would look like the replay's doing.
+    set: [
+      'logLevel=warn',
+      'assess-study.idleMs={DX: 86400000}',
+      'assess-study.plainIdleMs=86400000',
+      ...versionSettings(join(folder, 'models')),
+      ...set,
+    ],
   })
   return {
     raylog,
