@@ -120,6 +120,13 @@ const benches: Bench[] = [
     quick: ['--rounds', '1', '--backlog', '200', '--reports', '200'],
   },
   {
+    name: 'notify',
+    title: 'A notification by mail',
+    note: 'From a prediction being read to the SMTP server having its mail, through rules, recipients and the record of what was sent. Aim: 250 ms at p99.',
+    args: [],
+    quick: [],
+  },
+  {
     name: 'reports',
     title: "A study's reports",
     note: 'From the event of an assessed study to the objects and events of its reports, in all formats together and one by one, with everything that they ask for: documents, header, pictures. CPU time of the whole process, threads included. Aim: 300 ms for 20 images in all formats.',
