@@ -111,7 +111,7 @@ describe.skipIf(!browserPath)(
       await page.keyboard.press('p')
       await page.keyboard.press('c')
       await page.getByText('Corrected to Normal').waitFor()
-      await page.getByText('Revision 2').waitFor()
+      await page.getByText('Revision 2', { exact: true }).waitFor()
       const detail = await raylog.json<{ revisions: { revision: number; findings: { corrected: number }[] }[] }>(
         `/api/v1/studies/${one.id}`,
       )
@@ -140,7 +140,7 @@ describe.skipIf(!browserPath)(
       await page.goto(`${raylog.url}/worklist/${gathering.id}`)
       const button = page.getByRole('button', { name: 'No more images come' })
       if (await button.isVisible()) await button.click()
-      await page.getByText('Revision 1').waitFor()
+      await page.getByText('Revision 1', { exact: true }).waitFor()
     })
 
     it.each([390, 1280, 1920] as const)('fits %i pixels, light and dark', async width => {
