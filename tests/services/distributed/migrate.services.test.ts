@@ -81,9 +81,10 @@ it('moves with its log, objects and secrets, and goes on: documents made again, 
   const hooks = `notify.webhooks=[{url: "http://127.0.0.1:${port}/hook", secret: "a-secret-of-the-test"}]`
 
   const data = join(work, 'embedded')
-  const quick = 'assess-study.plainIdleMs=300'
+  // Reports of studies are objects too, as many as there are formats: those of predictions are counted here.
+  const usual = [hooks, 'assess-study.plainIdleMs=300', 'report.formats=[]']
   // Those of radiographs are under way when it stops.
-  const before = await startRaylog({ data, set: [hooks, quick, 'assess-study.idleMs={DX: 600000}'] })
+  const before = await startRaylog({ data, set: [...usual, 'assess-study.idleMs={DX: 600000}'] })
   cleanup.use(before)
   await uploadDigits(before, [1, 2, 3, 4, 5])
   await storeAll(before.dicomPort, [7, 8, 9].map(smallRadiograph))
@@ -104,7 +105,7 @@ it('moves with its log, objects and secrets, and goes on: documents made again, 
   expect(stdout).toContain('go on where they stood: deliver, expect-images, infer, notify, report, syslog')
 
   // The embedded folder has secrets.key and token.
-  const set = [hooks, quick, 'assess-study.idleMs={DX: 1000}']
+  const set = [...usual, 'assess-study.idleMs={DX: 1000}']
   const processes = cleanup.use(await startProcesses(services, usualGroups, { set, secrets: data }))
   const { gateway, intake } = processes.of
   await until('all is read again', async () => (await isIdle(gateway)) && (await found(gateway)).reports.length >= 8)
