@@ -21,10 +21,11 @@ import { openEmbeddedLog } from '../kafka/embedded/log.ts'
 import { systemClock } from '../monitoring/clock.ts'
 import { Assessor } from '../processors/assess-study/assessor.ts'
 import { freshState, withImage } from '../processors/assess-study/completion.ts'
-import { lookForDue } from '../processors/assess-study/due.ts'
+import { dueStudies } from '../processors/assess-study/due.ts'
 import { answerOf, imageOf } from '../processors/assess-study/parts.ts'
 import { config } from '../processors/assess-study/settings.ts'
 import { allTopics } from '../schemas/topics.ts'
+import { lookForDue } from '../storage/due.ts'
 import { openSqliteDocuments } from '../storage/sqlite-documents.ts'
 import { anInstance, aPrediction, chest, chestModel } from '../tests/gateway/samples.ts'
 import { until } from '../tests/harness/until.ts'
@@ -119,8 +120,8 @@ async function inProcess(folder: string): Promise<void> {
   })
   const stop = new AbortController()
   const logger = pino({ level: 'silent' })
-  const options = { documents, assessor, clock: systemClock, logger, random: Math.random, lookMs: settings.lookMs }
-  const looking = lookForDue(options, stop.signal)
+  const looks = { ...dueStudies(documents, assessor, systemClock), clock: systemClock, logger }
+  const looking = lookForDue({ ...looks, random: Math.random, lookMs: settings.lookMs }, stop.signal)
 
   const studyOf = (n: number) => `st_${String(n).padStart(8, '0')}`
 

@@ -25,6 +25,7 @@ const stageMayImport = [
   'storage/secrets.ts',
   'storage/jobs.ts',
   'storage/terms.ts',
+  'storage/due.ts',
   'storage/s3-outbox.ts',
 ]
 const rules: Record<string, readonly string[]> = {

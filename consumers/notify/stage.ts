@@ -7,14 +7,15 @@
  */
 import { randomUUID } from 'node:crypto'
 import { defineStage } from '../../kafka/stage.ts'
+import type { NoticeDoc } from '../../schemas/notice.ts'
 import { type Prediction, topics } from '../../schemas/topics.ts'
+import { type Due, lookForDue } from '../../storage/due.ts'
 import { createBudget } from './budget.ts'
 import type { PredictionMessage } from './channel.ts'
 import { webhook } from './channels/webhook.ts'
 import { notifyConfig } from './config.ts'
 import { destinationOf } from './config-channels.ts'
 import { deliverer } from './deliver.ts'
-import { lookForDue } from './due.ts'
 import { type Facts, factsOfPrediction, factsOfStudy } from './facts.ts'
 import { Notices } from './notices.ts'
 import { addTestRoute } from './routes.ts'
@@ -47,7 +48,16 @@ export const notify = defineStage({
     const { send } = senders
     const notices = new Notices({ documents, publish, clock, config, budget, owner: randomUUID(), send })
     const stopping = new AbortController()
-    const due = { documents, notices, clock, logger, random: Math.random, lookMs: config.lookMs }
+    const due: Due<NoticeDoc> = {
+      ...{ what: 'notifications', clock, logger, random: Math.random, lookMs: config.lookMs },
+      // Held ones, acknowledgements that did not come, what a crash left behind.
+      find: limit =>
+        documents.find('notices', {
+          where: { phase: { in: ['held', 'sending', 'awaiting', 'settling'] }, dueAt: { lt: clock.now() + 1 } },
+          ...{ order: 'oldest', limit },
+        }),
+      consider: (notice, signal) => notices.considerDue(notice, signal),
+    }
     const looking = config.rules.length > 0 ? lookForDue(due, stopping.signal) : Promise.resolve()
     addTestRoute(deps.http, (id, at) => trialsOf({ documents, config, hooks, now: at ?? clock.now() }, id))
 

@@ -1,63 +1,20 @@
-/** Looks for studies whose time has come. Nothing of a study is held here between two looks. */
-import type { Logger } from 'pino'
+/** Studies whose time has come. */
 import type { Clock } from '../../monitoring/clock.ts'
-import { toRaylogError } from '../../schemas/errors.ts'
 import type { DocumentStore } from '../../storage/documents.ts'
+import type { Due } from '../../storage/due.ts'
 import type { Assessor } from './assessor.ts'
 import type { State } from './completion.ts'
 
-export interface DueOptions {
-  documents: DocumentStore
-  assessor: Assessor
-  clock: Clock
-  logger: Logger
-  random: () => number
-  lookMs: number
-}
-
-const pageSize = 200
-const atOnce = 16
-
-/** Looks until the signal. Resolves when the last look is over. */
-export async function lookForDue(options: DueOptions, signal: AbortSignal): Promise<void> {
-  const { clock, logger, lookMs } = options
-  let away = false
-  while (!signal.aborted) {
-    let more = false
-    try {
-      more = await look(options, signal)
-      away = false
-    } catch (thrown) {
-      if (!away && !signal.aborted) logger.warn({ code: toRaylogError(thrown).code }, 'cannot look for studies')
-      away = true
-    }
-    if (!more) await clock.sleep(lookMs, signal).catch(() => undefined)
-  }
-}
-
-/** @returns whether there may be more to do at once */
-async function look({ documents, assessor, clock, logger, random }: DueOptions, signal: AbortSignal): Promise<boolean> {
-  const { items, next } = await documents.find('studyStates', {
-    where: { phase: { in: ['gathering', 'waiting', 'writing'] }, dueAt: { lt: clock.now() + 1 } },
-    order: 'oldest',
-    limit: pageSize,
-  })
-  // Replicas look at the same page: each begins elsewhere, and finds done what another did.
-  const waiting = items.map(state => ({ state, at: random() })).toSorted((a, b) => a.at - b.at)
-  let failed = 0
-  async function work(): Promise<void> {
-    for (let one = waiting.pop(); one && !signal.aborted; one = waiting.pop()) {
-      await assessor.considerDue(one.state).catch((thrown: unknown) => {
-        failed++
-        if (!signal.aborted) said(logger, thrown, one?.state)
-      })
-    }
-  }
-  await Promise.all(Array.from({ length: atOnce }, work))
-  return next !== null && failed < items.length
-}
-
-function said(logger: Logger, thrown: unknown, state: State | undefined): void {
-  const { code, message } = toRaylogError(thrown)
-  logger.warn({ code, reason: message, study: state?.id }, 'a study was not assessed; it is looked at again')
-}
+export const dueStudies = (
+  documents: Pick<DocumentStore, 'find'>,
+  assessor: Pick<Assessor, 'considerDue'>,
+  clock: Pick<Clock, 'now'>,
+): Pick<Due<State>, 'what' | 'find' | 'consider'> => ({
+  what: 'studies',
+  find: limit =>
+    documents.find('studyStates', {
+      where: { phase: { in: ['gathering', 'waiting', 'writing'] }, dueAt: { lt: clock.now() + 1 } },
+      ...{ order: 'oldest', limit },
+    }),
+  consider: state => assessor.considerDue(state),
+})

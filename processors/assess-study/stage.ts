@@ -7,9 +7,10 @@ import { createReading } from '../../kafka/reading.ts'
 import { defineStage } from '../../kafka/stage.ts'
 import { isOwnReport } from '../../schemas/own-report.ts'
 import { topics } from '../../schemas/topics.ts'
+import { lookForDue } from '../../storage/due.ts'
 import { Assessor } from './assessor.ts'
 import { type State, withAssessment, withImage, withRequest } from './completion.ts'
-import { lookForDue } from './due.ts'
+import { dueStudies } from './due.ts'
 import { answerOf, imageOf, refusalOf, verdictOf } from './parts.ts'
 import { config } from './settings.ts'
 
@@ -29,8 +30,14 @@ export const assessStudy = defineStage({
     const reading = createReading(deps.log, name, clock)
     const assessor = new Assessor({ deps, publish, clock, config: settings, reading })
     const stopping = new AbortController()
-    const options = { documents, assessor, clock, logger, random: Math.random, lookMs: settings.lookMs }
-    const looking = lookForDue(options, stopping.signal)
+    const due = {
+      ...dueStudies(documents, assessor, clock),
+      clock,
+      logger,
+      random: Math.random,
+      lookMs: settings.lookMs,
+    }
+    const looking = lookForDue(due, stopping.signal)
 
     /** What came by this record; where from is kept, for it says up to where the stage must have read. */
     async function tell(
