@@ -64,6 +64,9 @@ export function certificateOf(socket: TLSSocket): { sha256: string; commonName: 
   return { sha256: fingerprint256.replaceAll(':', ''), commonName: typeof name === 'string' ? name : '' }
 }
 
+/** The port that IANA gave to DICOM (PS3.8 9.1.1). */
+export const dicomPort = 104
+
 export type Called = Pick<Peer, 'name' | 'tls' | 'certificate'> & { host: string; port: number }
 
 /**

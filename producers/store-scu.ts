@@ -6,8 +6,8 @@ import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { type Command, writeStoreRequest } from '../dicom/command.ts'
 import { type FileMeta, metaBytes, readFileMeta } from '../dicom/part10.ts'
-import { associate, type Requestor } from '../dicom/requestor.ts'
-import { connectTo } from '../dicom/tls.ts'
+import type { Requestor } from '../dicom/requestor.ts'
+import { talk } from '../dicom/talk.ts'
 import type { DicomTls, Peer } from '../schemas/peers.ts'
 import type { Attempt } from './send.ts'
 
@@ -63,15 +63,7 @@ export async function storeFile(path: string, target: DicomTarget): Promise<Atte
   if ('ok' in meta) return meta
   const { calledAeTitle: name, host, port, tls, certificate = null } = target
   const at = { name, host, port, certificate, tls: tls !== undefined }
-  const socket = await connectTo(at, tls ?? null, { timeoutMs: waitMs.associateMs })
-  try {
-    const { calledAeTitle: called, callingAeTitle: calling = 'RAYLOG-SEND' } = target
-    const contexts = [{ abstractSyntax: meta.sopClass, transferSyntaxes: [meta.transferSyntax] }]
-    const peer = await associate(socket, { called, calling, contexts, ...waitMs })
-    const attempt = await store(peer, path, meta)
-    await peer.release()
-    return attempt
-  } finally {
-    socket.destroy()
-  }
+  const { calledAeTitle: called, callingAeTitle: calling = 'RAYLOG-SEND' } = target
+  const contexts = [{ abstractSyntax: meta.sopClass, transferSyntaxes: [meta.transferSyntax] }]
+  return talk(at, tls ?? null, { called, calling, contexts, ...waitMs }, peer => store(peer, path, meta))
 }

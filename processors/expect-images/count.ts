@@ -1,8 +1,9 @@
 /** How many images an archive has of a study: C-FIND, Study Root (PS3.4 C.6.2). */
 import { commandField, status, writeQueryRequest } from '../../dicom/command.ts'
 import { type Elements, implicitLittle, readElements, writeElements } from '../../dicom/data-set.ts'
-import { associate, type Requestor } from '../../dicom/requestor.ts'
-import { connectTo } from '../../dicom/tls.ts'
+import type { Requestor } from '../../dicom/requestor.ts'
+import { talk } from '../../dicom/talk.ts'
+import { dicomPort } from '../../dicom/tls.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import type { DicomTls, Peer } from '../../schemas/peers.ts'
 
@@ -29,20 +30,10 @@ export async function countImages(archive: Peer, study: string, options: CountOp
   const { aeTitle: called, host, port } = archive
   if (called === null || host === null)
     throw new RaylogError('config-invalid', `peer ${archive.name} has no aeTitle and host to be asked at`)
-  const { calling, dicomTls, associateMs, answerMs, signal } = options
-  const socket = await connectTo({ ...archive, host, port: port ?? 104 }, dicomTls, { timeoutMs: associateMs, signal })
-  const abort = () => socket.destroy()
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    const contexts = [{ abstractSyntax: findClass, transferSyntaxes: [implicitLittle] }]
-    const peer = await associate(socket, { called, calling, contexts, associateMs, answerMs })
-    const count = await countOver(peer, study)
-    await peer.release()
-    return count
-  } finally {
-    signal.removeEventListener('abort', abort)
-    socket.destroy()
-  }
+  const { dicomTls, ...more } = options
+  const contexts = [{ abstractSyntax: findClass, transferSyntaxes: [implicitLittle] }]
+  const at = { ...archive, host, port: port ?? dicomPort }
+  return talk(at, dicomTls, { called, contexts, ...more }, peer => countOver(peer, study))
 }
 
 async function countOver(peer: Requestor, study: string): Promise<number | undefined> {

@@ -2,7 +2,7 @@
 
 import type { Roles } from '../../dicom/pdu.ts'
 import { associate, type ProposedSyntaxes, type Requestor } from '../../dicom/requestor.ts'
-import { connectTo } from '../../dicom/tls.ts'
+import { connectTo, dicomPort } from '../../dicom/tls.ts'
 import type { Network } from '../../kafka/ports.ts'
 
 /** Associates with one of them. @throws RaylogError peer-unavailable, delivery-failed */
@@ -23,9 +23,6 @@ export interface DirectoryOptions {
   /** For each answer, ms. */
   answerMs: number
 }
-
-/** The port that IANA gave to DICOM (PS3.8 9.1.1). */
-const dicomPort = 104
 
 export function createDirectory({ network, aeTitle, associateMs, answerMs }: DirectoryOptions): Directory {
   return wanted => {

@@ -3,14 +3,8 @@
 import { commandField, status, writeQueryRequest } from '../../dicom/command.ts'
 import { explicitLittle, implicitLittle } from '../../dicom/data-set.ts'
 import { filePrefix } from '../../dicom/part10.ts'
-import {
-  associate,
-  type ProposedSyntaxes,
-  type Requestor,
-  type StoreSubOperation,
-  type UsableContext,
-} from '../../dicom/requestor.ts'
-import { connectTo } from '../../dicom/tls.ts'
+import type { ProposedSyntaxes, Requestor, StoreSubOperation, UsableContext } from '../../dicom/requestor.ts'
+import { type TalkOptions, talk } from '../../dicom/talk.ts'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import type { DicomTls, Peer } from '../../schemas/peers.ts'
 import { type Identifier, readIdentifier, writeIdentifier } from './identifier.ts'
@@ -52,35 +46,12 @@ export function dicomSource(options: DicomSourceOptions): Source {
   /** Whether it takes C-GET, once it has said so. */
   let gets: boolean | undefined = options.how === 'auto' ? undefined : options.how === 'get'
 
-  async function talk<T>(
+  const ask = <T>(
     contexts: readonly ProposedSyntaxes[],
     signal: AbortSignal,
     work: (peer: Requestor) => Promise<T>,
-    more: { roles?: ReadonlyMap<string, { scu: boolean; scp: boolean }>; store?: StoreSubOperation } = {},
-  ): Promise<T> {
-    const socket = await connectTo(at, dicomTls, { timeoutMs: associateMs, signal })
-    const abort = () => socket.destroy()
-    signal.addEventListener('abort', abort, { once: true })
-    try {
-      const requestor = await associate(socket, {
-        called: called ?? '',
-        calling,
-        contexts,
-        associateMs,
-        answerMs,
-        ...more,
-      })
-      const result = await work(requestor)
-      await requestor.release()
-      return result
-    } catch (thrown) {
-      signal.throwIfAborted()
-      throw thrown
-    } finally {
-      signal.removeEventListener('abort', abort)
-      socket.destroy()
-    }
-  }
+    more: Pick<TalkOptions, 'roles' | 'store'> = {},
+  ) => talk(at, dicomTls, { called, calling, contexts, associateMs, answerMs, signal, ...more }, work)
 
   function contextOf(requestor: Requestor, abstractSyntax: string): UsableContext {
     const found = requestor.contexts.find(context => context.abstractSyntax === abstractSyntax)
@@ -102,7 +73,7 @@ export function dicomSource(options: DicomSourceOptions): Source {
 
   const plain = (abstractSyntax: string) => ({ abstractSyntax, transferSyntaxes: [implicitLittle] })
   const query = (identifier: Identifier, signal: AbortSignal) =>
-    talk([plain(model.find)], signal, requestor => find(requestor, identifier))
+    ask([plain(model.find)], signal, requestor => find(requestor, identifier))
 
   function refusal(operation: string, code: number): RaylogError {
     const text = `${peer.name}: ${operation} ended with 0x${code.toString(16).toUpperCase().padStart(4, '0')}`
@@ -129,7 +100,7 @@ export function dicomSource(options: DicomSourceOptions): Source {
       ...compressed.map(syntax => ({ abstractSyntax, transferSyntaxes: [syntax] })),
     ])
     const roles = new Map(classes.map(uid => [uid, { scu: false, scp: true }]))
-    const taken = await talk(
+    const taken = await ask(
       [plain(model.get), ...storage],
       signal,
       async requestor => {
@@ -179,7 +150,7 @@ export function dicomSource(options: DicomSourceOptions): Source {
       return newestBefore(studies, of)
     },
     instances: (study, signal) =>
-      talk([plain(model.find)], signal, async requestor => {
+      ask([plain(model.find)], signal, async requestor => {
         const series = await find(requestor, {
           ...{ QueryRetrieveLevel: 'SERIES', StudyInstanceUID: study, SeriesInstanceUID: '' },
         })
@@ -205,7 +176,7 @@ export function dicomSource(options: DicomSourceOptions): Source {
           if (options.how === 'get') throw new RaylogError('peer-refused', `${peer.name} takes no C-GET`)
           gets = false
         }
-        await talk([plain(model.move)], signal, requestor => {
+        await ask([plain(model.move)], signal, requestor => {
           const command = (id: number) => writeQueryRequest(commandField.move, id, model.move, calling)
           const context = contextOf(requestor, model.move)
           return final('C-MOVE', requestor.responses(context, command, imagesOf(study, some)))

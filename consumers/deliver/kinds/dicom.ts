@@ -6,8 +6,9 @@ import { z } from 'zod'
 import { status, writeAction, writeStoreRequest } from '../../../dicom/command.ts'
 import { explicitLittle, implicitLittle, writeElements } from '../../../dicom/data-set.ts'
 import { type FileMeta, readFileMeta } from '../../../dicom/part10.ts'
-import { associate, type ProposedSyntaxes, type Requestor } from '../../../dicom/requestor.ts'
-import { connectTo } from '../../../dicom/tls.ts'
+import type { Requestor } from '../../../dicom/requestor.ts'
+import { talk } from '../../../dicom/talk.ts'
+import { dicomPort } from '../../../dicom/tls.ts'
 import type { Network } from '../../../kafka/ports.ts'
 import type { Clock } from '../../../monitoring/clock.ts'
 import { RaylogError } from '../../../schemas/errors.ts'
@@ -38,8 +39,6 @@ export interface DicomOptions {
 const commitmentClass = '1.2.840.10008.1.20.1'
 const commitmentInstance = '1.2.840.10008.1.20.1.1'
 const requestAction = 1
-/** The port that IANA gave to DICOM (PS3.8 9.1.1). */
-const dicomPort = 104
 
 const hex = (code: number) => `0x${code.toString(16).toUpperCase().padStart(4, '0')}`
 
@@ -53,28 +52,6 @@ export function dicomSender({ settings, network, documents, clock }: DicomOption
     throw new RaylogError('config-invalid', `deliver: peer ${name} has tls: give dicomTls our certificate`)
   const { aeTitle: called, host } = peer
   const at = { ...peer, host, port: peer.port ?? dicomPort }
-
-  async function talk<T>(
-    contexts: readonly ProposedSyntaxes[],
-    signal: AbortSignal,
-    work: (requestor: Requestor) => Promise<T>,
-  ): Promise<T> {
-    const socket = await connectTo(at, network.dicomTls, { timeoutMs: associateMs, signal })
-    const abort = () => socket.destroy()
-    signal.addEventListener('abort', abort, { once: true })
-    try {
-      const requestor = await associate(socket, { called, calling, contexts, associateMs, answerMs })
-      const result = await work(requestor)
-      await requestor.release()
-      return result
-    } catch (thrown) {
-      signal.throwIfAborted()
-      throw thrown
-    } finally {
-      signal.removeEventListener('abort', abort)
-      socket.destroy()
-    }
-  }
 
   /** C-STORE. Warnings (0xBxxx) mean that it is kept; 0xA7xx that there is no room for the moment (PS3.4 B.2.3). */
   async function store(requestor: Requestor, { sopClass, sopInstance }: FileMeta, dataSet: Buffer): Promise<Receipt> {
@@ -138,13 +115,18 @@ export function dicomSender({ settings, network, documents, clock }: DicomOption
       ]
       let begun = false
       try {
-        return await talk(contexts, signal, async requestor => {
-          begun = true
-          const receipt = await store(requestor, meta, report.bytes.subarray(meta.dataAt))
-          if (!settings.commitment) return receipt
-          const committed = await commit(requestor, meta, report).catch(() => ({ text: 'commitment not asked' }))
-          return { ...receipt, ...committed, text: `${receipt.text}, ${committed.text}` }
-        })
+        return await talk(
+          at,
+          network.dicomTls,
+          { called, calling, contexts, associateMs, answerMs, signal },
+          async requestor => {
+            begun = true
+            const receipt = await store(requestor, meta, report.bytes.subarray(meta.dataAt))
+            if (!settings.commitment) return receipt
+            const committed = await commit(requestor, meta, report).catch(() => ({ text: 'commitment not asked' }))
+            return { ...receipt, ...committed, text: `${receipt.text}, ${committed.text}` }
+          },
+        )
       } catch (thrown) {
         if (thrown instanceof Undelivered || signal.aborted) throw thrown
         // No connection, no association, or it broke off: whether it has the report is not known.
