@@ -37,6 +37,18 @@ describe('compile', () => {
     expect(retention[topics.audit.name]).toBeNull()
   })
 
+  it('says what of one stage does not go together with another', () => {
+    const shy = defineStage({
+      ...{ name: 'shy', role: 'consumer', summary: 'after echo', reads: [], writes: [], needs: [] },
+      config: z.strictObject({ most: z.int().default(1) }),
+      conflicts: ({ most }, { echo: other }) =>
+        z.object({ times: z.int() }).parse(other).times > most ? [`shy.most: ${most} is less than echo.times`] : [],
+      open: async () => ({}),
+    })
+    expect(() => compile([echo, shy], { echo: { times: 2 } })).toThrow('shy.most: 1 is less than echo.times')
+    expect(compile([echo, shy], { echo: { times: 2 }, shy: { most: 2 } }).stages).toHaveLength(2)
+  })
+
   it('reports every problem at once, with its path', () => {
     const said = problems({
       site: 'a b',

@@ -41,6 +41,7 @@ export function compile(stages: readonly AnyStage[], settings: unknown): Plan {
   problems.push(...modeProblems(settings))
   const platform = platformConfig.strip().safeParse(settings)
   if (platform.success) problems.push(...timeProblems(platform.data))
+  if (parsed.success) problems.push(...conflicts(stages, parsed.data))
   const asked = z.object({ stages: platformConfig.shape.stages }).safeParse(settings)
   const chosen = selectStages(stages, asked.data?.stages ?? null, problems)
   if (!parsed.success || !platform.success || problems.length > 0)
@@ -80,6 +81,9 @@ function modeProblems(settings: unknown): string[] {
     given.data[name] ? [] : [`${name}: distributed mode needs this section (docs/distributed.md)`],
   )
 }
+
+const conflicts = (stages: readonly AnyStage[], sections: Record<string, unknown>): string[] =>
+  stages.flatMap(stage => stage.conflicts?.(sections[stage.name], sections) ?? [])
 
 /** Times of a group that do not go together: partitions would move while a stage works on them. */
 function timeProblems({ mode, kafka, runner }: PlatformConfig): string[] {

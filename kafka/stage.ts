@@ -50,6 +50,8 @@ export interface Stage<R extends Topic = Topic, W extends Topic = Topic, N exten
   readonly writes: readonly W[]
   readonly needs: readonly N[]
   readonly config: z.ZodType<C>
+  /** What of its settings does not go together with those of other stages, by their names: a line for each problem. */
+  conflicts?(config: C, sections: Readonly<Record<string, unknown>>): string[]
   /** Names of settings, besides those that say so themselves (password, token …), that are not shown to people. */
   readonly secretSettings?: readonly string[]
   /** `key`: one event of a key at a time, in order. `none`: any order, for handlers whose results do not depend on it. */
@@ -60,9 +62,10 @@ export interface Stage<R extends Topic = Topic, W extends Topic = Topic, N exten
 }
 
 /** A stage of any shape, as the runner and `compile` hold it. */
-export interface AnyStage extends Omit<Stage, 'open' | 'concurrency' | 'config'> {
+export interface AnyStage extends Omit<Stage, 'open' | 'concurrency' | 'config' | 'conflicts'> {
   readonly config: z.ZodType
   concurrency?(config: unknown): number
+  conflicts?(config: unknown, sections: Readonly<Record<string, unknown>>): string[]
   open(context: unknown): Promise<OpenStage<Topic, Topic>>
 }
 

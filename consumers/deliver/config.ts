@@ -84,3 +84,5 @@ export const deliverConfig = z.strictObject({
     .describe('without a sign of life for so long, another process takes the destination over, ms'),
   stopMs: z.int().min(0).max(60_000).default(5_000).describe('at a stop, for those on their way to arrive, ms'),
 })
+
+export type DeliverConfig = z.infer<typeof deliverConfig>

@@ -10,6 +10,7 @@ import { newDelivery, type ReportDeliveryDoc } from '../../schemas/report-delive
 import { type Report, topics } from '../../schemas/topics.ts'
 import { deliverConfig } from './config.ts'
 import { factsOf } from './facts.ts'
+import { madeBy, notMade } from './formats.ts'
 import { openSender } from './kinds/all.ts'
 import { dicomHeadBytes, isDicomFile } from './names.ts'
 import { openQueue } from './queue.ts'
@@ -23,6 +24,7 @@ export const deliver = defineStage({
   writes: [topics.reports],
   needs: ['documents', 'objects', 'metrics'],
   config: deliverConfig,
+  conflicts: (config, sections) => notMade(config, madeBy(sections.report)),
   // A delivery does not depend on others here: their order is that of the queues.
   order: 'none',
   concurrency: config => config.concurrency,

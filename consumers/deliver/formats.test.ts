@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest'
+import { deliverConfig } from './config.ts'
+import { madeBy, notMade } from './formats.ts'
+
+const pacs = { name: 'pacs', kind: 'dicom', peer: 'pacs' }
+const share = { name: 'share', kind: 'folder', path: '/share' }
+const problems = (made: string[], ...destinations: object[]) =>
+  notMade(deliverConfig.parse({ destinations }), madeBy({ formats: made, language: 'en' }))
+
+describe('a destination', () => {
+  it('that is to get what is not made is a problem, whether it names it or takes nothing else', () => {
+    expect(problems(['json'], pacs)).toEqual([
+      'deliver.destinations.0: pacs is to get anything that a destination of kind dicom takes, which is not made; name it in report.formats',
+    ])
+    expect(problems(['json'], share, { ...share, name: 'other', rules: [{ formats: ['json', 'csv'] }] })).toEqual([
+      'deliver.destinations.1: other is to get csv, which is not made; name it in report.formats',
+    ])
+  })
+
+  it('that gets something is none', () => {
+    expect(problems(['dicom-sr'], pacs, share)).toEqual([])
+    expect(problems([], { ...share, rules: [{ formats: ['pdf'] }] })).toEqual([])
+  })
+})
