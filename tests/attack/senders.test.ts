@@ -70,7 +70,8 @@ describe('a DICOM peer', () => {
       while (!socket.isPaused()) await new Promise(resolve => setImmediate(resolve))
       await link.take(10_000)
     }
-    expect(heldBytes() - before).toBeLessThan(8_000_000)
+    // What is free is swept beside the program: one collection may be counted before its sweep.
+    await until('only what waits is held', () => heldBytes() - before < 8_000_000, { deadlineMs: 10_000 })
   })
 
   it('cannot fill memory with large PDUs while nobody reads them', async () => {
