@@ -21,6 +21,7 @@ export interface Orthanc {
   stop(): Promise<void>
   /** Its REST API. */
   get(path: string): Promise<unknown>
+  post(path: string, body: string): Promise<unknown>
 }
 
 /** @param modality AE title and port of who asks for storage commitment. The caller stops it */
@@ -40,8 +41,10 @@ export async function makeOrthanc(folder: string, modality: { aeTitle: string; p
   const headers = { authorization: `Basic ${Buffer.from(`someone:${password}`).toString('base64')}` }
   let child: ChildProcess | undefined
   const get = async (path: string): Promise<unknown> => (await fetch(`${url}${path}`, { headers })).json()
+  const post = async (path: string, body: string): Promise<unknown> =>
+    (await fetch(`${url}${path}`, { method: 'POST', headers, body })).json()
   return {
-    ...{ dicomPort, url, password, get },
+    ...{ dicomPort, url, password, get, post },
     async start() {
       child = spawn('Orthanc', [file], { stdio: 'ignore', env: { ...process.env, TCP_NODELAY: '1' } })
       await until('Orthanc answers', () =>
