@@ -48,7 +48,12 @@ export async function listDeliveries(sources: SettingSources, flags: ListFlags):
         ['DESTINATION', 'WAITING', 'REFUSED', ''],
       )}\n`,
     )
-  if (items.length === 0) return console.log('There is no such delivery.')
+  if (items.length === 0)
+    return console.log(
+      Object.keys(where).length > 0
+        ? 'There is no such delivery.'
+        : 'No report was sent anywhere yet (docs/delivery.md).',
+    )
   console.log(
     table(
       items.map(one => [

@@ -26,7 +26,7 @@ export function NotificationsView({ selected }: { selected: string | null }) {
     <div className="page">
       <div className="inner notices">
         <header className="page-head">
-          <h1>Notifications</h1>
+          <h1>Alerts</h1>
           <p className="muted">What was told to whom by the rules of the settings, and what became of it.</p>
         </header>
         <div className="notices-bar">
@@ -45,7 +45,9 @@ export function NotificationsView({ selected }: { selected: string | null }) {
         {!list.value && list.loading && <SkeletonRows />}
         {list.value && items.length === 0 && (
           <p className="notice">
-            {open ? 'Nothing is open.' : 'Nobody was told of anything yet: rules say what is told to whom.'}
+            {open
+              ? 'Nothing is open.'
+              : 'Nobody was told of anything yet: rules say what is told to whom. See docs/notifications.md.'}
           </p>
         )}
         {items.length > 0 && (
