@@ -73,7 +73,13 @@ it.skipIf(!ready)(
 
     const settings = {
       peers: [
-        { name: 'pacs', aeTitle: 'ORTHANC', host: '127.0.0.1', port: orthanc.dicomPort, services: ['store', 'commitment'] },
+        {
+          name: 'pacs',
+          aeTitle: 'ORTHANC',
+          host: '127.0.0.1',
+          port: orthanc.dicomPort,
+          services: ['store', 'commitment'],
+        },
         { name: 'modality', aeTitle: 'STORESCU', addresses: ['127.0.0.1'] },
       ],
       'assess-study.idleMs': { CR: 1_500, DX: 1_500 },
