@@ -1,38 +1,11 @@
 /** raylog notify: what an event would have sent, to whom, and why or why not. */
 import { z } from 'zod'
+import { type Trial, trialShape } from '../../consumers/notify/trial.ts'
 import { connect } from '../running.ts'
 import type { SettingSources } from '../settings.ts'
 import { table } from '../table.ts'
 
-const trial = z.object({
-  event: z.string(),
-  on: z.string(),
-  study: z.string(),
-  rules: z.array(
-    z.object({
-      rule: z.string(),
-      matches: z.boolean(),
-      checks: z.array(z.object({ what: z.string(), ok: z.boolean(), why: z.string() })),
-      title: z.string().nullable(),
-      to: z.array(
-        z.object({
-          person: z.string(),
-          channel: z.string(),
-          kind: z.string(),
-          dueAt: z.number(),
-          why: z.string().nullable(),
-        }),
-      ),
-      vacant: z.array(z.string()),
-      known: z.object({ id: z.string(), phase: z.string(), outcome: z.string().nullable() }).nullable(),
-      repeat: z.boolean(),
-      chain: z.array(z.object({ name: z.string(), afterMs: z.number() })),
-    }),
-  ),
-  webhooks: z.array(z.object({ destination: z.string(), told: z.boolean() })),
-})
-const answer = z.object({ items: z.array(trial) })
-type Trial = z.infer<typeof trial>
+const answer = z.object({ items: z.array(trialShape) })
 
 export async function testNotify(sources: SettingSources, id: string, flags: { json?: boolean }): Promise<void> {
   const said = await connect(sources).call('POST', '/api/v1/notifications/test', answer, { id })

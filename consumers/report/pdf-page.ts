@@ -1,7 +1,8 @@
 /** One A4 page: the result and its image first, then where they come from. Runs in a worker thread. */
-import PDFDocument from 'pdfkit'
+
 import type { ReportContent } from './format.ts'
 import { drawDetails } from './pdf-details.ts'
+import { openPdfFile } from './pdf-file.ts'
 import { drawImage } from './pdf-image.ts'
 import { drawResult } from './pdf-result.ts'
 import { colour, type Doc, font, page } from './pdf-style.ts'
@@ -10,27 +11,9 @@ import { printable, time } from './words.ts'
 /** The bytes depend on the content alone: the times and the id in the file come from the prediction. */
 export function renderPage(content: ReportContent): Promise<Buffer> {
   const { prediction } = content
-  const made = new Date(prediction.predictedAt)
-  const doc = new PDFDocument({
-    size: 'A4',
-    margin: 0,
-    lang: 'en',
-    displayTitle: true,
-    info: {
-      Title: printable(`Imaging AI result: ${prediction.label}`),
-      Author: 'Raylog',
-      Creator: 'Raylog',
-      Producer: 'Raylog',
-      Subject: prediction.id,
-      CreationDate: made,
-      ModDate: made,
-    },
-  })
-  const chunks: Buffer[] = []
-  const done = new Promise<Buffer>((resolve, reject) => {
-    doc.on('data', chunk => chunks.push(chunk))
-    doc.once('end', () => resolve(Buffer.concat(chunks)))
-    doc.once('error', reject)
+  const { doc, bytes } = openPdfFile({
+    title: printable(`Imaging AI result: ${prediction.label}`),
+    ...{ subject: prediction.id, made: new Date(prediction.predictedAt), lang: 'en' },
   })
   drawHeader(doc, content)
   const top = content.researchUseOnly ? 150 : 100
@@ -39,7 +22,7 @@ export function renderPage(content: ReportContent): Promise<Buffer> {
   drawDetails(doc, content, { x: page.left, y: top + 306, width: page.width })
   drawFooter(doc, content)
   doc.end()
-  return done
+  return bytes
 }
 
 const notForCare =

@@ -1,5 +1,5 @@
 /** The report for people, PDF/A-2b. Runs in a worker thread. */
-import PDFDocument from 'pdfkit'
+import { openPdfFile } from '../../pdf-file.ts'
 import { colour, type Doc, page } from '../../pdf-style.ts'
 import type { StudyContent } from '../../study/format.ts'
 import { speak } from '../../texts/texts.ts'
@@ -18,38 +18,20 @@ export interface StudyPages {
 /** The bytes depend on the content and pictures alone: the times in the file are those of the assessment. */
 export function renderStudy({ content, pictures }: StudyPages): Promise<Buffer> {
   const speech = speak(content.language)
-  const made = new Date(content.madeAt)
-  const doc = new PDFDocument({
-    size: 'A4',
-    margin: 0,
-    bufferPages: true,
-    pdfVersion: '1.7',
-    subset: 'PDF/A-2b',
-    lang: content.language,
-    displayTitle: true,
-    info: {
-      Title: speech.say('title'),
-      Author: 'Raylog',
-      Creator: 'Raylog',
-      Producer: 'Raylog',
-      Subject: content.assessed.id,
-      CreationDate: made,
-      ModDate: made,
+  const { doc, bytes } = openPdfFile(
+    {
+      title: speech.say('title'),
+      ...{ subject: content.assessed.id, made: new Date(content.madeAt), lang: content.language },
     },
-  })
-  const chunks: Buffer[] = []
-  const done = new Promise<Buffer>((resolve, reject) => {
-    doc.on('data', chunk => chunks.push(chunk))
-    doc.once('end', () => resolve(Buffer.concat(chunks)))
-    doc.once('error', reject)
-  })
+    { bufferPages: true, pdfVersion: '1.7', subset: 'PDF/A-2b' },
+  )
   const flow = new Flow(doc, speech, content)
   drawSummary(flow)
   drawFindings(flow, picturedFindings(content), pictures)
   drawTail(flow)
   drawEdges(doc, flow)
   doc.end()
-  return done
+  return bytes
 }
 
 /** Head and foot of every page: a page that is taken out of the others still says what it is of. */
