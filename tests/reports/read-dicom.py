@@ -4,6 +4,7 @@ import json
 import sys
 
 import highdicom
+import numpy as np
 import pydicom
 from highdicom.sr import srread
 
@@ -49,7 +50,7 @@ def segmentation(path):
         "kind": type(seg).__name__,
         "segments": [[d.segment_label, d.segmented_property_type.meaning, d.algorithm_identification.name] for d in described],
         "sources": [str(uid) for uid in sources],
-        "set": int(seg.pixel_array.sum()),
+        "set": [np.argwhere(frame).tolist() for frame in seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)],
         "affine": seg.get_volume().affine.tolist() if "FrameOfReferenceUID" in seg else None,
     }
 

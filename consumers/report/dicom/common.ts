@@ -5,7 +5,7 @@ import { reportEquipment } from '../../../schemas/own-report.ts'
 import type { StudyContent, StudyImage } from '../study/format.ts'
 import { firstText, patientAndStudyTags } from '../study/header.ts'
 import type { Created } from './created.ts'
-import { line, timesOf } from './text.ts'
+import { line, offsetOf, timesOf } from './text.ts'
 import type { DataSet } from './write.ts'
 
 /** An image that other objects can refer to. */
@@ -95,7 +95,7 @@ export function commonModules(content: StudyContent, options: ObjectOptions): Da
     SOPInstanceUID: uids.report(assessed.study, assessed.revision, options.as.format, options.part ?? null),
     InstanceCreationDate: date,
     InstanceCreationTime: time,
-    TimezoneOffsetFromUTC: (header && firstText(header, '00080201')) ?? undefined,
+    TimezoneOffsetFromUTC: offsetIn(header) ?? undefined,
     StudyInstanceUID: known?.study,
     Modality: options.as.modality,
     SeriesInstanceUID: uids.reportSeries(assessed.study, options.as.format),
@@ -114,8 +114,29 @@ export function commonModules(content: StudyContent, options: ObjectOptions): Da
   }
 }
 
-export const contentTimes = ({ madeAt, header }: StudyContent) =>
-  timesOf(madeAt, header && firstText(header, '00080201'))
+export const contentTimes = ({ madeAt, header }: StudyContent) => timesOf(madeAt, offsetIn(header))
+
+const offsetIn = (header: DicomAttributes | null) => offsetOf(header && firstText(header, '00080201'))
+
+/**
+ * The document that one of this format takes the place of (PS3.3 C.17.2): the newest before it. The revision directly
+ * before need not have one, where the format was refused then.
+ */
+export function predecessorOf({ assessed: { study }, images, predecessor }: StudyContent, as: Created): DataSet {
+  const before = predecessor?.reports.find(({ format }) => format === as.format)
+  if (!before) return {}
+  const [known] = referencedOf(images)
+  return {
+    PredecessorDocumentsSequence: hierarchical([
+      {
+        study: known?.study ?? '',
+        series: uids.reportSeries(study, as.format),
+        sopClass: as.sopClass,
+        sopInstance: uids.report(study, before.revision, as.format, before.part),
+      },
+    ]),
+  }
+}
 
 /** Study, series and instances (PS3.3 C.17.2.1, Hierarchical SOP Instance Reference Macro). */
 export function hierarchical(references: readonly Omit<Referenced, 'image'>[]): DataSet[] {

@@ -1,9 +1,8 @@
 /** The report for people as an Encapsulated PDF (PS3.3 A.45.1), so that it stands beside the images in the PACS. */
-import { uids } from '../../../schemas/ids.ts'
 import type { StudyContent } from '../study/format.ts'
 import { firstText } from '../study/header.ts'
 import { codeItem } from './codes.ts'
-import { commonModules, contentTimes, copiedOf, hierarchical, reference, referencedOf } from './common.ts'
+import { commonModules, contentTimes, copiedOf, predecessorOf, reference, referencedOf } from './common.ts'
 import { created } from './created.ts'
 import { line } from './text.ts'
 import { toFile } from './write.ts'
@@ -18,10 +17,9 @@ export interface Encapsulated {
 }
 
 export function encapsulatedPdf({ content, pdf, version }: Encapsulated): Buffer {
-  const { assessed, predecessor, header, identity, showNames } = content
+  const { assessed, header, identity, showNames } = content
   const images = referencedOf(content.images)
   const { dateTime } = contentTimes(content)
-  const before = predecessor?.reports.find(one => one.format === created.pdf.format)
   const named = (showNames && identity !== null) || (header !== null && firstText(header, '00280301') === 'YES')
   return toFile(
     {
@@ -37,17 +35,7 @@ export function encapsulatedPdf({ content, pdf, version }: Encapsulated): Buffer
       DocumentTitle: line(`Imaging AI results, revision ${assessed.revision}`),
       ConceptNameCodeSequence: codeItem({ scheme: 'LN', value: '18748-4', meaning: 'Diagnostic imaging study' }),
       VerificationFlag: 'UNVERIFIED',
-      ...(before &&
-        predecessor && {
-          PredecessorDocumentsSequence: hierarchical([
-            {
-              study: images[0]?.study ?? '',
-              series: uids.reportSeries(assessed.study, created.pdf.format),
-              sopClass: created.pdf.sopClass,
-              sopInstance: uids.report(assessed.study, predecessor.revision, created.pdf.format, before.part),
-            },
-          ]),
-        }),
+      ...predecessorOf(content, created.pdf),
       MIMETypeOfEncapsulatedDocument: 'application/pdf',
       EncapsulatedDocumentLength: pdf.length,
       EncapsulatedDocument: even(pdf),

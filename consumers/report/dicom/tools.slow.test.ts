@@ -69,7 +69,8 @@ const read = z.object({
   regions: z.array(group.extend({ outline: z.array(z.array(z.number())) })).optional(),
   segments: z.array(z.array(z.string())).optional(),
   sources: z.array(z.string()).optional(),
-  set: z.number().optional(),
+  /** Row and column of each pixel that is set, by frame. */
+  set: z.array(z.array(z.tuple([z.number(), z.number()]))).optional(),
   affine: z.array(z.array(z.number())).nullable().optional(),
 })
 
@@ -147,8 +148,12 @@ describe.skipIf(lacks.length > 0)(
 
       const sr = found.get('dicom-sr')
       const algorithm = { 'Algorithm Name': 'chest', 'Algorithm Version': '1.0.0' }
+      // The finding of the study, and the answer that it rests on.
+      const said = { finding: 'Pneumonia', scheme: 'SCT', certainty: [91], algorithm }
+      const sources = [instance?.dicom?.sopInstance]
       expect(sr?.groups).toMatchObject([
-        { finding: 'Pneumonia', scheme: 'SCT', certainty: [91], algorithm, sources: [instance?.dicom?.sopInstance] },
+        { ...said, sources },
+        { ...said, sources },
       ])
       const outline = [10, 10, 30, 10, 30, 20, 10, 20, 10, 10]
       expect(sr?.regions).toMatchObject([{ finding: 'Pneumonia', certainty: [80], algorithm }])
@@ -161,7 +166,8 @@ describe.skipIf(lacks.length > 0)(
       const seg = found.get('dicom-seg')
       expect(seg?.segments).toEqual([['pneumonia', 'Pneumonia', 'chest']])
       expect(seg?.sources).toEqual([instance?.dicom?.sopInstance])
-      expect(seg?.set).toBe(20 * 10)
+      // Rows 10 to 19, columns 10 to 29.
+      expect(seg?.set).toEqual([Array.from({ length: 200 }, (_, i) => [10 + Math.floor(i / 20), 10 + (i % 20)])])
       expect(seg?.affine !== null).toBe(inSpace)
       expect(found.get('dicom-sc')?.shape?.at(-1)).toBe(3)
     })

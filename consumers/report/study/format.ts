@@ -45,9 +45,16 @@ export interface EarlierResult {
 }
 
 export interface Predecessor {
+  /** The one directly before. */
   revision: number
-  /** What was made of it. Its SOP Instance UIDs are derived: `uids.report(study, revision, format, part)`. */
-  reports: MadeReport[]
+  /** Of each format and part the newest: that of an older revision where a format was refused since. Newest first. */
+  reports: EarlierReport[]
+}
+
+/** Its SOP Instance UID is derived: `uids.report(study, revision, format, part)`. */
+export interface EarlierReport extends MadeReport {
+  /** That it is of. */
+  revision: number
 }
 
 /** A code of a coding scheme (PS3.3 8.8). */

@@ -1,13 +1,13 @@
 /** Makes the reports of a study's revision, in every format that is asked for, and says on the log which there are. */
 import type { Logger } from 'pino'
 import type { Emit } from '../../../kafka/stage.ts'
-import type { MadeReport } from '../../../schemas/documents.ts'
+import type { MadeReport, StudyReportsDoc } from '../../../schemas/documents.ts'
 import { toRaylogError } from '../../../schemas/errors.ts'
 import { ids } from '../../../schemas/ids.ts'
 import { type Report, type StudyAssessed, topics } from '../../../schemas/topics.ts'
 import { allOf } from '../../../storage/documents.ts'
 import { gatherStudy, type StudyOptions, type StudyPorts } from './content.ts'
-import type { RenderedReport, StudyContent, StudyFormat } from './format.ts'
+import type { EarlierReport, RenderedReport, StudyContent, StudyFormat } from './format.ts'
 import { studyTools } from './tools.ts'
 
 export interface MakeOptions extends StudyOptions {
@@ -43,8 +43,9 @@ export async function makeStudyReports(
   const all = await allOf(documents, 'studyReports', { study })
   // A revision that comes by after a younger one (parked, and retried) is out of date before it is written down.
   if (!all.some(one => one.id === assessed.id) && all.some(one => one.revision > revision)) return
-  const [before] = all.filter(one => one.revision < revision).sort((a, b) => b.revision - a.revision)
-  const predecessor = before ? { revision: before.revision, reports: before.reports } : null
+  const earlier = all.filter(one => one.revision < revision).sort((a, b) => b.revision - a.revision)
+  const [before] = earlier
+  const predecessor = before ? { revision: before.revision, reports: newestOf(earlier) } : null
   const content = await gatherStudy(ports, options, assessed, predecessor)
   const reports = await render(ports, options, content, signal)
   signal.throwIfAborted()
@@ -56,6 +57,13 @@ export async function makeStudyReports(
     else say({ ...sayingOf(one.refused, revision, 'refused'), code: one.code })
   }
   for (const one of before?.reports ?? []) say(sayingOf(one, before?.revision ?? 0, 'superseded'))
+}
+
+/** A revision that lacks a format, because it was refused, must not hide the report that stands in its place elsewhere. */
+function newestOf(newestFirst: readonly StudyReportsDoc[]): EarlierReport[] {
+  const all = newestFirst.flatMap(({ revision, reports }) => reports.map(report => ({ ...report, revision })))
+  const byKind = Map.groupBy(all, ({ format, part }) => JSON.stringify([format, part]))
+  return [...byKind.values()].flatMap(([newest]) => newest ?? [])
 }
 
 type EventFields = Pick<Report, 'id' | 'format' | 'object' | 'bytes' | 'outcome' | 'revision'> & { code?: string }

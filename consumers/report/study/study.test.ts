@@ -222,6 +222,29 @@ describe('a study on the log', () => {
     expect((await report(assessed)).events).toEqual([])
   })
 
+  it('knows of each format and part the newest report before it, where the revision before has none', async () => {
+    const { assessed } = await keepStudy(stores, chests(1))
+    const revised = (revision: number) => ({ ...assessed, id: ids.studyRevision(assessed.study, revision), revision })
+    const pages: Render = async () => ['a', 'b'].map(part => ({ part, bytes: Buffer.from(part) }))
+    const refused: Render = () => Promise.reject(new RaylogError('no-pixels', 'nothing there'))
+    await report(assessed, { json: asJson, pages })
+    await report(revised(2), { json: asJson, pages: refused })
+    const { predecessor } = await (await report(revised(3), { json: asJson, pages })).content()
+    expect(predecessor?.revision).toBe(2)
+    const known = predecessor?.reports.map(({ format, part, revision }) => [format, part, revision])
+    expect(known).toEqual([
+      ['json', null, 2],
+      ['pages', 'a', 1],
+      ['pages', 'b', 1],
+    ])
+    const { predecessor: next } = await (await report(revised(4))).content()
+    expect(next?.reports.map(({ format, revision }) => [format, revision])).toEqual([
+      ['json', 3],
+      ['pages', 3],
+      ['pages', 3],
+    ])
+  })
+
   it('is reported in the other formats where one fails, which is said', async () => {
     const { assessed } = await keepStudy(stores, chests(1))
     let calls = 0

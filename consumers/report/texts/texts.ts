@@ -29,7 +29,6 @@ export interface Speech {
   /** `a, b and c` */
   list(items: readonly string[]): string
   decimals(value: number, digits: number): string
-  percent(share: number): string
   /** Two numbers, both with as many decimals (3 to 6) as it takes to tell them apart. */
   apart(a: number, b: number): [string, string]
   /** @param ms since the epoch */
@@ -70,7 +69,6 @@ function speechOf(language: Language): Speech {
       fill(texts[key][plural.select(count) === 'one' ? 'one' : 'other'], { count: decimals(count, 0), ...values }),
     list: items => list.format(items),
     decimals,
-    percent: share => `${decimals(share * 100, 1)}\u00a0%`,
     apart(a, b) {
       for (let count = 3; count < 6; count++) {
         const pair: [string, string] = [decimals(a, count), decimals(b, count)]

@@ -1,7 +1,10 @@
-/** Measurement groups (TID 1501, TID 1410): one of each finding of the study, and one of each answer that it rests on. */
+/** Measurement groups (TID 1501, TID 1410): one of each finding of the study, of each answer that it rests on, and of its regions. */
 import { uids } from '../../../../schemas/ids.ts'
 import type { Prediction, StudyFinding } from '../../../../schemas/topics.ts'
+import { modelOf } from '../../study/facts.ts'
 import type { SaidOfImage, StudyContent } from '../../study/format.ts'
+import { findingSentences, flagWords, item, verdictWords } from '../../texts/phrases.ts'
+import { speak } from '../../texts/texts.ts'
 import {
   artificialIntelligence,
   bodyPartCode,
@@ -26,9 +29,11 @@ const mostSources = 20
 
 export function findingGroup(content: StudyContent, finding: StudyFinding, images: readonly Referenced[]): DataSet {
   const { assessed, codes } = content
-  const [name = finding.model, version = ''] = finding.model.split('@')
-  const model = modelOf(content, name, version)
-  const of = images.filter(one => finding.instances.includes(one.image.id))
+  const { name, version } = modelOf(finding.model)
+  const digest = digestOf(content, name, version)
+  const byId = new Map(images.map(one => [one.image.id, one]))
+  // Surest first, as the finding has them.
+  const of = finding.instances.flatMap(id => byId.get(id) ?? [])
   return container(
     group,
     [
@@ -38,23 +43,22 @@ export function findingGroup(content: StudyContent, finding: StudyFinding, image
       coded('CONTAINS', sct('276214006', 'Finding category'), categories.finding),
       coded('CONTAINS', dcm('121071', 'Finding'), codeOfLabel(finding.label, codes)),
       ...site(of, finding.group),
-      ...algorithm({ name, version, digest: model?.digest ?? null }, finding.threshold),
-      ...certainty(finding.score),
+      ...algorithm({ name, version, digest }, finding.threshold),
+      ...certainty(finding.present ? finding.score : 1 - finding.score),
       coded('CONTAINS', sct('705057003', 'Presence'), finding.present ? presence.present : presence.absent),
       ...sideOf(of, finding.group),
       ...of.slice(0, mostSources).map(one => image('CONTAINS', source, one)),
-      text('CONTAINS', comment, remarks(finding)),
+      text('CONTAINS', comment, remarks(content, finding, of.length)),
     ],
     1501,
   )
 }
 
-/** Without regions one group (TID 1501), otherwise one for each region (TID 1410, planar). */
+/** One of the answer (TID 1501), and one of each region that it marks (TID 1410, planar). */
 export function imageGroups(content: StudyContent, of: Referenced, said: SaidOfImage): DataSet[] {
   const { prediction } = said
   const regions = prediction.regions.filter(({ points }) => isOutline(points))
-  if (regions.length === 0) return [imageGroup(content, of, said)]
-  return regions.map((region, i) =>
+  const outlined = regions.map((region, i) =>
     container(
       group,
       [
@@ -74,14 +78,16 @@ export function imageGroups(content: StudyContent, of: Referenced, said: SaidOfI
       1410,
     ),
   )
+  return [imageGroup(content, of, said), ...outlined]
 }
 
-function imageGroup({ codes }: StudyContent, of: Referenced, { prediction, verdict }: SaidOfImage): DataSet {
+function imageGroup({ codes, language }: StudyContent, of: Referenced, { prediction, verdict }: SaidOfImage): DataSet {
   const { model, label, confidence, threshold, quality } = prediction
+  const speech = speak(language)
+  const spoken = verdictWords(speech, verdict)
   const said = [
-    ...quality.map(flag => `Quality: ${flag}.`),
-    ...(verdict?.verdict === 'corrected' ? [`A person corrected this to "${verdict.label ?? 'something else'}".`] : []),
-    ...(verdict?.verdict === 'agreed' ? ['A person agreed.'] : []),
+    ...quality.map(flag => `${item(speech, 'quality', flagWords(speech, flag))}.`),
+    ...(spoken === null ? [] : [spoken]),
   ]
   return container(
     group,
@@ -105,12 +111,12 @@ const tracking = (identifier: string, parts: readonly string[]): DataSet[] => [
 ]
 
 /** TID 4019: which algorithm, to the digest of its weights, and by which threshold it decided. */
-export const algorithm = (
+const algorithm = (
   { name, version, digest }: Pick<Prediction['model'], 'name' | 'version'> & { digest: string | null },
   threshold: number | null,
 ): DataSet[] => [
   text('HAS CONCEPT MOD', dcm('111001', 'Algorithm Name'), name),
-  text('HAS CONCEPT MOD', dcm('111003', 'Algorithm Version'), version || 'unknown'),
+  text('HAS CONCEPT MOD', dcm('111003', 'Algorithm Version'), version),
   ...(digest === null ? [] : [parameter(`weights SHA-256 ${digest}`)]),
   ...(threshold === null ? [] : [parameter(`threshold ${threshold}`)]),
   coded('HAS CONCEPT MOD', dcm('111000', 'Algorithm Family'), artificialIntelligence),
@@ -142,20 +148,21 @@ function sideOf(images: readonly Referenced[], side: string | null): DataSet[] {
   return code && site(images, side).length === 0 ? [coded('CONTAINS', sct('272741003', 'Laterality'), code)] : []
 }
 
-function remarks({ rule, positive, analysed, corrected, quality, instances }: StudyFinding): string {
-  const parts = [`Rule "${rule}": ${positive} of ${analysed} images that were analysed say so.`]
-  if (instances.length > mostSources) parts.push(`The ${mostSources} surest of them are named here.`)
-  if (corrected > 0) parts.push(`People decided otherwise than the model on ${corrected} of them.`)
-  if (quality.length > 0) parts.push(`Quality: ${quality.join(', ')}.`)
-  return parts.join(' ')
+/** @param known images of the finding that can be referred to */
+function remarks({ language }: StudyContent, finding: StudyFinding, known: number): string {
+  const speech = speak(language)
+  return [
+    ...findingSentences(speech, finding),
+    ...(known > mostSources ? [speech.say('surestNamed', { shown: mostSources })] : []),
+  ].join(' ')
 }
 
-/** The model of a finding as its answers name it. */
-export function modelOf({ images }: StudyContent, name: string, version: string): Prediction['model'] | undefined {
+/** SHA-256 of the weights of a finding's model, as its answers name it; null where none of them is here. */
+function digestOf({ images }: StudyContent, name: string, version: string): string | null {
   for (const { said } of images)
     for (const { prediction } of said)
-      if (prediction.model.name === name && prediction.model.version === version) return prediction.model
-  return undefined
+      if (prediction.model.name === name && prediction.model.version === version) return prediction.model.digest
+  return null
 }
 
 const isOutline = (points: readonly number[]): boolean =>

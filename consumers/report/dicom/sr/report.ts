@@ -10,7 +10,15 @@ import { firstText } from '../../study/header.ts'
 import * as phrases from '../../texts/phrases.ts'
 import { type Language, speak } from '../../texts/texts.ts'
 import { dcm, procedureOf } from '../codes.ts'
-import { commonModules, contentTimes, copiedOf, hierarchical, type Referenced, referencedOf } from '../common.ts'
+import {
+  commonModules,
+  contentTimes,
+  copiedOf,
+  hierarchical,
+  predecessorOf,
+  type Referenced,
+  referencedOf,
+} from '../common.ts'
 import { created } from '../created.ts'
 import { line } from '../text.ts'
 import { type DataSet, toFile } from '../write.ts'
@@ -18,8 +26,8 @@ import { findingGroup, imageGroups } from './groups.ts'
 import { coded, container, text, uid } from './items.ts'
 import { imageLibrary } from './library.ts'
 
-/** Answers about single images that are written down; of more it is said how many there are. */
-const mostImageGroups = 200
+/** Answers about single images that are written down, each with its regions; of more it is said how many there are. */
+const mostAnswers = 200
 
 /** Of a study with an image that a PACS knows, at least. */
 export function structuredReport({ content, version }: { content: StudyContent; version: string }): Buffer {
@@ -29,9 +37,8 @@ export function structuredReport({ content, version }: { content: StudyContent; 
 
 /** SR Document Series, SR Document General (PS3.3 C.17.1, C.17.2), equipment. */
 function documentModules(content: StudyContent, images: readonly Referenced[], version: string): DataSet {
-  const { assessed, predecessor, header } = content
-  const before = predecessor?.reports.find(one => one.format === created.sr.format)
-  const missing = whatIsMissing(content)
+  const { assessed, header } = content
+  const missing = whatIsMissing(content, images)
   return {
     ...commonModules(content, {
       as: created.sr,
@@ -46,17 +53,7 @@ function documentModules(content: StudyContent, images: readonly Referenced[], v
     PerformedProcedureCodeSequence: [],
     CurrentRequestedProcedureEvidenceSequence: hierarchical(images),
     ...(header && requests(header)),
-    ...(before &&
-      predecessor && {
-        PredecessorDocumentsSequence: hierarchical([
-          {
-            study: images[0]?.study ?? '',
-            series: uids.reportSeries(assessed.study, created.sr.format),
-            sopClass: created.sr.sopClass,
-            sopInstance: uids.report(assessed.study, predecessor.revision, created.sr.format, before.part),
-          },
-        ]),
-      }),
+    ...predecessorOf(content, created.sr),
   }
 }
 
@@ -94,7 +91,7 @@ function root(content: StudyContent, images: readonly Referenced[]): DataSet {
       coded('HAS CONCEPT MOD', dcm('121058', 'Procedure reported'), procedureOf(content.assessed.modality)),
       imageLibrary(images),
       measurements(content, images),
-      ...notes(content).map(note => text('CONTAINS', dcm('121106', 'Comment'), note)),
+      ...notes(content, images).map(note => text('CONTAINS', dcm('121106', 'Comment'), note)),
     ],
     1500,
   )
@@ -115,37 +112,38 @@ const observer = ({ site }: StudyContent): DataSet[] => [
 function measurements(content: StudyContent, images: readonly Referenced[]): DataSet {
   const groups = [
     ...content.assessed.findings.map(finding => findingGroup(content, finding, images)),
-    ...images.flatMap(of => of.image.said.flatMap(said => imageGroups(content, of, said))).slice(0, mostImageGroups),
+    ...answersOf(images)
+      .slice(0, mostAnswers)
+      .flatMap(({ of, said }) => imageGroups(content, of, said)),
   ]
   return container(dcm('126010', 'Imaging Measurements'), groups)
 }
 
+const answersOf = (images: readonly Referenced[]) => images.flatMap(of => of.image.said.map(said => ({ of, said })))
+
 const languages: Readonly<Record<Language, string>> = { en: 'English', fr: 'French', es: 'Spanish' }
 
-function notes(content: StudyContent): string[] {
-  const speech = speak(content.language)
-  const total = content.images.reduce((sum, { said }) => sum + said.length, 0)
-  const shown = mostImageGroups
-  return [
-    ...phrases.notes(speech, content),
-    ...notReferredTo(content),
-    ...(total > shown ? [speech.say('answersLeftOut', { total, shown })] : []),
-  ]
-}
+const notes = (content: StudyContent, images: readonly Referenced[]): string[] => [
+  ...phrases.notes(speak(content.language), content),
+  ...notInIt(content, images),
+]
 
 /** One sentence each; none where all is there. */
-function whatIsMissing(content: StudyContent): string[] {
+function whatIsMissing(content: StudyContent, images: readonly Referenced[]): string[] {
   const speech = speak(content.language)
   const answers = phrases.missingLines(speech, content).map(one => `${phrases.item(speech, 'missing', one)}.`)
-  return [...answers, ...notReferredTo(content)]
+  return [...answers, ...notInIt(content, images)]
 }
 
-function notReferredTo({ images, language }: StudyContent): string[] {
+/** Images that nothing can refer to, and answers beyond the bound. */
+function notInIt({ images, language }: StudyContent, referenced: readonly Referenced[]): string[] {
   const speech = speak(language)
   const lost = images.filter(({ instance }) => instance === null).length
   const plain = images.filter(({ instance }) => instance !== null && instance.dicom === null).length
+  const total = answersOf(referenced).length
   return [
     ...(lost > 0 ? [speech.count('imagesErased', lost)] : []),
     ...(plain > 0 ? [speech.count('imagesNotDicom', plain)] : []),
+    ...(total > mostAnswers ? [speech.say('answersLeftOut', { total, shown: mostAnswers })] : []),
   ]
 }

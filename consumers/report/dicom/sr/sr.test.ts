@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chestDicom } from '../../../../producers/simulator/phantoms.ts'
+import type { DicomAttributes } from '../../../../schemas/dicom-json.ts'
 import { ids, uids } from '../../../../schemas/ids.ts'
+import type { StudyFinding } from '../../../../schemas/topics.ts'
 import { openStores, type Stores } from '../../../../tests/harness/stores.ts'
+import { aContent, aFinding, anImage } from '../../../../tests/reports/content.ts'
 import { type KeepOptions, keepStudy } from '../../../../tests/reports/kit.ts'
 import { attributesOf, itemsOf, treeOf } from '../../../../tests/reports/objects.ts'
 import { gatherStudy } from '../../study/content.ts'
@@ -22,6 +25,21 @@ async function content(count: number, keep: KeepOptions = {}): Promise<StudyCont
   const study = studies
   const files = Array.from({ length: count }, (_, i) => chestDicom(study * 100 + i, { study, size: 32 }))
   return gatherStudy(stores, options, (await keepStudy(stores, files, keep)).assessed, null)
+}
+
+/** The measurement groups, each as lines. */
+function groupsIn(found: DicomAttributes): string[][] {
+  const measured = itemsOf(found, '0040A730').find(item => treeOf(item)[0] === 'CONTAINER Imaging Measurements')
+  return itemsOf(measured, '0040A730').map(group => treeOf(group))
+}
+const groupsOf = async (of: StudyContent) => groupsIn(await read(of))
+
+const numbered = (count: number, said?: Parameters<typeof anImage>[1]) =>
+  Array.from({ length: count }, (_, i) => anImage(i + 1, said))
+
+function withFindings(findings: StudyFinding[], over: Partial<StudyContent> = {}): StudyContent {
+  const of = aContent(over)
+  return { ...of, assessed: { ...of.assessed, findings } }
 }
 
 const read = (of: StudyContent) => attributesOf(stores, structuredReport({ content: of, version: '0.1.0' }))
@@ -66,6 +84,71 @@ describe('a structured report', () => {
     expect(tree.filter(line => line.includes('Measurement Group'))).toHaveLength(3)
   })
 
+  it('names the surest images of a finding, in that order, and says where there are more', async () => {
+    const images = numbered(25)
+    const instances = images.map(({ id }) => id).reverse()
+    const sourcesOf = async (of: StudyContent) =>
+      ((await groupsOf(of))[0] ?? []).filter(line => line.includes('IMAGE Source'))
+    const many = withFindings([aFinding({ instances, positive: 25, analysed: 25 })], { images })
+    expect(await sourcesOf(many)).toEqual(Array.from({ length: 20 }, (_, i) => `  IMAGE Source = 1.2.3.1.${25 - i}`))
+    const surest = /The 20 surest images are named here\./
+    expect((await groupsOf(many))[0]?.join('\n')).toMatch(surest)
+    // Of which only 15 can be named: all of them are.
+    const erased = images.map((one, i) => (i < 10 ? { ...one, instance: null } : one))
+    const [few = []] = await groupsOf({ ...many, images: erased })
+    expect(few.filter(line => line.includes('IMAGE Source'))).toHaveLength(15)
+    expect(few.join('\n')).not.toMatch(surest)
+  })
+
+  it('says how certain it is of what it says: of an absent finding, that it is absent', async () => {
+    const of = withFindings([aFinding({ score: 0.91 }), aFinding({ present: false, score: 0.2 })])
+    const [present, absent] = await groupsOf(of)
+    expect(present).toEqual(expect.arrayContaining(['  NUM Certainty of Finding = 91', '  CODE Presence = Present']))
+    expect(absent).toEqual(expect.arrayContaining(['  NUM Certainty of Finding = 80', '  CODE Presence = Absent']))
+  })
+
+  it('has of an answer with regions the answer too: label, confidence, flags, and what a person said', async () => {
+    const regions = [1, 2].map(i => ({ label: 'mass', score: 0.8, frame: 1, points: [i, 2, 30, 2, 30, 20] }))
+    const [image] = numbered(1, { regions, quality: ['near-threshold'] })
+    if (!image) throw new Error('one image')
+    const said = image.said.map(one => ({ ...one, verdict: { verdict: 'agreed' as const, label: null, at: 0 } }))
+    const [, answer, ...marked] = await groupsOf(aContent({ images: [{ ...image, said }] }))
+    expect(answer).toEqual(
+      expect.arrayContaining([
+        '  CODE Finding = Pneumonia',
+        '  NUM Certainty of Finding = 91',
+        '  IMAGE Source = 1.2.3.1.1',
+        '  TEXT Comment = Quality: near the threshold: read this result as uncertain.',
+        '  TEXT Comment = A person agrees.',
+      ]),
+    )
+    expect(marked.map(lines => lines.filter(line => line.includes('SCOORD')))).toEqual(
+      [1, 2].map(i => [`  SCOORD Image Region = ${i},2,30,2,30,20,${i},2`]),
+    )
+  })
+
+  it('has answers up to its bound, each with all of its regions, and is partial where it has not all', async () => {
+    const region = { label: 'mass', score: 0.8, frame: 1, points: [1, 2, 30, 2, 30, 20] }
+    const all = aContent({ images: numbered(100, { regions: Array.from({ length: 5 }, () => region) }) })
+    const whole = await read(all)
+    expect(groupsIn(whole)).toHaveLength(1 + 100 * (1 + 5))
+    expect(whole['0040A491']?.Value).toEqual(['COMPLETE'])
+
+    const more = aContent({ images: numbered(201) })
+    const said = 'Of 201 answers about single images 200 are in it.'
+    const found = await read(more)
+    expect(groupsIn(found)).toHaveLength(1 + 200)
+    expect(found['0040A491']?.Value).toEqual(['PARTIAL'])
+    expect(found['0040A492']?.Value).toEqual([said])
+    expect(treeOf(found)).toContain(`  TEXT Comment = ${said}`)
+
+    // Answers on what nothing can refer to are none that were left out for want of room.
+    const images = numbered(201).map((one, i) =>
+      i === 0 && one.instance ? { ...one, instance: { ...one.instance, dicom: null } } : one,
+    )
+    expect(treeOf(await read(aContent({ images }))).join('\n')).not.toContain('answers about single images')
+  })
+
   it('has the regions of an image as outlines on it, closed', async () => {
     const region = { label: 'pneumonia', score: 0.8, frame: 1, points: [1, 2, 30, 2, 30, 20] }
     const tree = treeOf(await read(await content(1, { said: () => ({ regions: [region] }) })))
@@ -92,7 +175,14 @@ describe('a structured report', () => {
   it('of a later revision names the report that it takes the place of', async () => {
     const of = await content(1)
     const reports = [
-      { id: ids.studyReport('x', 'dicom-sr', null), format: 'dicom-sr', part: null, object: 'x', bytes: 1 },
+      {
+        id: ids.studyReport('x', 'dicom-sr', null),
+        format: 'dicom-sr',
+        part: null,
+        object: 'x',
+        bytes: 1,
+        revision: 2,
+      },
     ]
     const assessed = { ...of.assessed, revision: 3 }
     const found = await read({ ...of, assessed, predecessor: { revision: 2, reports } })
@@ -101,6 +191,14 @@ describe('a structured report', () => {
     expect(treeOf(found)).toContain(
       '  TEXT Comment = Revision 3: replaces revision 2. Made by software; no person has verified it.',
     )
+    // The revision before had none: that of the one before it still stands in the PACS.
+    const older = await read({
+      ...of,
+      assessed,
+      predecessor: { revision: 2, reports: reports.map(one => ({ ...one, revision: 1 })) },
+    })
+    const [standing] = itemsOf(itemsOf(itemsOf(older, '0040A360')[0], '00081115')[0], '00081199')
+    expect(standing?.['00081155']?.Value).toEqual([uids.report(assessed.study, 1, 'dicom-sr', null)])
     const without = await read({ ...of, assessed, predecessor: { revision: 2, reports: [] } })
     expect(without['0040A360']).toBeUndefined()
   })
@@ -123,6 +221,34 @@ describe('a structured report', () => {
     const tree = treeOf(await read({ ...(await content(1)), language: 'fr' }))
     expect(tree).toContain('  CODE Language of Content Item and Descendants = French')
     expect(tree.join('\n')).toContain('TEXT Comment = Préliminaire : établi par un logiciel.')
+  })
+
+  it.each([
+    ['fr', 'Une personne est incertaine.', 'Une personne n’est pas d’accord.', 'Seules les 20 images les plus sûres'],
+    ['es', 'Una persona no está segura.', 'Una persona no está de acuerdo.', 'Aquí se citan solo las 20 imágenes'],
+  ] as const)('has no comment that is left in English: %s', async (language, unsure, disagrees, surest) => {
+    const verdicts = [
+      { verdict: 'agreed' as const, label: null, at: 0 },
+      { verdict: 'unsure' as const, label: null, at: 0 },
+      { verdict: 'corrected' as const, label: null, at: 0 },
+      { verdict: 'corrected' as const, label: 'normal', at: 0 },
+    ]
+    const images = numbered(25, { quality: ['near-threshold'] }).map((image, i) => ({
+      ...image,
+      said: image.said.map(one => ({ ...one, verdict: verdicts[i] ?? null })),
+    }))
+    const instances = images.map(({ id }) => id)
+    const over = { instances, positive: 25, analysed: 25, corrected: 2, quality: ['near-threshold'] }
+    const of = withFindings([aFinding(over), aFinding({ ...over, rule: 'count', group: 'L' })], { images })
+    const comments = async (one: StudyContent) =>
+      treeOf(await read(one)).flatMap(line => line.split('TEXT Comment = ').slice(1))
+    const [english, said] = [await comments(of), await comments({ ...of, language })]
+    expect(said).toHaveLength(english.length)
+    expect(said.filter(line => english.includes(line))).toEqual([])
+    expect(said.join('\n')).not.toMatch(/\b(the|are|images? that|People|person|Quality|Rule|named)\b/)
+    expect(said).toEqual(expect.arrayContaining([unsure, disagrees]))
+    expect(said.join('\n')).toContain(surest)
+    expect(english).toEqual(expect.arrayContaining(['A person is unsure.', 'A person disagrees.']))
   })
 
   it('has names of every script whole, and leaves out what breaks its VR', async () => {
@@ -154,11 +280,24 @@ describe('a structured report', () => {
     const found = await read({ ...of, header, madeAt: Date.UTC(2026, 0, 1, 2, 0, 0) })
     expect(found['00080023']?.Value).toEqual(['20251231'])
     expect(found['00080033']?.Value).toEqual(['223000.000'])
+    expect(found['00080201']?.Value).toEqual(['-0330'])
     expect(found['0040A032']?.Value).toEqual(['20251231223000-0330'])
     expect((await read({ ...of, madeAt: Date.UTC(2026, 0, 1, 2, 0, 0) }))['0040A032']?.Value).toEqual([
       '20260101020000+0000',
     ])
   })
+
+  it.each(['+0260', '+9900', '-1560', 'UTC', '+01:00', '+1'])(
+    'neither uses nor repeats the offset %s',
+    async offset => {
+      const of = await content(1)
+      const header = { ...of.header, '00080201': { vr: 'SH', Value: [offset] } }
+      const found = await read({ ...of, header, madeAt: Date.UTC(2026, 0, 1, 2, 0, 0) })
+      expect(found['00080201']).toBeUndefined()
+      expect(found['00080033']?.Value).toEqual(['020000.000'])
+      expect(found['0040A032']?.Value).toEqual(['20260101020000+0000'])
+    },
+  )
 
   it('is the same to the byte each time', async () => {
     const of = await content(2)

@@ -130,7 +130,9 @@ function provenanceEntry(
   { report, findings, study, assembler, models }: Origins,
 ): Entry<Provenance> {
   const tag = { system: ours.revision, code: assessed.id }
-  const before = predecessor && ids.studyRevision(assessed.study, predecessor.revision)
+  // What the server has: the revision directly before has no bundle where it was refused.
+  const standing = predecessor?.reports.find(({ format }) => format === 'fhir') ?? predecessor
+  const before = standing && ids.studyRevision(assessed.study, standing.revision)
   const speech = speak(language)
   const names = models.flatMap(({ resource: { deviceName = [], version = [] } }) =>
     deviceName.map(({ name }) => [name, ...version.map(({ value }) => value)].join('@')),

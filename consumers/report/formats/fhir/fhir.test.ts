@@ -1,5 +1,6 @@
 import type { DiagnosticReport, Observation, Patient, Provenance, Resource } from '@medplum/fhirtypes'
 import { describe, expect, it } from 'vitest'
+import { ids } from '../../../../schemas/ids.ts'
 import { aContent, aFinding, aRevision, identity } from '../../../../tests/reports/content.ts'
 import type { StudyContent } from '../../study/format.ts'
 import { studyBundle } from './bundle.ts'
@@ -58,6 +59,17 @@ describe('the transaction', () => {
     expect(identifiers(untouched)).toEqual(expect.arrayContaining(identifiers(aContent())))
     const [provenance] = resources<Provenance>(untouched, 'Provenance')
     expect(provenance?.entity?.find(({ role }) => role === 'revision')?.what.identifier).toEqual(first?.identifier?.[1])
+  })
+
+  it('is of the revision that the server has, where the one directly before was refused', () => {
+    const reports = [{ id: 'rp_1', format: 'fhir', part: null, object: 'x', bytes: 1, revision: 1 }]
+    const content = aRevision()
+    const third = { ...content.assessed, id: ids.studyRevision(content.assessed.study, 3), revision: 3 }
+    const of = { ...content, assessed: third, predecessor: { revision: 2, reports } }
+    const [provenance] = resources<Provenance>(of, 'Provenance')
+    expect(provenance?.entity?.find(({ role }) => role === 'revision')?.what.identifier?.value).toBe(
+      ids.studyRevision(content.assessed.study, 1),
+    )
   })
 
   it('takes back what a revision no longer says', () => {
