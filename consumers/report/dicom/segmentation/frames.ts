@@ -17,31 +17,38 @@ export interface MaskedFrame {
   of: Referenced
   /** Of the image, counted from 1. */
   frame: number
+  /** Which of the images' frames that something is marked on: 1, 2, 3 … The same for every segment (PS3.3 C.7.6.17). */
+  position: number
   /** One byte a pixel. */
   mask: Uint8Array
 }
 
 const keyOf = ({ model, label }: Segment) => JSON.stringify([model.name, model.version, model.digest, label])
 
-/** In the order of the images; segments by model and label. */
+/** By segment (by model and label), then in the order of the images and their frames. */
 export function framesOf(
   images: readonly Referenced[],
   { rows, columns }: { rows: number; columns: number },
 ): { segments: Segment[]; frames: MaskedFrame[] } {
-  const marked = images.flatMap(of => markedOn(of.image).map(region => ({ ...region, of })))
+  const marked = images.flatMap(of =>
+    markedOn(of.image)
+      .map(region => ({ ...region, of }))
+      .sort((a, b) => a.frame - b.frame),
+  )
+  const planes = [...Map.groupBy(marked, ({ of, frame }) => `${of.sopInstance} ${frame}`).values()]
   const segments = [...new Map(marked.map(({ model, label }) => [keyOf({ model, label }), { model, label }]))]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, segment]) => segment)
-  const frames = segments.flatMap((segment, i) => {
-    const regions = marked.filter(region => keyOf(region) === keyOf(segment))
-    const byFrame = Map.groupBy(regions, ({ of, frame }) => `${of.sopInstance} ${String(frame).padStart(6, '0')}`)
-    return [...byFrame.values()].flatMap(([first, ...others]) => {
+  const frames = segments.flatMap((segment, i) =>
+    planes.flatMap((regions, at) => {
+      const own = regions.filter(region => keyOf(region) === keyOf(segment))
+      const [first] = own
       if (!first) return []
       const mask = new Uint8Array(rows * columns)
-      for (const { points } of [first, ...others]) fillOutline(mask, columns, rows, points)
-      return [{ segment: i + 1, of: first.of, frame: first.frame, mask }]
-    })
-  })
+      for (const { points } of own) fillOutline(mask, columns, rows, points)
+      return [{ segment: i + 1, of: first.of, frame: first.frame, position: at + 1, mask }]
+    }),
+  )
   return { segments, frames }
 }
 

@@ -3,9 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chestDicom } from '../../../../producers/simulator/phantoms.ts'
 import type { DicomAttributes } from '../../../../schemas/dicom-json.ts'
 import { openStores, type Stores } from '../../../../tests/harness/stores.ts'
+import { anImage } from '../../../../tests/reports/content.ts'
 import { keepStudy } from '../../../../tests/reports/kit.ts'
 import { attributesOf, itemsOf } from '../../../../tests/reports/objects.ts'
 import { gatherStudy } from '../../study/content.ts'
+import { referencedOf } from '../common.ts'
+import { framesOf } from './frames.ts'
 import { geometryOf } from './geometry.ts'
 import { fillOutline, packBits } from './raster.ts'
 import { segmentation } from './segmentation.ts'
@@ -48,6 +51,23 @@ describe('an outline as a mask', () => {
   it('is packed without a gap between frames, the first pixel in the lowest bit', () => {
     const frames = [new Uint8Array([1, 0, 1]), new Uint8Array([0, 1, 1]), new Uint8Array([1, 1, 0])]
     expect([...packBits(frames)]).toEqual([0b11110101, 0])
+  })
+})
+
+describe('frames with something marked', () => {
+  it('lie by image and frame, whatever the order of the regions, at one position for every segment', () => {
+    const on = (label: string, frame: number) => ({ label, score: 1, frame, points: [0, 0, 2, 0, 2, 2] })
+    const [one, two] = [
+      anImage(1, { regions: [on('b', 3), on('a', 1), on('b', 1)] }),
+      anImage(2, { regions: [on('a', 2)] }),
+    ]
+    const { frames } = framesOf(referencedOf([one, two]), { rows: 2, columns: 2 })
+    expect(frames.map(({ segment, of, frame, position }) => [segment, of.image.id, frame, position])).toEqual([
+      [1, one.id, 1, 1],
+      [1, two.id, 2, 3],
+      [2, one.id, 1, 1],
+      [2, one.id, 3, 2],
+    ])
   })
 })
 
@@ -129,7 +149,7 @@ describe('a segmentation', () => {
     const [first, second] = content.images.map(({ instance }) => instance?.dicom?.sopInstance)
     const [withThree, withOne] =
       content.images[0]?.said[0]?.prediction.regions.length === 3 ? [first, second] : [second, first]
-    expect(segmentsAndImages.sort()).toEqual(
+    expect(segmentsAndImages.toSorted()).toEqual(
       [
         [1, withThree],
         [2, withThree],
@@ -138,8 +158,30 @@ describe('a segmentation', () => {
     )
     expect(found['00200020']?.Value).toEqual(['L', 'F'])
     expect(found['00200052']).toBeUndefined()
+    // Each mask lies where its frame says: the pixels of the squares, and no other.
     const packed = bytes.subarray(-(3 * 32 * 32) / 8)
-    const set = [...packed].reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0)
-    expect(set).toBe(4 * 16)
+    const marked = (k: number) =>
+      Array.from({ length: 32 * 32 }, (_, i) => i).filter(i => {
+        const bit = k * 32 * 32 + i
+        return ((packed[bit >> 3] ?? 0) >> (bit & 7)) & 1
+      })
+    const pixels = (...squares: number[]) =>
+      squares.flatMap(at => [0, 1, 2, 3].flatMap(row => [0, 1, 2, 3].map(column => (at + row) * 32 + at + column)))
+    const expected = new Map([
+      [`1 ${withThree}`, pixels(8)],
+      [`2 ${withThree}`, pixels(1, 20)],
+      [`2 ${withOne}`, pixels(2)],
+    ])
+    for (const [k, [segment, uid]] of segmentsAndImages.entries())
+      expect(marked(k), `${segment} ${uid}`).toEqual(expected.get(`${segment} ${uid}`))
+    // Segments on one image have one position, as the second dimension is the image.
+    const positionOf = new Map([first, second].map((uid, i) => [uid, i + 1]))
+    for (const [k, frame] of frames.entries()) {
+      const [segment, uid] = segmentsAndImages[k] ?? []
+      const position = positionOf.get(String(uid))
+      const [content] = itemsOf(frame, '00209111')
+      expect(content?.['00209057']?.Value).toEqual([position])
+      expect(content?.['00209157']?.Value).toEqual([segment, position])
+    }
   })
 })

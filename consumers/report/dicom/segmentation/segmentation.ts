@@ -63,7 +63,7 @@ export function segmentation({ content, headers, part, ordinal, version }: Segme
       DimensionOrganizationSequence: { DimensionOrganizationUID: organization },
       DimensionIndexSequence: dimensions(organization),
       SharedFunctionalGroupsSequence: groups,
-      PerFrameFunctionalGroupsSequence: placed.map((frame, i) => perFrame(frame, { inSpace, groups }, i + 1)),
+      PerFrameFunctionalGroupsSequence: placed.map(frame => perFrame(frame, { inSpace, groups })),
     },
     copiedOf(content),
   )
@@ -170,7 +170,7 @@ interface InSpace {
   groups: DataSet
 }
 
-function perFrame({ segment, of, frame, geometry }: Placed, { inSpace, groups }: InSpace, position: number): DataSet {
+function perFrame({ segment, of, frame, position, geometry }: Placed, { inSpace, groups }: InSpace): DataSet {
   return {
     FrameContentSequence: {
       StackID: '1',
