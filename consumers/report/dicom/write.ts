@@ -82,7 +82,7 @@ function encoded(vr: string, value: Value): unknown {
 }
 
 /** A Decimal String: at most 16 characters (PS3.5 6.2, DS). */
-export function decimal(value: number): string {
+function decimal(value: number): string {
   for (let digits = 16; digits > 0; digits--) {
     const text = String(Number(value.toPrecision(digits)))
     if (text.length <= 16) return text

@@ -5,7 +5,7 @@ import { reference } from '../common.ts'
 import { lines } from '../text.ts'
 import type { DataSet } from '../write.ts'
 
-export type Relationship = 'CONTAINS' | 'HAS OBS CONTEXT' | 'HAS CONCEPT MOD' | 'HAS ACQ CONTEXT' | 'SELECTED FROM'
+type Relationship = 'CONTAINS' | 'HAS OBS CONTEXT' | 'HAS CONCEPT MOD' | 'HAS ACQ CONTEXT' | 'SELECTED FROM'
 
 const item = (relationship: Relationship, type: string, name: Code | null, over: DataSet): DataSet => ({
   RelationshipType: relationship,

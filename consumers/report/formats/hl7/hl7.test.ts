@@ -67,7 +67,7 @@ describe('an ORU^R01', () => {
   it('names a pseudonym where there is no identity, and nobody where there is none at all', () => {
     const nameless = aContent({ identity: null })
     expect(fieldsOf(studyMessage(nameless, options), 'PID')[0]?.slice(3, 6)).toEqual([
-      `${nameless.assessed.patient}^^^RAYLOG^AN`,
+      `${nameless.assessed.patient}^^^RAYLOG^ANON`,
       '',
       '^^^^^^S',
     ])

@@ -2,6 +2,7 @@
 
 import { components, type Encoded, type Part, segment, timestamp } from '../../../../hl7/message.ts'
 import type { StudyFinding } from '../../../../schemas/topics.ts'
+import { modelOf, studyUidOf } from '../../study/facts.ts'
 import type { Code, StudyContent } from '../../study/format.ts'
 import { conclusion, findingSentences, ruleWords, standingOf, subjectOf } from '../../texts/phrases.ts'
 import type { Speech } from '../../texts/texts.ts'
@@ -44,12 +45,12 @@ export interface ResultOptions {
 }
 
 export function resultSegments(speech: Speech, content: StudyContent, options: ResultOptions): string[] {
-  const { assessed, images } = content
-  const uid = images.find(({ instance }) => instance?.dicom)?.instance?.dicom?.study
+  const { assessed } = content
+  const uid = studyUidOf(content)
   const results: Result[] = [
     ...conclusion(speech, content.assessed.findings).map((value, i) => narrative(coded.impression, i + 1, value)),
     ...assessed.findings.flatMap((finding, i) => findingResults(speech, content, finding, i + 1)),
-    ...(uid === undefined ? [] : [{ type: 'ST' as const, what: coded.study, value: uid }]),
+    ...(uid === null ? [] : [{ type: 'ST' as const, what: coded.study, value: uid }]),
     ...(options.linkBase === null ? [] : [link(options.linkBase, assessed.study)]),
     ...(options.pdf === null ? [] : [document(options.pdf)]),
   ]
@@ -82,7 +83,7 @@ export const codeOf = (label: string, code: Code | undefined): Encoded =>
 function findingResults(speech: Speech, { codes }: StudyContent, finding: StudyFinding, number: number): Result[] {
   const { label, model, present, score, threshold, rule } = finding
   const abnormal = present ? 'A' : 'N'
-  const [name = '', version = ''] = model.split('@')
+  const { name, version } = modelOf(model)
   // A finding of each side has the same code: the number keeps them apart.
   const of = { sub: number }
   return [

@@ -49,7 +49,8 @@ function headerSegment({ assessed, site, madeAt }: StudyContent): string {
 
 /** None where the images name nobody: the group is optional, and an invented patient would be worse. */
 function patientSegment({ identity, assessed }: StudyContent): string[] {
-  const pseudonym = assessed.patient === null ? null : components(assessed.patient, null, null, 'RAYLOG', 'AN')
+  // Table 0203: ANON is an identifier that tells nobody who it is.
+  const pseudonym = assessed.patient === null ? null : components(assessed.patient, null, null, 'RAYLOG', 'ANON')
   if (identity === null)
     return pseudonym === null ? [] : [segment('PID', { 1: 1, 3: pseudonym, 5: components(...unnamed, 'S') })]
   const { patientId, name, birthDate, sex } = identity
