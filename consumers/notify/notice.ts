@@ -32,23 +32,49 @@ export function withEvent(event: Event, known: NoticeDoc | undefined): NoticeDoc
     ...known,
     ...{ subject: facts.id, revision: facts.revision, patient: facts.patient, modality: facts.modality },
   }
-  if (saysTheSame(known, findings, priority)) {
+  // What the settings did not know any more and know again was told to nobody, though it says nothing else.
+  const lost = known.told === null && known.outcome === 'withdrawn' && match.matches
+  if (!lost && saysTheSame(known, findings, priority)) {
     if (facts.on === 'study') return seen
     return known.told === null ? { ...known, findings } : known
   }
   const next = { ...seen, findings, priority, title: titleOf(rule, findings), instance: imageOf(match.findings, known) }
-  if (known.told === null) {
-    if (match.matches) return next
-    const why = { what: 'changed' as const, who: null, channel: null, detail: 'nothing is left to tell', at: now }
-    return withTrail({ ...next, phase: 'settling', dueAt: now, outcome: 'withdrawn', targets: [] }, why)
-  }
-  return nextEdition(event, next, known)
+  if (known.told !== null) return nextEdition(event, next, known)
+  if (known.outcome !== null) return match.matches ? anew(event, next) : next
+  if (match.matches) return priority === 'stat' ? freed(event, next) : next
+  const why = { what: 'changed' as const, who: null, channel: null, detail: 'nothing is left to tell', at: now }
+  return withTrail({ ...next, phase: 'settling', dueAt: now, outcome: 'withdrawn', targets: [] }, why)
+}
+
+/** It was over before anybody was told: withdrawn while it was held, or acknowledged on the page. */
+function anew(event: Event, next: NoticeDoc): NoticeDoc {
+  const { version, edition, createdAt, trail, published, findings, priority, title, instance } = next
+  const why = { what: 'changed' as const, who: null, channel: null, detail: 'there is something to tell', at: event.now }
+  const kept = { version, edition, createdAt, trail, published, findings, priority, title, instance }
+  const { notice, vacant } = first(event, edition)
+  return withSteps(withTrail({ ...notice, ...kept }, why), vacant, event.now)
+}
+
+/** STAT knows no quiet hours, also where it becomes so while they last. */
+function freed({ rule, now }: Event, next: NoticeDoc): NoticeDoc {
+  if (next.targets.every(({ why }) => why !== 'quiet-hours')) return next
+  const dueAt = Math.max(now, next.createdAt + rule.groupMs)
+  const why = dueAt > now ? 'grouping' : null
+  const targets = next.targets.map(target => (target.why === 'quiet-hours' ? { ...target, dueAt, why } : target))
+  const said = { what: 'changed' as const, who: null, channel: null, detail: 'STAT: no quiet hours', at: now }
+  return withTrail({ ...next, targets, dueAt: earliest(targets, now) }, said)
 }
 
 function begun(event: Event): NoticeDoc {
+  const { notice, vacant } = first(event, 1)
+  return withSteps(notice, vacant, event.now)
+}
+
+/** As it is before anything was said of it, and the roles that nobody has. */
+function first(event: Event, edition: number): { notice: NoticeDoc; vacant: string[] } {
   const { config, rule, facts, match, now } = event
   const stat = facts.priority === 'stat'
-  const { targets, vacant } = recipientsOf(config, { rule, site: facts.site, stat, edition: 1, step: 0, now })
+  const { targets, vacant } = recipientsOf(config, { rule, site: facts.site, stat, edition, step: 0, now })
   const findings = match.findings.map(told)
   const notice: NoticeDoc = {
     id: noticeIdOf(rule, facts),
@@ -61,12 +87,12 @@ function begun(event: Event): NoticeDoc {
     ...{ study: facts.study, site: facts.site, patient: facts.patient, modality: facts.modality },
     priority: facts.priority ?? 'routine',
     ...{ subject: facts.id, instance: imageOf(match.findings, undefined), revision: facts.revision },
-    edition: 1,
+    edition,
     findings,
     ...{ told: null, toldPriority: null, changes: [], step: 0, owner: null, targets },
     ...{ outcome: null, acknowledgedBy: null, acknowledgedAt: null, trail: [], published: 0, createdAt: now },
   }
-  return withHeld(withVacant(notice, vacant, now), now)
+  return { notice, vacant }
 }
 
 /** Whoever was told hears of the change, besides those who are to be told now. */
@@ -88,7 +114,7 @@ function nextEdition(event: Event, next: NoticeDoc, known: NoticeDoc): NoticeDoc
     critical: rule.acknowledge !== null && match.matches,
   }
   const step = { what: 'changed' as const, who: null, channel: null, detail: changes.join('; '), at: now }
-  return withHeld(withVacant(withTrail(changed, step), vacant, now), now)
+  return withSteps(withTrail(changed, step), vacant, now)
 }
 
 export const earliest = (targets: NoticeDoc['targets'], otherwise: number): number =>
@@ -104,6 +130,9 @@ export function withVacant(notice: NoticeDoc, vacant: readonly string[], at: num
   }))
   return steps.length === 0 ? notice : withTrail(notice, ...steps)
 }
+
+const withSteps = (notice: NoticeDoc, vacant: readonly string[], at: number): NoticeDoc =>
+  withHeld(withVacant(notice, vacant, at), at)
 
 function withHeld(notice: NoticeDoc, at: number): NoticeDoc {
   const held = notice.targets.filter(({ why }) => why === 'quiet-hours')
@@ -126,25 +155,33 @@ const imageOf = (findings: readonly FactFinding[], known: NoticeDoc | undefined)
 
 const keyOf = ({ model, label, group }: NoticeFinding): string => JSON.stringify([model, label, group])
 
-/** Predictions add up; a study says all anew, and what recipients know of and is not there any more is said as well. */
+/**
+ * Predictions add up; a study says all anew. Of what recipients know of is said as well that it is not there any more, or is
+ * there now, also where the rule is not about that.
+ */
 function nextFindings({ facts, match }: Event, known: NoticeDoc): NoticeFinding[] {
   const now = new Map(match.matches ? match.findings.map(finding => [keyOf(finding), told(finding)]) : [])
-  if (facts.on === 'prediction') {
-    const all = new Map(known.findings.map(finding => [keyOf(finding), finding]))
-    for (const [key, finding] of now) {
-      const before = all.get(key)
-      const both = before && { images: before.images + 1, score: Math.max(before.score, finding.score) }
-      all.set(key, { ...finding, ...both })
-    }
-    return [...all.values()]
-  }
   const said = new Map(facts.findings.map(finding => [keyOf(finding), told(finding)]))
   for (const before of known.told ?? []) {
     const key = keyOf(before)
-    if (now.has(key) || !before.present) continue
-    now.set(key, { ...(said.get(key) ?? { ...before, images: 0 }), present: said.get(key)?.present ?? false })
+    const is = said.get(key)
+    // That one image does not show it says nothing of the study.
+    const differs = before.present ? facts.on === 'study' : is?.present
+    if (differs && !now.has(key)) now.set(key, is ?? { ...before, images: 0, present: false })
   }
-  return [...now.values()]
+  return facts.on === 'prediction' ? added(known.findings, now) : [...now.values()]
+}
+
+/** What one image shows is there, whatever the others say. */
+function added(known: readonly NoticeFinding[], news: ReadonlyMap<string, NoticeFinding>): NoticeFinding[] {
+  const all = new Map(known.map(finding => [keyOf(finding), finding]))
+  for (const [key, finding] of news) {
+    const before = all.get(key)
+    if (before?.present === finding.present)
+      all.set(key, { ...finding, images: before.images + 1, score: Math.max(before.score, finding.score) })
+    else if (!before?.present) all.set(key, finding)
+  }
+  return [...all.values()]
 }
 
 /** Scores may differ: nobody does anything else for a score of 0.93 instead of 0.91. */
