@@ -16,8 +16,10 @@ import { ids } from './ids.ts'
 import type { Priority } from './topics/instances.ts'
 import type { NotificationStep } from './topics/notifications.ts'
 
-export type NoticePhase = 'held' | 'sending' | 'awaiting' | 'settling' | 'settled'
 export const noticePhases = ['held', 'sending', 'awaiting', 'settling', 'settled'] as const
+export type NoticePhase = (typeof noticePhases)[number]
+/** There is something to do yet. */
+export const openPhases = noticePhases.filter(phase => phase !== 'settled')
 
 export const noticeOutcomes = ['told', 'acknowledged', 'unanswered', 'failed', 'nobody', 'withdrawn'] as const
 export type NoticeOutcome = (typeof noticeOutcomes)[number]
@@ -102,7 +104,7 @@ export interface NoticeDoc {
   /** What is new against that, in words. */
   changes: string[]
   step: number
-  /** The process that sends. */
+  /** The claim under which it is being sent: of one process, and one only of its. */
   owner: string | null
   targets: NoticeTarget[]
   outcome: NoticeOutcome | null
@@ -132,9 +134,12 @@ export interface PushTargetDoc {
   createdAt: number
 }
 
+/** A step as it is added: of the edition that there is, unless it says another. */
+type NewStep = Omit<NoticeTrail, 'edition'> & Partial<Pick<NoticeTrail, 'edition'>>
+
 /** Adds to the trail, which only grows: its numbers are the ids of the steps on the log. */
-export function withTrail(notice: NoticeDoc, ...steps: Omit<NoticeTrail, 'edition'>[]): NoticeDoc {
-  return { ...notice, trail: [...notice.trail, ...steps.map(step => ({ ...step, edition: notice.edition }))] }
+export function withTrail(notice: NoticeDoc, ...steps: NewStep[]): NoticeDoc {
+  return { ...notice, trail: [...notice.trail, ...steps.map(step => ({ edition: notice.edition, ...step }))] }
 }
 
 /** Whether someone may still say that they have it: late is better than never. */

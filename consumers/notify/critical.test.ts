@@ -59,10 +59,25 @@ async function open(config: object, clock = new HandClock(noon)) {
   closing.push(() => stage.close())
   return { ...stage, clock }
 }
-const to = () => mail.mails.map(one => one.to.join().split('@')[0])
+/** Who was told of a study. */
+const to = (id = study().study) =>
+  mail.mails.filter(({ raw }) => raw.includes(`/worklist/${id}`)).map(one => one.to.join().split('@')[0])
 async function one() {
-  const { items } = await stores.documents.find('notices')
+  const { items } = await stores.documents.find('notices', { where: { study: study().study } })
   return items[0] ?? expect.unreachable('no notification')
+}
+/** Another study, critical too. */
+const other = (at: number) => anAssessment(2, { completedAt: at, assessedAt: at })
+/** Another study goes from one to the next: what was due before has been looked at by then, and what came of it is sent. */
+async function timeGoesOn({ hand, clock }: Awaited<ReturnType<typeof open>>) {
+  const next = other(clock.now())
+  await hand(topics.studies, next)
+  for (const who of ['senior', 'chief'])
+    await until(`${who} is told of the other`, () => {
+      if (to(next.study).includes(who)) return true
+      clock.move(minute)
+      return undefined
+    })
 }
 /** As the gateway does it. */
 async function acknowledgedBy(who: string, at: number) {
@@ -78,8 +93,7 @@ describe('a critical result', () => {
     expect(mail.mails[0]?.header('subject')).toBe('CRITICAL RESULT: critical: pneumonia')
     expect(await one()).toMatchObject({ phase: 'awaiting', dueAt: noon + 10 * minute })
 
-    stage.clock.move(10 * minute - 1)
-    stage.clock.move(1)
+    stage.clock.move(10 * minute)
     await until('the next is told', () => mail.mails.length === 2)
     expect(to(), 'a role that nobody has is passed over').toEqual(['martin', 'senior'])
     const awaiting = await stage.phase('awaiting')
@@ -87,9 +101,11 @@ describe('a critical result', () => {
     await acknowledgedBy('senior', noon + 12 * minute)
     stage.clock.move(2 * minute)
     await stage.settled('acknowledged')
-    stage.clock.move(60 * minute)
+    await timeGoesOn(stage)
     expect(to()).toEqual(['martin', 'senior'])
-    expect(stage.audit.map(({ action, actor }) => `${action} ${actor}`)).toEqual([
+    const { id } = await one()
+    const audit = stage.audit.filter(({ object }) => object === id)
+    expect(audit.map(({ action, actor }) => `${action} ${actor}`)).toEqual([
       'result-sent martin',
       'result-escalated nobody-on-call',
       'result-not-sent nobody-on-call',
@@ -97,8 +113,23 @@ describe('a critical result', () => {
       'result-sent senior',
       'result-acknowledged senior',
     ])
-    expect(new Set(stage.audit.map(({ id }) => id)).size).toBe(6)
-    expect(stage.audit[0]).toMatchObject({ object: (await one()).id, detail: { rule: 'critical', channel: 'mail' } })
+    expect(new Set(audit.map(({ id }) => id)).size).toBe(6)
+    expect(audit[0]).toMatchObject({ object: id, detail: { rule: 'critical', channel: 'mail' } })
+  })
+
+  it('is not passed on a millisecond before its time', async () => {
+    const stage = await open(settings())
+    const older = other(noon)
+    await stage.hand(topics.studies, older)
+    stage.clock.move(minute)
+    await stage.hand(topics.studies, study())
+    stage.clock.move(10 * minute - 1)
+    await until('the other, a minute older, is passed on', () => to(older.study).includes('senior'))
+    expect(await one()).toMatchObject({ phase: 'awaiting', step: 0, dueAt: stage.clock.now() + 1 })
+    await until('it is passed on', () => {
+      stage.clock.move(1_000)
+      return to().includes('senior')
+    })
   })
 
   it('that nobody acknowledges ends as such, and may still be acknowledged', async () => {
@@ -138,6 +169,63 @@ describe('a critical result', () => {
     stage.clock.move(minute / 2)
     await stage.phase('awaiting')
     expect(down.mails.map(one => one.to.join())).toHaveLength(3)
+  })
+
+  it('that reaches nobody is on log and audit at once, and once, however often it is tried', async () => {
+    const down = await startMail({}, () => ({ code: 550, text: 'no such user' }))
+    closing.push(() => down[Symbol.asyncDispose]())
+    const config = settings()
+    const channels = config.channels.map(channel => ({ ...channel, port: down.port }))
+    const stage = await open({ ...config, channels, restAfter: 100 })
+    await stage.hand(topics.studies, study())
+    const said = [
+      'result-not-sent martin',
+      'result-escalated nobody-on-call',
+      'result-not-sent nobody-on-call',
+      'result-escalated senior-on-call',
+      'result-not-sent senior',
+      'result-escalated chief',
+      'result-not-sent chief',
+    ]
+    const audit = () => stage.audit.map(({ action, actor }) => `${action} ${actor}`)
+    expect(audit(), 'while it is held').toEqual(said)
+    const again = await until('all were tried several times', async () => {
+      const notice = await one()
+      if (notice.phase === 'held' && notice.targets.every(({ tries }) => tries > 3)) return notice
+      stage.clock.move(minute)
+      return undefined
+    })
+    expect(again.trail).toHaveLength(said.length)
+    expect(audit()).toEqual(said)
+    expect(stage.steps).toHaveLength(said.length)
+  })
+
+  it('that says more while it is being sent is sent once of each edition', async () => {
+    const held: (() => void)[] = []
+    const slow = await startMail({ onMailFrom: (_from, _session, done) => void held.push(() => done()) })
+    closing.push(() => slow[Symbol.asyncDispose]())
+    const config = settings()
+    const channels = config.channels.map(channel => ({ ...channel, port: slow.port }))
+    const rules = config.rules.map(rule => ({ ...rule, findings: [] }))
+    const stage = await open({ ...config, channels, rules })
+    const first = stage.hand(topics.studies, study())
+    await until('the first is on its way', () => held.length === 1)
+    const more = { revision: 2, id: 'sr_2', findings: [finding, { ...finding, label: 'effusion' }] }
+    const second = stage.hand(topics.studies, study(more))
+    await until('so is the second', () => held.length === 2)
+    held[0]?.()
+    await until('the first is sent', async () => (await one()).trail.some(({ what }) => what === 'sent'))
+    expect((await one()).phase, 'the second still is').toBe('sending')
+    held[1]?.()
+    await Promise.all([first, second])
+    expect(slow.mails.map(one => one.header('X-Raylog-Redelivered'))).toEqual([undefined, undefined])
+    const { trail, phase } = await one()
+    expect(phase).toBe('awaiting')
+    expect(trail.map(({ what, edition }) => [what, edition])).toEqual([
+      ['changed', 2],
+      ['sent', 1],
+      ['sent', 2],
+    ])
   })
 
   it('that a process began to send and was killed is sent by another, marked as a repeat', async () => {
@@ -195,7 +283,7 @@ describe('a critical result', () => {
     await stage.hand(topics.studies, study({ revision: 2, id: 'sr_2', findings: gone }))
     expect(to()).toEqual(['martin', 'martin'])
     expect(await one()).toMatchObject({ phase: 'settled', outcome: 'told', critical: false, edition: 2 })
-    stage.clock.move(60 * minute)
+    await timeGoesOn(stage)
     expect(to()).toEqual(['martin', 'martin'])
   })
 })

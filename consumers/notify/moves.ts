@@ -19,7 +19,7 @@ const firstRetryMs = 30_000
 const longestRetryMs = 600_000
 const retryAt = (tries: number, now: number): number => now + Math.min(longestRetryMs, firstRetryMs * 2 ** (tries - 1))
 
-/** Due targets are this process' to tell until the lease is over. */
+/** Due targets are the claim's to tell until the lease is over. @param owner the claim, another each time */
 export function claim(notice: NoticeDoc, { config, now }: Pick<Around, 'config' | 'now'>, owner: string): NoticeDoc {
   const { findings, priority } = notice
   return { ...notice, phase: 'sending', owner, dueAt: now + config.leaseMs, told: findings, toldPriority: priority }
@@ -32,13 +32,14 @@ const sameTarget = (a: NoticeTarget, b: NoticeTarget): boolean =>
   a.person === b.person && a.channel === b.channel && a.edition === b.edition && a.step === b.step
 
 /** After sending: what became of each is kept, whatever else has happened to the notification meanwhile. */
-export function afterSending(notice: NoticeDoc, results: Results, around: Around, owner: string): NoticeDoc {
+export function afterSending(notice: NoticeDoc, results: Results, around: Around, owner: string | null): NoticeDoc {
   const { now } = around
-  const steps = results.flatMap(({ target, result }) =>
-    typeof result === 'object'
-      ? []
-      : [{ what: result, who: target.person, channel: target.channel, detail: null, at: now }],
-  )
+  const steps = results.flatMap(({ target, result }) => {
+    const { person: who, channel, edition, tries } = target
+    // That someone cannot be reached is said once, however often it is tried.
+    const said = typeof result === 'object' || (result === 'failed' && tries > 0)
+    return said ? [] : [{ what: result, who, channel, detail: null, edition, at: now }]
+  })
   const kept = withTrail(notice, ...steps)
   if (notice.phase !== 'sending' || notice.owner !== owner) {
     // Acknowledged, or changed: what was sent stays sent, and goes onto the log.

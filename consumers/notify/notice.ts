@@ -49,7 +49,13 @@ export function withEvent(event: Event, known: NoticeDoc | undefined): NoticeDoc
 /** It was over before anybody was told: withdrawn while it was held, or acknowledged on the page. */
 function anew(event: Event, next: NoticeDoc): NoticeDoc {
   const { version, edition, createdAt, trail, published, findings, priority, title, instance } = next
-  const why = { what: 'changed' as const, who: null, channel: null, detail: 'there is something to tell', at: event.now }
+  const why = {
+    what: 'changed' as const,
+    who: null,
+    channel: null,
+    detail: 'there is something to tell',
+    at: event.now,
+  }
   const kept = { version, edition, createdAt, trail, published, findings, priority, title, instance }
   const { notice, vacant } = first(event, edition)
   return withSteps(withTrail({ ...notice, ...kept }, why), vacant, event.now)

@@ -62,9 +62,9 @@ export class Notices {
         continue
       }
       // Begun and claimed by one write: it is on its way the sooner.
-      const first = next.dueAt <= now ? claim(next, { config, now }, owner) : next
+      const first = next.dueAt <= now ? claim(next, { config, now }, `${owner} ${next.version}`) : next
       if (!(await documents.insert('notices', first))) continue
-      return first.phase === 'sending' ? this.#sendAndGoOn(first, rule, signal) : undefined
+      return first.phase === 'sending' ? this.#sendAndGoOn(first, rule, signal) : this.consider(first, signal)
     }
   }
 
@@ -89,24 +89,27 @@ export class Notices {
     const now = clock.now()
     if (notice.phase === 'settled') return 'rest'
     if (notice.phase === 'settling') return this.#move({ ...(await this.#published(notice)), phase: 'settled' })
-    if (notice.phase === 'awaiting' && notice.published < notice.trail.length)
+    if (notice.dueAt > now) {
+      // Before it rests, however long: what is due is not held up by a log that is away.
+      if (notice.phase === 'sending' || notice.published === notice.trail.length) return 'rest'
       return this.#move(await this.#published(notice))
-    if (notice.dueAt > now) return 'rest'
+    }
     const rule = config.rules.find(({ name }) => name === notice.rule)
     if (!rule) return this.#move(withdraw(notice, now))
     if (notice.phase === 'awaiting')
       return this.#move(escalate(notice, 'not acknowledged within the time', { config, rule, now }))
-    const mine = await this.#move(claim(notice, { config, now }, owner))
+    // A version is written once, so no two claims are the same.
+    const mine = await this.#move(claim(notice, { config, now }, `${owner} ${notice.version + 1}`))
     if (!mine) return undefined
     await this.#sendAndGoOn(mine, rule, signal)
     return 'rest'
   }
 
   async #sendAndGoOn(notice: NoticeDoc, rule: Rule, signal: AbortSignal): Promise<void> {
-    const { clock, config, owner } = this.#options
+    const { clock, config } = this.#options
     const due = dueTargets(notice, clock.now())
     const done = new AbortController()
-    const beating = this.#beat(notice.id, AbortSignal.any([signal, done.signal]))
+    const beating = this.#beat(notice, AbortSignal.any([signal, done.signal]))
     const outcomes = await Promise.allSettled(due.map(target => this.#result(notice, target, signal)))
     done.abort(new Error('sent'))
     await beating
@@ -116,7 +119,7 @@ export class Notices {
     })
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
     const now = () => ({ config, rule, now: clock.now() })
-    const kept = await this.#keep(notice.id, known => afterSending(known, results, now(), owner))
+    const kept = await this.#keep(notice.id, known => afterSending(known, results, now(), notice.owner))
     if (kept) await this.consider(kept, signal)
   }
 
@@ -128,8 +131,8 @@ export class Notices {
   }
 
   /** A sign of life, until the signal: nobody else begins to send what is being sent. */
-  async #beat(id: string, signal: AbortSignal): Promise<void> {
-    const { clock, config, owner } = this.#options
+  async #beat({ id, owner }: NoticeDoc, signal: AbortSignal): Promise<void> {
+    const { clock, config } = this.#options
     while (!signal.aborted) {
       const over = await clock.sleep(config.leaseMs / 3, signal).then(
         () => false,

@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { defineStage } from '../../kafka/stage.ts'
-import type { NoticeDoc } from '../../schemas/notice.ts'
+import { type NoticeDoc, openPhases } from '../../schemas/notice.ts'
 import { type Prediction, topics } from '../../schemas/topics.ts'
 import { type Due, lookForDue } from '../../storage/due.ts'
 import { createBudget } from './budget.ts'
@@ -53,7 +53,7 @@ export const notify = defineStage({
       // Held ones, acknowledgements that did not come, what a crash left behind.
       find: limit =>
         documents.find('notices', {
-          where: { phase: { in: ['held', 'sending', 'awaiting', 'settling'] }, dueAt: { lt: clock.now() + 1 } },
+          where: { phase: { in: openPhases }, dueAt: { lt: clock.now() + 1 } },
           ...{ order: 'oldest', limit },
         }),
       consider: (notice, signal) => notices.considerDue(notice, signal),

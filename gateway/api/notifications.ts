@@ -9,6 +9,7 @@ import {
   noticeEvents,
   noticeOutcomes,
   noticePhases,
+  openPhases,
   seen,
 } from '../../schemas/notice.ts'
 import { vapidPublicKey, vapidPurpose } from '../../schemas/vapid.ts'
@@ -122,7 +123,7 @@ export function addNotificationRoutes(app: App, { deps: { documents, secrets }, 
       },
     },
     async ({ query: { phase, study, rule, cursor, limit } }) => {
-      const phases = phase === 'open' ? { in: ['held', 'sending', 'awaiting', 'settling'] } : phase
+      const phases = phase === 'open' ? { in: openPhases } : phase
       const filter = { ...where({ study, rule }), ...(phases !== undefined && { phase: phases }) }
       const { items, next } = await documents.find('notices', { where: filter, ...page({ cursor, limit }) })
       return { items: items.map(noticeView), next }
