@@ -46,12 +46,20 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
       return
     }
     waiting.push(auditEntry(what, clock.now(), randomId()))
-    writing ??= write().finally(() => {
-      writing = undefined
-    })
+    writing ??= write()
   }
 
+  /** It is over when nothing waits, and not a moment later: who puts an entry then begins anew. */
   async function write(): Promise<void> {
+    await Promise.resolve()
+    try {
+      await writeAll()
+    } finally {
+      writing = undefined
+    }
+  }
+
+  async function writeAll(): Promise<void> {
     for (let failures = 0; waiting.length > 0; ) {
       const some = waiting.slice(0, mostAtOnce)
       try {

@@ -58,6 +58,11 @@ describe('a worker that fetches', () => {
       answer = status(code)
       await expect(fetcher.fetch(url)).rejects.toMatchObject({ code: said })
     }
+    answer = response => {
+      response.writeHead(200)
+      response.end('of no length that was said')
+    }
+    await expect(fetcher.fetch(url)).rejects.toMatchObject({ code: 'store-unavailable' })
     await expect(fetcher.fetch('http://127.0.0.1:9/')).rejects.toMatchObject({ code: 'store-unavailable' })
   })
 

@@ -61,7 +61,7 @@ export function createFetcher({ withinMs }: { withinMs: number }): Fetcher {
   }
 
   /** @throws whatever the network says */
-  function read(response: IncomingMessage): Promise<Fetched> {
+  async function read(response: IncomingMessage): Promise<Fetched> {
     const length = Number(response.headers['content-length'])
     if (!Number.isSafeInteger(length)) throw new RaylogError('store-unavailable', 'an object without a length')
     const buffer = bufferOf(length)
