@@ -5,11 +5,11 @@ import type { DeidentifyOption, DeidentifyRules } from '../../../schemas/deident
 import { RaylogError } from '../../../schemas/errors.ts'
 import { type Parsed, parseDataSet, uidText } from '../dicom/dataset.ts'
 import { type Encoding, elementAt, type Piece, type Source, sourceOf, tagAt } from '../dicom/elements.ts'
-import { fragmentsOf } from '../dicom/fragments.ts'
+import { fragmentsByFrame } from '../dicom/fragments.ts'
 import { readPixelModule } from '../dicom/pixels.ts'
 import { skipUndefined } from '../dicom/skip.ts'
 import { sniff } from '../dicom/sniff.ts'
-import { deflated, explicitBig, explicitLittle, syntaxOf } from '../dicom/syntaxes.ts'
+import { deflated, explicitBig, explicitLittle, type Packing, syntaxOf } from '../dicom/syntaxes.ts'
 import { textOf } from '../dicom/text.ts'
 import type { Deidentified, DeidentifyReport } from '../port.ts'
 import { type Cleaning, cleaningOf } from './burnt-in.ts'
@@ -30,6 +30,8 @@ export interface Deidentifying {
 
 const mediaDirectory = '1.2.840.10008.1.3.10'
 const pixelTags = new Set([0x7fe00008, 0x7fe00009, 0x7fe00010])
+/** Packings whose frames may begin with any bytes, those of a JPEG too. */
+const withoutMarkers: ReadonlySet<Packing> = new Set(['raw-frames', 'deflated-frames', 'rle'])
 const deflate = promisify(deflateRaw)
 
 /**
@@ -158,13 +160,13 @@ async function cleanPixels(
 function withoutComments(written: Map<number, Written>, parsed: Parsed, record: Recorder): void {
   const old = written.get(0x7fe00010)
   const [chunk] = old?.chunks ?? []
-  if (!chunk) return
+  if (!chunk || withoutMarkers.has(syntaxOf(parsed.transferSyntax)?.packing ?? 'jpeg')) return
   const own = chunk.slice()
   const offset = chunk.byteOffset - parsed.bytes.byteOffset
-  const { fragments } = fragmentsOf(parsed)
+  const frames = fragmentsByFrame(parsed)
   const count = blankComments(
     own,
-    fragments.map(({ start, length }) => ({ start: start - offset, length })),
+    frames.map(frame => frame.map(({ start, length }) => ({ start: start - offset, length }))),
   )
   if (count === 0) return
   for (let i = 0; i < count; i++) record('7fe00010', 'Comments in Pixel Data', 'empty')

@@ -1,7 +1,7 @@
 /** Encapsulated pixel data (PS3.5 A.4): fragments, and which of them make a frame. */
 import { RaylogError } from '../../../schemas/errors.ts'
 import type { Parsed } from './dataset.ts'
-import type { PixelModule } from './pixels.ts'
+import { framesOf, type PixelModule } from './pixels.ts'
 
 export interface Fragment {
   /** Of the first byte of its value, from the start of the data set. */
@@ -49,18 +49,46 @@ export function encapsulatedFrame(parsed: Parsed, module: PixelModule, index: nu
   const { offsets, fragments } = fragmentsOf(parsed)
   const first = fragments[0]
   if (first === undefined) throw new RaylogError('truncated', 'the pixels have no fragment')
-  const starts = extendedOffsets(parsed) ?? (offsets.length > 0 ? offsets : undefined)
-  const origin = first.start - 8
+  const starts = frameStarts(parsed, offsets, module.frames)
   const chosen =
     module.frames === 1
       ? fragments
-      : starts !== undefined &&
-          starts.length >= module.frames &&
-          starts.every((at, i) => i === 0 || at > (starts[i - 1] ?? 0))
-        ? byOffsets(fragments, origin, starts, index)
+      : starts !== undefined
+        ? byOffsets(fragments, first.start - 8, starts, index)
         : byCounting(parsed.bytes, fragments, module.frames, index)
   return joined(parsed.bytes, chosen)
 }
+
+/**
+ * The fragments of each frame of the JPEG family, as `encapsulatedFrame` shares them out; where it could not, by where an image
+ * begins. A fragment in which none begins belongs to the frame before.
+ * @throws RaylogError truncated, malformed-dicom
+ */
+export function fragmentsByFrame(parsed: Parsed): Fragment[][] {
+  const { offsets, fragments } = fragmentsOf(parsed)
+  const frames = framesOf(parsed.data)
+  const origin = (fragments[0]?.start ?? 0) - 8
+  const starts = new Set(frameStarts(parsed, offsets, frames)?.map(offset => origin + offset + 8))
+  const pointed = fragments.filter(({ start }) => starts.has(start)).length === starts.size && starts.size > 0
+  const grouped: Fragment[][] = []
+  for (const fragment of fragments) {
+    const begins = frames > 1 && beginsImage(parsed.bytes, fragment) && (!pointed || starts.has(fragment.start))
+    if (begins || grouped.length === 0) grouped.push([])
+    grouped.at(-1)?.push(fragment)
+  }
+  return grouped
+}
+
+/** Where frames begin, from the first fragment's item tag; undefined where no table says so for each of them. */
+function frameStarts(parsed: Parsed, basic: number[], frames: number): number[] | undefined {
+  const starts = extendedOffsets(parsed) ?? basic
+  const inOrder = starts.every((at, i) => i === 0 || at > (starts[i - 1] ?? 0))
+  return starts.length > 0 && starts.length >= frames && inOrder ? starts : undefined
+}
+
+/** JPEG family: FFD8; JPEG 2000: FF4F */
+const beginsImage = (bytes: Uint8Array, { start }: Fragment) =>
+  bytes[start] === 0xff && (bytes[start + 1] === 0xd8 || bytes[start + 1] === 0x4f)
 
 function byOffsets(fragments: Fragment[], origin: number, starts: readonly number[], index: number): Fragment[] {
   const from = origin + (starts[index] ?? Number.POSITIVE_INFINITY)
@@ -75,10 +103,7 @@ function byCounting(bytes: Uint8Array, fragments: Fragment[], frames: number, in
   if (fragments.length === frames) return fragments.slice(index, index + 1)
   if (fragments.length < frames)
     throw new RaylogError('truncated', `${frames} frames, but only ${fragments.length} fragments`)
-  // JPEG family: FFD8; JPEG 2000: FF4F
-  const begins = fragments.flatMap(({ start }, i) =>
-    bytes[start] === 0xff && (bytes[start + 1] === 0xd8 || bytes[start + 1] === 0x4f) ? [i] : [],
-  )
+  const begins = fragments.flatMap((fragment, i) => (beginsImage(bytes, fragment) ? [i] : []))
   if (begins.length !== frames || begins[0] !== 0)
     throw new RaylogError('decode-failed', `${fragments.length} fragments cannot be shared out among ${frames} frames`)
   return fragments.slice(begins[index], begins[index + 1])
@@ -92,7 +117,8 @@ function extendedOffsets({ data, bytes }: Parsed): number[] | undefined {
   return Array.from({ length: element.length >> 3 }, (_, i) => Number(view.getBigUint64(i * 8, true)))
 }
 
-function joined(bytes: Uint8Array, fragments: Fragment[]): Uint8Array {
+/** One fragment's bytes as they lie there; a copy of several. */
+export function joined(bytes: Uint8Array, fragments: readonly Fragment[]): Uint8Array {
   const [only] = fragments
   if (only !== undefined && fragments.length === 1) return bytes.subarray(only.start, only.start + only.length)
   return Buffer.concat(fragments.map(({ start, length }) => bytes.subarray(start, start + length)))
