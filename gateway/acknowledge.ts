@@ -1,6 +1,7 @@
 /**
- * The page behind a mail's link. Opening it changes nothing, since programs that look through mail open every link; its
- * button does, by POST. Whoever holds the link may: its token is for one notification, edition and person.
+ * The page behind a message's link. Opening it changes nothing, since programs that look through mail open every link;
+ * its button does, by POST. Whoever holds the link may: its token is for one notification, edition and person. It says no
+ * more than any channel may, so not what was found.
  */
 import type { FastifyReply } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
@@ -47,7 +48,7 @@ export function addAcknowledgePage(
       if (!known) return answer(reply, 404, unknown)
       const { token } = known
       const notice = await changeNotice(documents, token.notice, now =>
-        now.edition === token.edition ? acknowledge(now, token.person, 'email', clock.now()) : now,
+        now.edition === token.edition ? acknowledge(now, token.person, 'link', clock.now()) : now,
       )
       return answer(reply, 200, pageOf(notice, token))
     })
@@ -68,7 +69,7 @@ function pageOf(notice: NoticeDoc, { edition, person }: NoticeToken): string {
   }
   if (!mayAcknowledge(notice)) return layout('Nothing to acknowledge', ['It was withdrawn.'])
   const facts = [notice.modality, notice.site, notice.priority].filter(fact => fact !== null).join(' · ')
-  return layout(notice.title, [facts, `You acknowledge it as ${person}. Then nobody else is told.`], true)
+  return layout('A critical result', [facts, `You acknowledge it as ${person}. Then nobody else is told.`], true)
 }
 
 function layout(title: string, lines: readonly string[], button = false): string {

@@ -89,7 +89,7 @@ describe('notifications', () => {
   })
 })
 
-describe('the link of a mail', () => {
+describe('the link of a message', () => {
   const link = (n: number, over: object = {}) => {
     const key = gateway.secrets.derive(noticeTokenPurpose)
     const token = writeNoticeToken(key, { notice: aNotice(n).id, edition: 1, person: 'martin', ...over })
@@ -107,6 +107,8 @@ describe('the link of a mail', () => {
     const page = await (await fetch(link(11))).text()
     expect(page).toContain('<form method="post">')
     expect(page).toContain('You acknowledge it as martin')
+    expect(page).toContain('<h1>A critical result</h1>')
+    expect(page, 'what was found, which the channel may not have said').not.toContain('pneumonia')
   })
 
   it('acknowledges by its button, in the name of who got it, and is used up then', async () => {
@@ -122,7 +124,7 @@ describe('the link of a mail', () => {
     expect(await answer.text()).toContain('Acknowledged')
     const after = await stored(12)
     expect(after).toMatchObject({ outcome: 'acknowledged', acknowledgedBy: 'martin', phase: 'settling' })
-    expect(after.trail.at(-1)).toMatchObject({ what: 'acknowledged', channel: 'email' })
+    expect(after.trail.at(-1)).toMatchObject({ what: 'acknowledged', channel: 'link' })
     await press()
     expect(await stored(12)).toEqual(after)
     expect(await (await fetch(link(12))).text()).not.toContain('<form')

@@ -69,6 +69,7 @@ export const noticeEvents = [
 export interface NoticeTrail {
   what: (typeof noticeEvents)[number]
   who: string | null
+  /** Of the settings; `page` or `link` for what a person did there. */
   channel: string | null
   detail: string | null
   edition: number
