@@ -44,6 +44,7 @@ function rowsOf({
     [`rule ${rule}`, matches ? 'fits' : 'does not fit', title ?? ''],
     ...not,
     ...(repeat && known ? [['', 'but', `it was told already (${known.id}), and nothing of it has changed`]] : []),
+    ...(!matches && to.length > 0 ? [['', 'but', 'it has changed for those who were told before']] : []),
     ...recipients,
     ...vacant.map(role => ['', 'nobody', `has the role ${role} now`]),
     ...chain.map(({ name, afterMs }) => [

@@ -131,7 +131,9 @@ async function attempts<M>(ports: DeliverPorts, policy: DeliveryPolicy, work: Wo
         throw signal.reason
       }
       const error = toRaylogError(thrown)
-      const { final, retryAfterMs } = thrown instanceof Undelivered ? thrown : { final: true, retryAfterMs: null }
+      // A store or log of ours that is away comes back.
+      const ours = { final: error.entry.verdict !== 'wait', retryAfterMs: null }
+      const { final, retryAfterMs } = thrown instanceof Undelivered ? thrown : ours
       const pause = Math.max(backoff(policy, attempt, ports.random), retryAfterMs ?? 0)
       if (final) resting.answered()
       else if (attempt >= policy.attempts || clock.now() + pause > deadline) resting.silent()

@@ -15,6 +15,8 @@ export interface Facts {
   /** Of the study, 1, 2 …; null for a prediction. */
   revision: number | null
   findings: FactFinding[]
+  /** Of the prediction; null for a study, which is of production's. */
+  role: Prediction['role'] | null
   /** ms since the epoch */
   at: number
 }
@@ -33,6 +35,7 @@ export function factsOfStudy(event: StudyAssessed): Facts {
       const { label, present, score, group, positive, instances } = finding
       return { model, version, label, present, score, group, images: positive, instance: instances[0] ?? null }
     }),
+    role: null,
     at: event.assessedAt ?? event.completedAt,
   }
 }
@@ -45,6 +48,7 @@ export function factsOfPrediction(event: Prediction): Facts {
   return {
     ...{ on: 'prediction', id, study, site, patient, modality, priority: null, revision: null },
     findings: [finding],
+    role: event.role,
     at: event.predictedAt,
   }
 }

@@ -12,11 +12,18 @@ export interface Check {
 
 export interface Match {
   checks: Check[]
-  /** Everything but the findings fits: whoever was told before hears of what has changed. */
-  applies: boolean
   matches: boolean
   /** Those that the rule is about. */
   findings: FactFinding[]
+}
+
+/** Rules look at what production says, while it is new. */
+export function heedOf({ role, at }: Facts, now: number, maxAgeMs: number): Check[] {
+  const age = now - at
+  return [
+    check('role', role === null || role === 'production', role ?? 'a study'),
+    check('maxAgeMs', age <= maxAgeMs, `it is ${Math.max(0, Math.round(age / 1000))} s old`),
+  ]
 }
 
 export function matchOf(rule: Rule, facts: Facts, now: number, timeZone: string): Match {
@@ -42,10 +49,10 @@ export function matchOf(rule: Rule, facts: Facts, now: number, timeZone: string)
       : rule.findings.some(condition => fits(condition, finding)),
   )
   const found = rule.findings.length === 0 || findings.length > 0
-  const applies = conditions.every(({ ok }) => ok)
   const said = findings.map(({ label, score }) => `${label} ${score.toFixed(2)}`).join(', ')
   const why = rule.findings.length === 0 ? 'any' : found ? said : 'none fits'
-  return { checks: [...conditions, check('findings', found, why)], applies, matches: applies && found, findings }
+  const checks = [...conditions, check('findings', found, why)]
+  return { checks, matches: checks.every(({ ok }) => ok), findings }
 }
 
 const check = (what: string, ok: boolean, why: string): Check => ({ what, ok, why })

@@ -7,6 +7,7 @@ import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { topics } from '../../schemas/topics.ts'
 import { aPrediction } from '../../tests/gateway/samples.ts'
+import { HandClock } from '../../tests/harness/hand-clock.ts'
 import { openForTest } from '../../tests/harness/stage.ts'
 import { bareHttp, openStores, type Stores } from '../../tests/harness/stores.ts'
 import { until } from '../../tests/harness/until.ts'
@@ -65,7 +66,10 @@ async function receiver(answer: (n: number) => Answer | null = () => ({ status: 
   return { url: `http://127.0.0.1:${address.port}/hook?token=hidden`, received }
 }
 
-/** Time that passes by itself when someone sleeps, and notes for how long. */
+/** Of no other sleep. */
+const lookMs = 59_999
+
+/** Time that passes by itself when someone sleeps, but not between two looks, and notes for how long. */
 function quickClock(): Clock & { slept: number[]; at: number } {
   const clock = {
     at: Date.UTC(2026, 0, 1),
@@ -73,6 +77,8 @@ function quickClock(): Clock & { slept: number[]; at: number } {
     now: () => clock.at,
     async sleep(ms: number, signal?: AbortSignal) {
       signal?.throwIfAborted()
+      if (ms === lookMs)
+        return new Promise<void>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
       clock.slept.push(ms)
       clock.at += ms
     },
@@ -87,7 +93,7 @@ async function open(
   const stage = await openForTest(
     notify,
     { ...stores, http: bareHttp() },
-    { clock, settings: { webhooks, ...settings } },
+    { clock, settings: { webhooks, lookMs, ...settings } },
   )
   closing.push(() => stage.close())
   return stage
@@ -195,7 +201,7 @@ describe('a delivery that was claimed by a process that was killed', () => {
     const stage = await openForTest(
       notify,
       { ...stores, http: bareHttp(), documents: { ...stores.documents, upsert } },
-      { clock, settings: { webhooks: [{ url, secret }] } },
+      { clock, settings: { webhooks: [{ url, secret }], lookMs } },
     )
     await stage.hand(topics.predictions, aPrediction(1))
     expect(received).toHaveLength(1)
@@ -344,6 +350,39 @@ describe('a receiver that does not take it', () => {
     stop.abort(new Error('stopped'))
     await expect(handed).rejects.toThrow('stopped')
   })
+})
+
+it('a log that is away is no refusal: what goes over it is tried again', async () => {
+  const clock = new HandClock()
+  let away = 3
+  const said: unknown[] = []
+  const settings = {
+    channels: [{ name: 'page', kind: 'live' }],
+    people: [{ name: 'wall', reach: [{ channel: 'page' }] }],
+    rules: [{ name: 'all', on: 'prediction', to: ['wall'] }],
+    ...{ deadlineMs: 3_600_000, leaseMs: 600_000 },
+  }
+  const stage = await openForTest(
+    notify,
+    { ...stores, http: bareHttp() },
+    {
+      ...{ clock, settings },
+      async publish(_, ...events) {
+        if (away-- > 0) throw new RaylogError('log-unavailable', 'no broker')
+        said.push(...events)
+        return []
+      },
+    },
+  )
+  closing.push(() => stage.close())
+  const handed = stage.hand(topics.predictions, aPrediction(1, { predictedAt: clock.now() }))
+  const delivery = await until('it is over', async () => {
+    clock.move(500)
+    return (await deliveries()).find(({ state }) => state !== 'claimed')
+  })
+  await handed
+  expect(delivery).toMatchObject({ state: 'sent', attempts: 4, channel: 'live' })
+  expect(said).toMatchObject([{ what: 'alert', who: 'wall' }, { what: 'sent' }])
 })
 
 it('nobody is told by default', async () => {

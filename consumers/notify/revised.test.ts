@@ -29,15 +29,19 @@ const gone = { ...found, present: false, score: 0.1 }
 const revision = (n: number, over: object = {}) =>
   anAssessment(1, { completedAt: noon, assessedAt: noon, id: `sr_${n}`, revision: n, ...over })
 
-async function open(rule: object, person: object = {}) {
+async function open(rule: object | null, person: object = {}, now = noon) {
   const config = {
     channels: [
       { name: 'mail', kind: 'email', host: '127.0.0.1', port: mail.port, security: 'none', from: 'r@h.example' },
     ],
     people: [{ name: 'martin', reach: [{ channel: 'mail', address: 'martin@h.example' }], ...person }],
-    rules: [{ name: 'found', findings: [{ labels: ['pneumonia', 'effusion'] }], to: ['martin'], ...rule }],
+    rules: [rule].flatMap(over =>
+      over === null
+        ? []
+        : { name: 'found', findings: [{ labels: ['pneumonia', 'effusion'] }], to: ['martin'], ...over },
+    ),
   }
-  const clock = new HandClock(noon)
+  const clock = new HandClock(now)
   const stage = await openNotify(stores, config, { clock })
   closing.push(() => stage.close())
   return { ...stage, clock }
@@ -134,5 +138,32 @@ describe('whoever was told that something was not found', () => {
       )
     expect(subjects()).toEqual(['RESULT: nothing found', 'Changed: FINDING: pneumonia'])
     expect((await one()).findings).toMatchObject([{ present: true, score: 0.9 }])
+  })
+})
+
+describe('without rules', () => {
+  it('what was held is withdrawn, and told once the rule is there again', async () => {
+    const first = await open({ groupMs: minute })
+    await first.hand(topics.studies, revision(1))
+    await first.close()
+    const without = await open(null, {}, noon + minute)
+    expect((await without.settled('withdrawn')).trail).toMatchObject([{ what: 'changed', detail: 'the rule is gone' }])
+    await without.close()
+    const again = await open({})
+    await again.hand(topics.studies, revision(2))
+    expect(subjects()).toEqual(['FINDING: pneumonia'])
+  })
+
+  it('an acknowledgement gets onto log and audit', async () => {
+    const first = await open({ acknowledge: {} })
+    await first.hand(topics.studies, revision(1))
+    await first.close()
+    const told = await one()
+    const next = { ...acknowledge(told, 'Ada', 'page', noon), version: told.version + 1 }
+    await stores.documents.advance('notices', next)
+    const without = await open(null)
+    await without.settled('acknowledged')
+    expect(without.audit).toMatchObject([{ action: 'result-acknowledged', actor: 'Ada' }])
+    expect(without.steps).toMatchObject([{ what: 'acknowledged', channel: 'page' }])
   })
 })

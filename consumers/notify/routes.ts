@@ -5,9 +5,12 @@ import { z } from 'zod'
 import { RaylogError } from '../../schemas/errors.ts'
 import { type Trial, trialShape } from './trial.ts'
 
+/** The end of the year 9999: hours that begin then end within what a Date can say. */
+const latest = Date.UTC(9999, 11, 31, 23, 59, 59)
+
 const body = z.strictObject({
   id: z.string().min(1).max(128).describe('of a prediction, an image, a study, or a revision of one'),
-  at: z.int().optional().describe('as if it were then, ms since the epoch; now otherwise'),
+  at: z.int().min(0).max(latest).optional().describe('as if it were then, ms since the epoch; now otherwise'),
 })
 
 const answer = z.object({ items: z.array(trialShape) })

@@ -99,6 +99,21 @@ describe('a rule of studies', () => {
     expect(not.map((check: { what: string }) => check.what)).toEqual([what])
   })
 
+  it('that fits no more tells those who were told before, and the tester says so', async () => {
+    const stage = await open(settings())
+    await stage.hand(topics.studies, anAssessment(1, recent))
+    const gone = { ...recent, revision: 2, id: 'sr_2', findings: [{ ...finding, present: false, score: 0.1 }] }
+    const study = anAssessment(1, gone)
+    await stores.documents.upsert('assessments', [study])
+    const { items } = await stage.test(study.id)
+    expect(items[0].rules[0]).toMatchObject({ matches: false, repeat: false, title: 'nothing found' })
+    expect(items[0].rules[0].to).toMatchObject([{ person: 'martin', channel: 'mail' }])
+    await stage.hand(topics.studies, study)
+    expect(to()).toEqual(['martin@h.example', 'martin@h.example'])
+    const again = await stage.test(study.id)
+    expect(again.items[0].rules[0], 'once it is told').toMatchObject({ matches: false, to: [], title: null })
+  })
+
   it('of a revision tells only what has changed, and whoever was told before', async () => {
     const stage = await open(settings())
     await stage.hand(topics.studies, anAssessment(1, recent))
@@ -121,8 +136,30 @@ describe('a rule of studies', () => {
 
   it('tells nobody of what is older than a day, such as a log that is read from its beginning', async () => {
     const stage = await open(settings())
-    await stage.hand(topics.studies, anAssessment(1, { completedAt: noon - 86_500_000, assessedAt: null }))
+    const old = anAssessment(1, { completedAt: noon - 86_500_000, assessedAt: null })
+    await stage.hand(topics.studies, old)
     expect(await stage.notices()).toEqual([])
+    await stores.documents.upsert('assessments', [old])
+    const [rule, then] = [await stage.test(old.id), await stage.test(old.id, noon - 86_400_000)].map(
+      ({ items }) => items[0].rules[0],
+    )
+    expect(rule).toMatchObject({ matches: false, title: null, to: [], chain: [] })
+    expect(rule.checks.find(({ ok }: { ok: boolean }) => !ok)).toEqual({
+      ...{ what: 'maxAgeMs', ok: false, why: 'it is 86500 s old' },
+    })
+    expect(then).toMatchObject({ matches: true, to: [{ person: 'martin' }] })
+  })
+
+  it('can be tried at any time that there is', async () => {
+    const config = settings()
+    const people = config.people.map(person => ({ ...person, quiet: [{}] }))
+    const stage = await open({ ...config, people, maxAgeMs: Number.MAX_SAFE_INTEGER })
+    const study = anAssessment(1, recent)
+    await stores.documents.upsert('assessments', [study])
+    const asked = [0, Date.UTC(9999, 11, 31, 23, 59, 59), -1, 9e15, Number.MAX_SAFE_INTEGER]
+    const answers = await Promise.all(asked.map(at => stage.test(study.id, at)))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 400, 400, 400])
+    expect(new Date(answers[1].items[0].rules[0].to[0].dueAt).toISOString()).toMatch(/^\+010000-01-07T/)
   })
 })
 
@@ -154,6 +191,25 @@ describe('a rule of predictions', () => {
       aPrediction(4, { label: 'pneumonia', score: 0.9, predictedAt: noon, role: 'replay' }),
     )
     expect(mail.mails).toHaveLength(3)
+  })
+
+  it.each(['shadow', 'canary', 'replay'] as const)('tells nobody of %s, and the tester says why', async role => {
+    const hook = { name: 'ward', url: 'http://127.0.0.1:1/', secret: 'a-secret-of-sixteen' }
+    const stage = await open(withRule({ on: 'prediction' }, { webhooks: [hook] }))
+    const said = { label: 'pneumonia', score: 0.9, predictedAt: noon }
+    const [mine, other] = [aPrediction(1, { ...said, role }), aPrediction(2, said)]
+    for (const one of [mine, other]) await stores.documents.insert('predictions', one)
+    await stage.hand(topics.predictions, mine)
+    expect(await stage.notices()).toEqual([])
+    expect((await stores.documents.find('deliveries')).items).toEqual([])
+    const [not, is] = [await stage.test(mine.id), await stage.test(other.id)].map(({ items }) => items[0])
+    expect(not.webhooks).toEqual([{ destination: 'ward', told: false }])
+    expect(not.rules[0]).toMatchObject({ matches: false, to: [], title: null })
+    expect(not.rules[0].checks.filter(({ ok }: { ok: boolean }) => !ok)).toEqual([
+      { what: 'role', ok: false, why: role },
+    ])
+    expect(is.webhooks).toEqual([{ destination: 'ward', told: true }])
+    expect(is.rules[0]).toMatchObject({ matches: true, to: [{ person: 'martin' }] })
   })
 })
 

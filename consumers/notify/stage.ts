@@ -17,6 +17,7 @@ import { notifyConfig } from './config.ts'
 import { destinationOf } from './config-channels.ts'
 import { deliverer } from './deliver.ts'
 import { type Facts, factsOfPrediction, factsOfStudy } from './facts.ts'
+import { heedOf } from './match.ts'
 import { Notices } from './notices.ts'
 import { addTestRoute } from './routes.ts'
 import { openSenders } from './send.ts'
@@ -58,7 +59,8 @@ export const notify = defineStage({
         }),
       consider: (notice, signal) => notices.considerDue(notice, signal),
     }
-    const looking = config.rules.length > 0 ? lookForDue(due, stopping.signal) : Promise.resolve()
+    // Without rules too: what they left open is withdrawn, and what was acknowledged gets onto the log.
+    const looking = lookForDue(due, stopping.signal)
     addTestRoute(deps.http, (id, at) => trialsOf({ documents, config, hooks, now: at ?? clock.now() }, id))
 
     async function tellHooks(prediction: Prediction, signal: AbortSignal): Promise<void> {
@@ -70,17 +72,15 @@ export const notify = defineStage({
       )
     }
     function tellByRules(facts: Facts, signal: AbortSignal): Promise<void> {
-      const old = clock.now() - facts.at > config.maxAgeMs
-      const rules = old ? [] : config.rules.filter(({ on }) => on === facts.on)
+      const heeded = heedOf(facts, clock.now(), config.maxAgeMs).every(({ ok }) => ok)
+      const rules = heeded ? config.rules.filter(({ on }) => on === facts.on) : []
       return allOf(rules.map(rule => notices.tell(rule, facts, signal)))
     }
 
     return {
       async handle(read, { signal }) {
         if (read.topic === 'imaging.studies.v1') return tellByRules(factsOfStudy(read.event), signal)
-        const prediction = read.event
-        if (prediction.role !== 'production') return
-        await allOf([tellHooks(prediction, signal), tellByRules(factsOfPrediction(prediction), signal)])
+        await allOf([tellHooks(read.event, signal), tellByRules(factsOfPrediction(read.event), signal)])
       },
       async close() {
         stopping.abort(new Error('stopping'))

@@ -5,7 +5,7 @@ import type { DocumentStore } from '../../storage/documents.ts'
 import type { NotifyConfig } from './config.ts'
 import type { Rule } from './config-people.ts'
 import { type Facts, factsOfPrediction, factsOfStudy } from './facts.ts'
-import { matchOf } from './match.ts'
+import { heedOf, matchOf } from './match.ts'
 import { noticeIdOf, withEvent } from './notice.ts'
 import { recipientsOf, timeZoneOf } from './recipients.ts'
 
@@ -27,7 +27,7 @@ export const trialShape = z.object({
       matches: z.boolean(),
       checks: z.array(z.object({ what: z.string(), ok: z.boolean(), why: z.string() })),
       title: z.string().nullable().describe('null: nothing would be told'),
-      to: z.array(targetShape).describe('as of now; nobody where the rule does not fit'),
+      to: z.array(targetShape).describe('as of now; where the rule fits no more, those who were told before'),
       vacant: z.array(z.string()).describe('roles that nobody has now'),
       known: z
         .object({ id: z.string(), edition: z.int(), phase: z.string(), outcome: z.string().nullable() })
@@ -78,7 +78,7 @@ async function trialOf(context: TrialContext, facts: Facts, prediction: Predicti
   const rules = await Promise.all(context.config.rules.map(rule => ruleOf(context, rule, facts)))
   const webhooks = context.hooks.map(hook => ({
     destination: hook.destination,
-    told: prediction !== null && prediction.role === 'production' && hook.wants(prediction),
+    told: prediction !== null && hook.wants(prediction),
   }))
   return { event: facts.id, on: facts.on, study: facts.study, rules, webhooks }
 }
@@ -89,24 +89,28 @@ async function ruleOf(
   facts: Facts,
 ): Promise<Trial['rules'][number]> {
   const match = matchOf(rule, facts, now, timeZoneOf(config, facts.site))
+  const heed = heedOf(facts, now, config.maxAgeMs)
+  const heeded = rule.on === facts.on && heed.every(({ ok }) => ok)
+  const matches = heeded && match.matches
   const known = await documents.get('notices', noticeIdOf(rule, facts))
   // As if the event came now: what was kept of it itself does not make it an old one.
   const before = known && { ...known, revision: null }
-  const next = withEvent({ config, rule, facts, match, now }, before)
-  const repeat = before !== undefined && next !== undefined && next.edition === before.edition
+  const next = heeded ? withEvent({ config, rule, facts, match, now }, before) : undefined
+  const same = next !== undefined && next.edition === before?.edition && (next.outcome !== null || before.told !== null)
+  const tells = next !== undefined && !same
   const asked = { rule, site: facts.site, stat: facts.priority === 'stat', edition: 1, step: 0, now }
-  const { targets, vacant } = match.matches ? recipientsOf(config, asked) : { targets: [], vacant: [] }
+  const { targets, vacant } = matches || tells ? recipientsOf(config, asked) : { targets: [], vacant: [] }
   const kinds = new Map(config.channels.map(({ name, kind }) => [name, kind]))
   const { chain = [], withinMs = 0 } = rule.acknowledge ?? {}
   return {
     rule: rule.name,
-    ...{ matches: match.matches, checks: match.checks, title: next?.title ?? null },
-    to: targets.map(({ person, channel, dueAt, why }) => ({
+    ...{ matches, checks: [...heed, ...match.checks], title: tells || matches ? (next?.title ?? null) : null },
+    to: (tells ? next.targets : targets).map(({ person, channel, dueAt, why }) => ({
       ...{ person, channel, kind: kinds.get(channel) ?? 'unknown', dueAt, why },
     })),
     vacant,
     known: known ? { id: known.id, edition: known.edition, phase: known.phase, outcome: known.outcome } : null,
-    repeat,
-    chain: match.matches ? chain.map((name, at) => ({ name, afterMs: (at + 1) * withinMs })) : [],
+    repeat: matches && same,
+    chain: matches ? chain.map((name, at) => ({ name, afterMs: (at + 1) * withinMs })) : [],
   }
 }

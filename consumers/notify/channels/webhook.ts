@@ -6,11 +6,12 @@
 import { createHmac } from 'node:crypto'
 import type { Clock } from '../../../monitoring/clock.ts'
 import type { Prediction } from '../../../schemas/topics.ts'
-import type { NoticeMessage, PredictionMessage, Sender, SendOptions } from '../channel.ts'
+import type { PredictionMessage, Sender, SendOptions } from '../channel.ts'
 import type { ChannelOf, WebhookConfig } from '../config-channels.ts'
 import { post } from './http-post.ts'
+import type { LiveMessage } from './live.ts'
 
-/** Tells of each prediction that the settings of this webhook name. */
+/** Tells of each production prediction that the settings of this webhook name. */
 export function webhook(
   config: WebhookConfig,
   clock: Clock,
@@ -23,7 +24,7 @@ export function webhook(
 }
 
 /** Tells of what rules say. */
-export function noticeWebhook(config: ChannelOf<'webhook'>, clock: Clock): Sender<NoticeMessage> {
+export function noticeWebhook(config: ChannelOf<'webhook'>, clock: Clock): Sender<LiveMessage> {
   return {
     name: 'webhook',
     send: (message, options) => postSigned(config, noticePayload(message, options.idempotencyKey), options, clock),
@@ -63,9 +64,9 @@ export function sign(key: Buffer, id: string, timestamp: string, body: string): 
   return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`
 }
 
-function wants({ labels, models, minScore }: WebhookConfig, { label, model, score }: Prediction): boolean {
+function wants({ labels, models, minScore }: WebhookConfig, { role, label, model, score }: Prediction): boolean {
   const named = models.length === 0 || models.includes(model.name) || models.includes(`${model.name}@${model.version}`)
-  return named && score >= minScore && (labels.length === 0 || labels.includes(label))
+  return role === 'production' && named && score >= minScore && (labels.length === 0 || labels.includes(label))
 }
 
 /** Listed field by field: what the events will say one day is not sent before someone decides so. */
@@ -101,14 +102,16 @@ function payload(config: WebhookConfig, { type, prediction, links }: PredictionM
   }
 }
 
-function noticePayload(message: NoticeMessage, id: string) {
+function noticePayload(message: LiveMessage, id: string) {
   const { notice, edition, rule, level, critical, title, facts, findings, changes, links, at, recipient } = message
+  const { study, site, priority } = message
   return {
     id,
     type: 'notification',
     timestamp: new Date(at).toISOString(),
     data: {
       ...{ notification: notice, edition, rule, level, critical, title },
+      ...{ study, site, priority },
       ...{ facts: Object.fromEntries(facts), findings, changes, links, recipient: recipient.person },
     },
   }
