@@ -32,6 +32,8 @@ export interface NoticeMessage {
   /** Against what was told before. */
   readonly changes: readonly string[]
   readonly links: { readonly study: string | null; readonly acknowledge: string | null }
+  /** The name as DICOM has it (PN); null where the channel may not carry it, or there is none. */
+  readonly patient: { readonly pseudonym: string; readonly name: string } | null
   /** When it was made; ms since the epoch. */
   readonly at: number
   readonly recipient: { readonly person: string; readonly address: string | null }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import sharp from 'sharp'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { RaylogError } from '../../schemas/errors.ts'
 import { topics } from '../../schemas/topics.ts'
 import { anAssessment, anInstance, began } from '../../tests/gateway/samples.ts'
 import { type Authority, makeAuthority } from '../../tests/harness/certificates.ts'
@@ -111,6 +112,15 @@ describe.each(Object.entries(cases))('a card is %s', (_, [options, colour, style
     expect(body.allowed_mentions).toEqual({ parse: [] })
   })
 
+  it('in Discord, with its link however much there is to say', async () => {
+    const { url, received } = await receiver()
+    const findings = Array.from({ length: 200 }, (_, n) => ({ ...finding, label: `a finding with a long name, ${n}` }))
+    await told({ kind: 'discord', url }, { event: { findings }, rule: { acknowledge: {} } })
+    const { description } = JSON.parse(received[0]?.body ?? '').embeds[0]
+    expect(description).toHaveLength(4_096)
+    expect(description).toMatch(/\*\*\[Acknowledge\]\(https:\/\/raylog\.h\.example\/acknowledge\/\S+\)\*\*/)
+  })
+
   it('in Teams, as an Adaptive Card', async () => {
     const { url, received } = await receiver()
     await told({ kind: 'teams', url }, options)
@@ -194,12 +204,45 @@ it('a webhook of rules is signed, with the time in the signature', async () => {
     data: {
       level: 'alert',
       critical: true,
+      ...{ study: 'st_0001', site: 'main', priority: 'urgent' },
       findings: [{ label: 'pneumonia', present: true }],
       recipient: 'martin',
       links: { acknowledge: expect.stringContaining('https://raylog.h.example/acknowledge/nt_') },
     },
   })
   expect(JSON.parse(body).data.findings[0]).not.toHaveProperty('score')
+})
+
+describe('a record of names', () => {
+  const channel = async () => {
+    const { url, received } = await receiver()
+    return { received, kind: { kind: 'slack', url, names: true } }
+  }
+  it.each([
+    ['is damaged', () => 'rubbish'],
+    ['is of another key', () => stores.secrets.seal(JSON.stringify({ name: 'DOE^CANARY' }), 'pt_2')],
+    ['says something else', () => stores.secrets.seal('{"name":', 'pt_1')],
+  ])('that %s keeps nobody from being told', async (_, sealed) => {
+    await stores.documents.insert('patients', { id: 'pt_1', site: 'main', sealed: sealed() })
+    const { kind, received } = await channel()
+    expect(await told(kind, { showNames: true })).toMatchObject([{ state: 'sent' }])
+    expect(received[0]?.body).toContain('pneumonia')
+    expect(received[0]?.body).not.toContain('Patient')
+  })
+
+  it('that cannot be read now is waited for', async () => {
+    await patient()
+    const whole = stores
+    const get: Stores['documents']['get'] = (...what) =>
+      what[0] === 'patients'
+        ? Promise.reject(new RaylogError('store-unavailable', 'no answer'))
+        : whole.documents.get(...what)
+    stores = { ...whole, documents: { ...whole.documents, get } }
+    const { kind, received } = await channel()
+    await expect(told(kind, { showNames: true })).rejects.toMatchObject({ code: 'store-unavailable' })
+    expect(received).toEqual([])
+    expect((await whole.documents.find('deliveries')).items).toMatchObject([{ state: 'claimed' }])
+  })
 })
 
 describe('mail', () => {
@@ -352,6 +395,15 @@ it('a system that reads HL7 gets an ORU^R01 over MLLP, and its answer decides', 
   expect(of('OBX')[0]).toMatchObject({ 3: 'pneumonia^pneumonia^99RAYLOG', 8: 'A', 11: 'P' })
   expect(of('PID'), 'no name by default').toEqual([])
   expect(messages[0]).not.toContain('pt_1')
+  const identity = { name: 'DOE^JANE^M^DR^MD=ドウ^ジェーン' }
+  await stores.documents.insert('patients', {
+    ...{ id: 'pt_1', site: 'main' },
+    sealed: stores.secrets.seal(JSON.stringify(identity), 'pt_1'),
+  })
+  await told({ ...channel, names: true }, { event: { study: 'st_3' }, showNames: true })
+  expect(messages[1]?.split('\r').find(line => line.startsWith('PID'))).toBe(
+    'PID|1||pt_1^^^RAYLOG^ANON||DOE^JANE^M^MD^DR^^L^A~ドウ^ジェーン^^^^^L^I',
+  )
   answer = 'AR'
   const all = await told(channel, { event: { study: 'st_2' } })
   expect(all.find(({ state }) => state === 'failed')?.message).toBe('the receiver acknowledged with AR')

@@ -1,6 +1,7 @@
 /** What a channel may tell a recipient of a notification: fields that it may not carry are not in the message at all. */
 import { z } from 'zod'
 import type { Ports } from '../../kafka/ports.ts'
+import { toRaylogError } from '../../schemas/errors.ts'
 import type { NoticeDoc, NoticeTarget } from '../../schemas/notice.ts'
 import { noticeTokenPurpose, writeNoticeToken } from '../../schemas/notice-token.ts'
 import type { Level, NoticeMessage } from './channel.ts'
@@ -30,10 +31,10 @@ export async function messageOf(
   const { config, researchUseOnly } = context
   const person = config.people.find(({ name }) => name === target.person)
   const address = person?.reach.find(one => one.channel === target.channel)?.address ?? null
-  const [name, image] = await Promise.all([nameOf(context, notice, channel), imageOf(context, notice, channel)])
+  const [patient, image] = await Promise.all([patientOf(context, notice, channel), imageOf(context, notice, channel)])
   const zone = timeZoneOf(config, notice.site)
   const facts: [string, string | null][] = [
-    ['Patient', name],
+    ['Patient', patient?.name.replace(/\^+/g, ' ').trim() ?? null],
     ['Priority', notice.priority === 'stat' ? 'STAT' : notice.priority],
     ['Modality', notice.modality],
     ['Site', notice.site],
@@ -47,6 +48,7 @@ export async function messageOf(
     findings: channel.findings ? notice.findings.map(finding => findingOf(finding, channel.scores)) : [],
     changes: channel.findings ? notice.changes : notice.changes.length > 0 ? ['what was told has changed'] : [],
     links: linksOf(context, notice, target),
+    patient,
     at: notice.createdAt,
     recipient: { person: target.person, address },
     image,
@@ -77,16 +79,22 @@ function linksOf(
   return { study, acknowledge: `${base}/acknowledge/${token}` }
 }
 
-async function nameOf(
+/** A message is of use without the name, where its record is damaged or of another key. @throws where the store is away */
+async function patientOf(
   { deps, showNames }: MessageContext,
-  { patient }: NoticeDoc,
+  { patient: pseudonym }: NoticeDoc,
   { names }: ChannelConfig,
-): Promise<string | null> {
-  if (!names || !showNames || patient === null) return null
-  const doc = await deps.documents.get('patients', patient)
+): Promise<NoticeMessage['patient']> {
+  if (!names || !showNames || pseudonym === null) return null
+  const doc = await deps.documents.get('patients', pseudonym)
   if (!doc) return null
-  const { name } = sealedName.parse(JSON.parse(deps.secrets.open(doc.sealed, doc.id)))
-  return name?.replace(/\^+/g, ' ').trim() ?? null
+  try {
+    const { name } = sealedName.parse(JSON.parse(deps.secrets.open(doc.sealed, doc.id)))
+    return name === null ? null : { pseudonym, name }
+  } catch (thrown) {
+    if (toRaylogError(thrown).entry.verdict === 'wait') throw thrown
+    return null
+  }
 }
 
 /** A message is of use without its image. */

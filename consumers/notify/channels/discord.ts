@@ -20,9 +20,10 @@ export function discordBody(message: NoticeMessage, redelivered: boolean) {
   const { facts, findings, changes, links, level, at } = message
   const lines = [
     ...(redelivered ? [`_${repeatWords}_`] : []),
+    // Before what may be long, and is cut off.
+    ...(links.acknowledge === null ? [] : [`**[Acknowledge](${links.acknowledge})**`]),
     ...changes.map(change => `**${plain(change)}**`),
     ...findings.map(finding => `• ${plain(findingText(finding))}`),
-    ...(links.acknowledge === null ? [] : [`**[Acknowledge](${links.acknowledge})**`]),
   ]
   return {
     // Nothing in a label pings a whole channel.

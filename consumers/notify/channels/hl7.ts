@@ -3,15 +3,13 @@
  * report of the study is the report stage's; this one is for a system that pages people or shows alerts.
  */
 import { readFileSync } from 'node:fs'
+import { anonymousId, names, short } from '../../../hl7/fields.ts'
 import { components, header, message, segment, timestamp } from '../../../hl7/message.ts'
 import { NotAcknowledged, openMllp } from '../../../hl7/mllp.ts'
 import { type Sender, type SendOptions, Undelivered } from '../channel.ts'
 import type { ChannelOf } from '../config-channels.ts'
 import { findingText, repeatWords, ruo, subjectOf } from '../template.ts'
 import type { LiveMessage } from './live.ts'
-
-/** MSH-10 and order numbers are 20 characters at most; ids are a prefix and 32. */
-const short = (id: string): string => id.slice(id.indexOf('_') + 1).slice(0, 20)
 
 export function hl7(config: ChannelOf<'hl7'>): Sender<LiveMessage> {
   const { host, port, tls, caFile, timeoutMs, idleMs } = config
@@ -42,8 +40,7 @@ export function hl7Message(
   { idempotencyKey, redelivered }: Pick<SendOptions, 'idempotencyKey' | 'redelivered'>,
   { application, facility }: Pick<ChannelOf<'hl7'>, 'application' | 'facility'>,
 ): string {
-  const { study, site, priority, edition, at, findings, facts, changes, recipient } = told
-  const name = facts.find(([what]) => what === 'Patient')?.[1] ?? null
+  const { study, site, priority, edition, at, findings, changes, recipient, patient } = told
   const notes = [
     subjectOf(told),
     ...changes,
@@ -57,7 +54,7 @@ export function hl7Message(
       ...{ 9: components('ORU', 'R01', 'ORU_R01'), 10: short(idempotencyKey), 11: 'P', 12: '2.5.1' },
       18: 'UNICODE UTF-8',
     }),
-    ...(name === null ? [] : [segment('PID', { 1: 1, 5: components(name) })]),
+    ...(patient === null ? [] : [segment('PID', { 1: 1, 3: anonymousId(patient.pseudonym), 5: names(patient.name) })]),
     segment('OBR', {
       ...{ 1: 1, 3: components(short(study), 'RAYLOG'), 4: components('18748-4', 'Diagnostic imaging study', 'LN') },
       ...{ 7: timestamp(at), 24: 'RAD', 25: status, 28: recipient.person },

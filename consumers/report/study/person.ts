@@ -1,33 +1,5 @@
-/** Person names: what a DICOM PN (PS3.5 6.2.1) says, by component. */
-
-export interface NameParts {
-  family: string
-  given: string
-  middle: string
-  prefix: string
-  suffix: string
-}
-
-export interface PersonForms {
-  alphabetic: NameParts | null
-  ideographic: NameParts | null
-  phonetic: NameParts | null
-}
-
-function partsOf(form: string | undefined): NameParts | null {
-  const [family = '', given = '', middle = '', prefix = '', suffix = ''] = (form ?? '')
-    .normalize('NFC')
-    .split('^')
-    .map(part => part.trim())
-  const parts = { family, given, middle, prefix, suffix }
-  return Object.values(parts).some(part => part !== '') ? parts : null
-}
-
-/** @param text `Family^Given^Middle^Prefix^Suffix`, up to three forms between `=` */
-export function personForms(text: string): PersonForms {
-  const [alphabetic, ideographic, phonetic] = text.split('=')
-  return { alphabetic: partsOf(alphabetic), ideographic: partsOf(ideographic), phonetic: partsOf(phonetic) }
-}
+/** Names and dates of DICOM as people read them. */
+import type { NameParts } from '../../../schemas/person-name.ts'
 
 /** `Family, Prefix Given Middle, Suffix` */
 export function nameOnALine({ family, given, middle, prefix, suffix }: NameParts): string {

@@ -1,11 +1,11 @@
 /** An ORU^R01 of a study (HL7 2.5.1, chapter 7): patient, order, and what was found. Pure. */
 
+import { anonymousId, names, short } from '../../../../hl7/fields.ts'
 import {
   components,
   type Encoded,
   header,
   message,
-  repetitions,
   segment,
   subcomponents,
   timestamp,
@@ -13,13 +13,10 @@ import {
 import { examinedAt } from '../../study/facts.ts'
 import type { StudyContent } from '../../study/format.ts'
 import { firstText } from '../../study/header.ts'
-import { isoDate, type NameParts, personForms } from '../../study/person.ts'
+import { isoDate } from '../../study/person.ts'
 import { notes } from '../../texts/phrases.ts'
 import { speak } from '../../texts/texts.ts'
 import { type ResultOptions, resultSegments, statusOf } from './results.ts'
-
-/** MSH-10 and order numbers are 20 characters at most; ids are a prefix and 32. */
-const short = (id: string): string => id.slice(id.indexOf('_') + 1).slice(0, 20)
 
 /** The same study and revision give the same message, its control id included: what is sent twice can be known as such. */
 export function studyMessage(content: StudyContent, options: ResultOptions): string {
@@ -49,8 +46,7 @@ function headerSegment({ assessed, site, madeAt }: StudyContent): string {
 
 /** None where the images name nobody: the group is optional, and an invented patient would be worse. */
 function patientSegment({ identity, assessed }: StudyContent): string[] {
-  // Table 0203: ANON is an identifier that tells nobody who it is.
-  const pseudonym = assessed.patient === null ? null : components(assessed.patient, null, null, 'RAYLOG', 'ANON')
+  const pseudonym = assessed.patient === null ? null : anonymousId(assessed.patient)
   if (identity === null)
     return pseudonym === null ? [] : [segment('PID', { 1: 1, 3: pseudonym, 5: components(...unnamed, 'S') })]
   const { patientId, name, birthDate, sex } = identity
@@ -74,16 +70,6 @@ const authority = (issuer: string | null): Encoded =>
   issuer !== null && /^[0-9]+(\.[0-9]+)+$/.test(issuer)
     ? subcomponents(null, issuer, 'ISO')
     : subcomponents(issuer ?? null)
-
-/** One XPN for each form of the name, with its representation (table 0465). DICOM has the prefix before the suffix. */
-function names(text: string): Encoded {
-  const { alphabetic, ideographic, phonetic } = personForms(text)
-  const xpn = (parts: NameParts | null, representation: string) =>
-    parts === null
-      ? null
-      : components(parts.family, parts.given, parts.middle, parts.suffix, parts.prefix, null, 'L', representation)
-  return repetitions(xpn(alphabetic, 'A'), xpn(ideographic, 'I'), xpn(phonetic, 'P'))
-}
 
 /**
  * ORC-3 and OBR-3 name the study in every revision, so that a correction is of the same order; the accession number
