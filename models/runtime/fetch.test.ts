@@ -66,6 +66,37 @@ describe('a worker that fetches', () => {
     await expect(fetcher.fetch('http://127.0.0.1:9/')).rejects.toMatchObject({ code: 'store-unavailable' })
   })
 
+  it('has eight objects at once, in the order of the calls; the next when one is let go of, or fails', async () => {
+    let asked = 0
+    answer = response => {
+      asked++
+      if (asked === 11) status(404)(response)
+      else whole(Buffer.from(String(asked)))(response)
+    }
+    const coming = Array.from({ length: 11 }, () => fetcher.fetch(url))
+    for (const one of coming) one.catch(() => undefined)
+    const first = await Promise.all(coming.slice(0, 8))
+    await fetch(url) // what was on its way before this one has come
+    expect(asked).toBe(9)
+    first[3]?.release()
+    await coming[8]
+    expect(asked).toBe(10)
+    first[0]?.release()
+    await expect(coming[9]).rejects.toMatchObject({ code: 'object-missing' })
+    expect((await coming[10])?.bytes.toString()).toBe('12')
+  })
+
+  it('gives up those in line with those that a silent store keeps, without asking for them', async () => {
+    let asked = 0
+    answer = () => asked++
+    const said = await Promise.allSettled(Array.from({ length: 30 }, () => fetcher.fetch(url)))
+    expect(said).toHaveLength(30)
+    for (const one of said) expect(one).toMatchObject({ status: 'rejected', reason: { code: 'store-unavailable' } })
+    expect(asked).toBe(8)
+    answer = whole(Buffer.from('back'))
+    expect((await fetcher.fetch(url)).bytes.toString()).toBe('back')
+  })
+
   it('takes no object that breaks off for a whole one', async () => {
     answer = response => {
       response.writeHead(200, { 'content-length': 10 })

@@ -9,7 +9,7 @@ import { fromSystem } from '../../storage/outage.ts'
 
 export interface Fetched {
   bytes: Buffer
-  /** The buffer may be used for another object from here on. */
+  /** The buffer may be used for another object from here on, and another one may be fetched. To be called once. */
   release(): void
 }
 
@@ -19,6 +19,8 @@ export interface Fetcher {
   close(): void
 }
 
+/** Objects that are on their way or wait to be decoded: of a larger batch the others are asked for as these are let go of. */
+const mostAtOnce = 8
 /** Buffers that are kept for the next object: two batches of one image, or a small part of a large batch. */
 const keptBuffers = 4
 /** Signs of life of the event loop within the time of a fetch: a run of the model stops it, and is not the store's silence. */
@@ -26,29 +28,68 @@ const looks = 10
 /** A kept connection that the server has just closed is found out by the next request on it. */
 const broken = new Set(['ECONNRESET', 'EPIPE'])
 
+interface Waiting {
+  left: number
+  /** Of the store; else it waits for those that are. */
+  asked: boolean
+  destroy(error: Error): void
+}
+
 /** @param withinMs for one object, not counting the time that runs of the model take meanwhile */
 export function createFetcher({ withinMs }: { withinMs: number }): Fetcher {
   const agents = { 'http:': new http.Agent({ keepAlive: true }), 'https:': new https.Agent({ keepAlive: true }) }
   const spare: Buffer[] = []
-  const waiting = new Map<{ destroy(error: Error): void }, number>()
+  const waiting = new Set<Waiting>()
+  const line = new Set<() => void>()
+  let taken = 0
   let timer: NodeJS.Timeout | undefined
 
+  /** Who waits in line while the store is silent is not kept for a turn of his own: the batch has one budget for all. */
   function look(): void {
-    for (const [request, left] of waiting) {
-      if (left > 1) waiting.set(request, left - 1)
-      else request.destroy(new RaylogError('store-unavailable', `no object within ${withinMs} ms`))
+    const stuck = [...waiting].filter(({ asked }) => asked).length >= mostAtOnce
+    for (const one of waiting) {
+      if (!one.asked && !stuck) continue
+      one.left -= 1
+      if (one.left === 0) one.destroy(new RaylogError('store-unavailable', `no object within ${withinMs} ms`))
     }
   }
 
-  function watch(request: { destroy(error: Error): void }): () => void {
-    waiting.set(request, looks)
+  function watch(asked: boolean, destroy: Waiting['destroy']): () => void {
+    const one = { left: looks, asked, destroy }
+    waiting.add(one)
     timer ??= setInterval(look, withinMs / looks)
     return () => {
-      waiting.delete(request)
+      waiting.delete(one)
       if (waiting.size > 0) return
       clearInterval(timer)
       timer = undefined
     }
+  }
+
+  /** Resolves in the order of the calls, as the batches are decoded. */
+  function enter(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    if (taken < mostAtOnce) {
+      taken += 1
+      resolve()
+      return promise
+    }
+    line.add(resolve)
+    const over = watch(false, error => {
+      line.delete(resolve)
+      reject(error)
+    })
+    return promise.finally(over)
+  }
+
+  function leave(): void {
+    const [next] = line
+    if (next === undefined) {
+      taken -= 1
+      return
+    }
+    line.delete(next)
+    next()
   }
 
   function bufferOf(length: number): Buffer {
@@ -82,7 +123,7 @@ export function createFetcher({ withinMs }: { withinMs: number }): Fetcher {
     const { promise, resolve, reject } = Promise.withResolvers<Fetched>()
     const secure = url.startsWith('https:')
     const request = (secure ? https : http).get(url, { agent: agents[secure ? 'https:' : 'http:'] })
-    const over = watch(request)
+    const over = watch(true, error => request.destroy(error))
     request.once('error', reject)
     request.once('response', response => {
       const { statusCode } = response
@@ -97,14 +138,29 @@ export function createFetcher({ withinMs }: { withinMs: number }): Fetcher {
     return promise.finally(over)
   }
 
+  async function askTwice(url: string): Promise<Fetched> {
+    try {
+      return await ask(url)
+    } catch (thrown) {
+      if (thrown instanceof Error && 'code' in thrown && broken.has(String(thrown.code))) return ask(url)
+      throw thrown
+    }
+  }
+
   return {
     async fetch(url) {
+      await enter()
       try {
-        return await ask(url).catch(error => {
-          if (broken.has(String(error.code))) return ask(url)
-          throw error
-        })
+        const { bytes, release } = await askTwice(url)
+        return {
+          bytes,
+          release() {
+            release()
+            leave()
+          },
+        }
       } catch (thrown) {
+        leave()
         throw fromSystem(thrown)
       }
     },
