@@ -26,7 +26,7 @@ const CLOSE_GRACE_MS = 5_000
 
 export interface EngineOptions {
   settings: PlatformConfig['models']
-  objects: Pick<ObjectStore, 'local' | 'stream' | 'presign'>
+  objects: Pick<ObjectStore, 'local' | 'lend' | 'stream' | 'presign'>
   /** For copies of objects that have no file on this machine, while workers read them. */
   spoolFolder: string
   metrics: Metrics

@@ -41,7 +41,7 @@ export async function makePreview({ source, options }: PreviewTask): Promise<Pre
       options.format === 'jpeg'
         ? coloured.jpeg({ quality: options.quality ?? 90, chromaSubsampling: '4:4:4' })
         : coloured.png({ compressionLevel: 4 })
-    return { bytes: Uint8Array.from(await encoded.toBuffer()) }
+    return { bytes: new Uint8Array(await encoded.toBuffer()) }
   } catch (thrown) {
     const { code, message } = toRaylogError(thrown)
     return { code, message }
@@ -52,7 +52,7 @@ export async function makePreview({ source, options }: PreviewTask): Promise<Pre
 export async function makeFrame({ source, options }: PreviewTask): Promise<PreviewResult> {
   try {
     const bytes = typeof source === 'string' ? await readObject(source) : source
-    return { bytes: Uint8Array.from(await decodeSamples(bytes, options.frame ?? 1)) }
+    return { bytes: new Uint8Array(await decodeSamples(bytes, options.frame ?? 1)) }
   } catch (thrown) {
     const { code, message } = toRaylogError(thrown)
     return { code, message }
@@ -62,7 +62,7 @@ export async function makeFrame({ source, options }: PreviewTask): Promise<Previ
 /** A data set in another encoding (transcode/data-set.ts). */
 export function recodeDataSet(task: Recoding): PreviewResult {
   try {
-    return { bytes: Uint8Array.from(recode(task)) }
+    return { bytes: new Uint8Array(recode(task)) }
   } catch (thrown) {
     const { code, message } = toRaylogError(thrown)
     return { code, message }
@@ -73,7 +73,7 @@ export function recodeDataSet(task: Recoding): PreviewResult {
 export async function decodeEncodedFrame(task: FrameTask): Promise<PreviewResult> {
   try {
     const { samples, photometric } = await nativeFrameOf(task)
-    return { bytes: Uint8Array.from(samples), photometric }
+    return { bytes: new Uint8Array(samples), photometric }
   } catch (thrown) {
     const { code, message } = toRaylogError(thrown)
     return { code, message }

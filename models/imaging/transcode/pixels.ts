@@ -83,7 +83,7 @@ async function encodedFrame(bytes: ObjectBytes, spans: readonly Span[]): Promise
   if (length > maxFrame) throw new RaylogError('too-large', `a compressed frame of ${length} bytes`)
   const parts = await Promise.all(spans.map(({ start, length: of }) => bytes.range(start, start + of)))
   // A copy of its own: what goes to a thread takes the memory behind it along.
-  return Uint8Array.from(Buffer.concat(parts))
+  return new Uint8Array(Buffer.concat(parts))
 }
 
 /** What tells where frames begin. */
