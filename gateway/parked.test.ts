@@ -106,6 +106,41 @@ describe('a parked event', () => {
     })
   })
 
+  it('without its bytes, which were too many, is read where it stands on the log; where that is gone, it stays parked', async () => {
+    const name = 'imaging.instances.v1'
+    const headers = { 'raylog-trace': '1' }
+    const [at] = await gateway.log.append([{ topic: name, key: 'st_0001', value: Buffer.from('large'), headers }])
+    const [other] = await gateway.log.append([
+      { topic: name, key: 'st_0001', value: Buffer.from('another'), headers: {} },
+    ])
+    const bare = (n: number, over: object) => aParked(n, { value: '', key: 'st_0001', headers, ...over })
+    await gateway.documents.upsert('parked', [
+      bare(0, { ...other, offset: 99 }),
+      bare(1, { ...at }),
+      bare(2, { ...other }),
+      bare(3, { ...at, partition: 99 }),
+    ])
+    for (const id of ['pk_0000', 'pk_0002', 'pk_0003']) {
+      const { status, body } = await post(`parked/${id}/retry`)
+      expect([status, body]).toMatchObject([400, { code: 'bad-request', detail: expect.stringContaining(name) }])
+    }
+    expect(await post('parked/pk_0001/retry')).toMatchObject({ body: { state: 'retried', changed: true } })
+    const records = await gateway.log.read({ topic: name, partition: at?.partition ?? 0, offset: 0 }, 9)
+    expect(records.at(-1)).toMatchObject({
+      value: Buffer.from('large'),
+      headers: { ...headers, 'raylog-only': 'infer' },
+    })
+
+    await gateway.documents.upsert('parked', [bare(1, { ...at }), aParked(4)])
+    const grown = records.length
+    expect(await post('parked/retry', {})).toMatchObject({ body: { retried: 2, remaining: 0 } })
+    expect(await gateway.documents.countBy('parked', 'state')).toEqual({ parked: 3, retried: 2 })
+    const since = await gateway.log.read({ topic: name, partition: at?.partition ?? 0, offset: grown }, 9)
+    expect(since[0]).toMatchObject({ value: Buffer.from('large') })
+    // Dropping needs no bytes.
+    expect(await post('parked/pk_0000/drop')).toMatchObject({ body: { state: 'dropped', changed: true } })
+  })
+
   it('that is dropped cannot be retried any more', async () => {
     await gateway.documents.upsert('parked', [aParked(1)])
     expect(await post('parked/pk_0001/drop')).toMatchObject({ body: { state: 'dropped', changed: true } })

@@ -1,6 +1,6 @@
 /** raylog parked: what stages gave up on, and what to do with it. */
 import { z } from 'zod'
-import { errorTable } from '../../schemas/errors.ts'
+import { errorTable, RaylogError } from '../../schemas/errors.ts'
 import { type Api, connect } from '../running.ts'
 import type { SettingSources } from '../settings.ts'
 import { table } from '../table.ts'
@@ -58,7 +58,14 @@ export async function actOnParked(
   const chosen = ids.includes('all') ? (await all(api)).map(item => item.id) : ids
   if (chosen.length === 0) console.log('Nothing is parked.')
   for (const id of chosen) {
-    await api.call('POST', `/api/v1/parked/${encodeURIComponent(id)}/${action}`, z.unknown())
-    console.log(`${id} ${action === 'retry' ? 'is tried again' : 'dropped'}`)
+    try {
+      await api.call('POST', `/api/v1/parked/${encodeURIComponent(id)}/${action}`, z.unknown())
+      console.log(`${id} ${action === 'retry' ? 'is tried again' : 'dropped'}`)
+    } catch (thrown) {
+      // One that cannot be retried does not keep the others back.
+      if (!(thrown instanceof RaylogError && thrown.code === 'bad-request')) throw thrown
+      console.error(`${id}: ${thrown.message}`)
+      process.exitCode = 1
+    }
   }
 }

@@ -1,8 +1,11 @@
 /** Parked events: what each stage gave up on, to be tried again or let go. */
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import type { NewRecord } from '../../kafka/log.ts'
 import type { ParkedDoc } from '../../schemas/documents.ts'
+import { RaylogError } from '../../schemas/errors.ts'
 import { onlyHeader } from '../../schemas/topics/parked.ts'
+import type { Filter } from '../../storage/documents.ts'
 import { problems } from '../http/problem.ts'
 import { type ApiContext, type App, found, page, where } from './context.ts'
 import { idParams, listOf, paging, parkedShape, parkedView, word } from './shapes.ts'
@@ -23,6 +26,8 @@ const bulkBody = z.strictObject({ stage: word, code: word })
 const bulkAnswer = z.object({ retried: z.int(), remaining: z.int() })
 
 const mostAtOnce = 1000
+/** Their bytes are held in memory together. */
+const mostBytesAtOnce = 64 * 1024 * 1024
 const tags = ['parked']
 
 type Settled = Exclude<ParkedDoc['state'], 'parked'>
@@ -36,9 +41,55 @@ export function addParkedRoutes(app: App, { deps: { documents, log } }: ApiConte
     return mine
   }
 
+  /** For the stage that gave up on it alone: the others have handled it. Undefined where its bytes are nowhere any more. */
+  async function recordAsItWas(doc: ParkedDoc): Promise<NewRecord | undefined> {
+    const { topic, key, headers, stage } = doc
+    const value = doc.value === '' ? await bytesOnLog(doc) : Buffer.from(doc.value, 'base64')
+    return value && { topic, key, value, headers: { ...headers, [onlyHeader]: stage } }
+  }
+
+  /** Of what was parked without them, as they are too many. A log that was moved may have another record at its place. */
+  async function bytesOnLog({ topic, partition, offset, key, headers }: ParkedDoc): Promise<Buffer | undefined> {
+    const info = (await log.topics()).find(({ name }) => name === topic)
+    if (!info?.bounds.some(bounds => bounds.partition === partition && offset < bounds.high)) return undefined
+    const [record] = await log.read({ topic, partition, offset }, 1)
+    const isIt = record?.offset === offset && record.key === key && isDeepStrictEqual({ ...record.headers }, headers)
+    return isIt ? record.value : undefined
+  }
+
+  async function oneRecord(doc: ParkedDoc): Promise<NewRecord> {
+    const record = await recordAsItWas(doc)
+    if (record !== undefined) return record
+    const where = `${doc.topic}/${doc.partition}/${doc.offset}`
+    throw new RaylogError('bad-request', `It was parked without its bytes, and the log no longer has it at ${where}.`)
+  }
+
+  /** Those of the oldest that can be retried; what cannot stays, and does not stand in the way of the others. */
+  async function retriable(filter: Filter): Promise<{ docs: ParkedDoc[]; records: NewRecord[]; left: number }> {
+    const [docs, records]: [ParkedDoc[], NewRecord[]] = [[], []]
+    let [left, bytes] = [0, 0]
+    for (let cursor: string | undefined; ; ) {
+      const query = { where: filter, order: 'oldest' as const, ...page({ cursor, limit: mostAtOnce - docs.length }) }
+      const { items, next } = await documents.find('parked', query)
+      for (const doc of items) {
+        const record = await recordAsItWas(doc)
+        if (record === undefined) {
+          left++
+          continue
+        }
+        docs.push(doc)
+        records.push(record)
+        bytes += record.value.byteLength
+        if (bytes >= mostBytesAtOnce) return { docs, records, left }
+      }
+      if (next === null || docs.length >= mostAtOnce) return { docs, records, left }
+      cursor = next
+    }
+  }
+
   /** Append first: after a crash in between it is parked still, and a second retry writes the same results again. */
-  async function settle(docs: readonly ParkedDoc[], state: Settled): Promise<void> {
-    if (state === 'retried') await log.append(docs.map(recordAsItWas))
+  async function settle(docs: readonly ParkedDoc[], records: readonly NewRecord[], state: Settled): Promise<void> {
+    if (records.length > 0) await log.append(records)
     await documents.upsert(
       'parked',
       docs.map(doc => ({ ...doc, state })),
@@ -49,7 +100,7 @@ export function addParkedRoutes(app: App, { deps: { documents, log } }: ApiConte
     inTurn(async () => {
       const doc = found(await documents.get('parked', id), 'parked event')
       if (doc.state !== 'parked') return { id, state: doc.state, changed: false }
-      await settle([doc], state)
+      await settle([doc], state === 'retried' ? [await oneRecord(doc)] : [], state)
       return { id, state, changed: true }
     })
 
@@ -83,7 +134,7 @@ export function addParkedRoutes(app: App, { deps: { documents, log } }: ApiConte
     {
       schema: {
         tags,
-        summary: 'Hand many to their stages again, oldest first, up to 1,000',
+        summary: 'Hand many to their stages again, oldest first, up to 1,000; what the log no longer has stays',
         body: bulkBody,
         response: { 200: bulkAnswer, ...problems },
       },
@@ -91,16 +142,11 @@ export function addParkedRoutes(app: App, { deps: { documents, log } }: ApiConte
     ({ body }) =>
       inTurn(async () => {
         const filter = where({ ...body, state: 'parked' })
-        const { items } = await documents.find('parked', { where: filter, order: 'oldest', limit: mostAtOnce })
+        const { docs, records, left } = await retriable(filter)
         // Counted before: what fails again is parked anew, and must not make a caller who asks until 0 go on for ever.
-        const remaining = (await documents.count('parked', filter)) - items.length
-        if (items.length > 0) await settle(items, 'retried')
-        return { retried: items.length, remaining: Math.max(0, remaining) }
+        const remaining = (await documents.count('parked', filter)) - docs.length - left
+        if (docs.length > 0) await settle(docs, records, 'retried')
+        return { retried: docs.length, remaining: Math.max(0, remaining) }
       }),
   )
-}
-
-/** For the stage that gave up on it alone: the others have handled it. */
-function recordAsItWas({ topic, key, value, headers, stage }: ParkedDoc): NewRecord {
-  return { topic, key, value: Buffer.from(value, 'base64'), headers: { ...headers, [onlyHeader]: stage } }
 }
