@@ -108,7 +108,7 @@ const benches: Bench[] = [
   {
     name: 'soak',
     title: 'Start, and memory over many instances',
-    note: 'Resident memory of the process and its workers together; predictions, documents and PDF reports all made.',
+    note: 'Resident memory of the process and its workers together, and what is live in the main process after a full collection; predictions, documents, assessments of studies and a PDF of each prediction all made.',
     args: [],
     quick: ['--instances', '2000'],
   },

@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { isIdle } from '../tests/harness/census.ts'
 import { residentMbOf, treeOf } from '../tests/harness/cost.ts'
 import { storeAll } from '../tests/harness/cstore.ts'
+import { heldBy, inspectable } from '../tests/harness/heap.ts'
 import { startRaylog } from '../tests/harness/raylog.ts'
 import { smallRadiograph } from '../tests/harness/senders.ts'
 import { until } from '../tests/harness/until.ts'
@@ -25,7 +26,7 @@ for (let run = 0; run < 5; run++) {
 
 const rows: Row[] = [{ what: 'start to ready, median of 5', figures: { seconds: round(median(starts), 2) } }]
 // Each radiograph is a study of its own: reports of studies would be most of the work, minutes later.
-await using raylog = await startRaylog({ set: ['logLevel=warn', 'report.formats=[]'] })
+await using raylog = await startRaylog({ set: ['logLevel=warn', 'report.formats=[]'], nodeFlags: [inspectable] })
 const step = Math.floor(total / 10)
 for (let sent = 0; sent < total; sent += step) {
   const started = performance.now()
@@ -41,6 +42,10 @@ for (let sent = 0; sent < total; sent += step) {
       'resident MB': round(residentMbOf(treeOf([raylog.pid]))),
       'of it the main process': round(residentMbOf([raylog.pid])),
       'instances/s': round(step / ((performance.now() - started) / 1_000)),
+      // Twice only: to know it is to collect everything, which V8 would not have done.
+      ...([3, 10].includes(rows.length) && {
+        'live in the main process': round((await heldBy(raylog)).live / 1_048_576),
+      }),
     },
   })
 }
