@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import pino from 'pino'
 import { describe, expect, it } from 'vitest'
 import type { Audited } from '../schemas/audit.ts'
@@ -48,6 +49,25 @@ describe('the audit trail', () => {
     trail.tell(rejected)
     await trail.flush()
     expect(told).toHaveLength(1)
+  })
+
+  it('writes what is told at the moment in which it has written all', async () => {
+    // Which turn of the microtasks that is depends on how the writer is made, so each of them has its entry.
+    for (let turns = 0; turns < 20; turns++) {
+      let late = true
+      const { trail, told } = open(() => {
+        if (!late) return
+        late = false
+        void (async () => {
+          for (let turn = 0; turn < turns; turn++) await undefined
+          trail.tell({ ...rejected, actor: 'LATE' })
+        })()
+      })
+      trail.tell(rejected)
+      await setImmediate()
+      await trail.flush()
+      expect([turns, told.map(({ actor }) => actor)]).toEqual([turns, ['EVIL', 'LATE']])
+    }
   })
 
   it('tells of one who is turned away again and again first once, then how often', async () => {

@@ -49,32 +49,34 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
     writing ??= write()
   }
 
-  /** It is over when nothing waits, and not a moment later: who puts an entry then begins anew. */
+  /** Nothing is awaited between the last look at what waits and its end: who puts an entry later begins anew. */
   async function write(): Promise<void> {
     await Promise.resolve()
     try {
-      await writeAll()
+      for (let failures = 0; waiting.length > 0; ) failures = await writeSome(failures)
+    } catch (thrown) {
+      if (toRaylogError(thrown).code !== 'stopping') throw thrown
     } finally {
       writing = undefined
     }
   }
 
-  async function writeAll(): Promise<void> {
-    for (let failures = 0; waiting.length > 0; ) {
-      const some = waiting.slice(0, mostAtOnce)
-      try {
-        await publish(topics.audit, ...some)
-        waiting.splice(0, some.length)
-        failures = 0
-        if (dropped > 0) logger.error({ entries: dropped }, 'audit entries were dropped while the log was away')
-        dropped = 0
-      } catch (thrown) {
-        const { code } = toRaylogError(thrown)
-        if (code === 'stopping') return
-        if (failures++ === 0) logger.warn({ code }, 'audit entries wait for the log')
-        await clock.sleep(Math.min(longestBackoffMs, firstBackoffMs * 2 ** Math.min(failures, 10)))
-      }
+  /** @returns failures in a row. @throws RaylogError stopping */
+  async function writeSome(failures: number): Promise<number> {
+    const some = waiting.slice(0, mostAtOnce)
+    try {
+      await publish(topics.audit, ...some)
+    } catch (thrown) {
+      const { code } = toRaylogError(thrown)
+      if (code === 'stopping') throw thrown
+      if (failures === 0) logger.warn({ code }, 'audit entries wait for the log')
+      await clock.sleep(Math.min(longestBackoffMs, firstBackoffMs * 2 ** Math.min(failures + 1, 10)))
+      return failures + 1
     }
+    waiting.splice(0, some.length)
+    if (dropped > 0) logger.error({ entries: dropped }, 'audit entries were dropped while the log was away')
+    dropped = 0
+    return 0
   }
 
   /** Says how many more there were in the windows that are over. */
