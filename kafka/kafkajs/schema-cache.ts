@@ -3,10 +3,11 @@
  * agree, and a torn one costs no other. For a start while the registry is away.
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { z } from 'zod'
+import type { Clock } from '../../monitoring/clock.ts'
 
 const answer = z.strictObject({
   /** Base address of the registry that said it: another one gives other ids. */
@@ -25,8 +26,16 @@ export interface SchemaCache {
   keep(said: Omit<Answer, 'registry'>): void
 }
 
+/** A draft is there for a moment; one that is older than this was left by a crash, and is nobody's work, ms. */
+const draftMs = 3_600_000
+
+export interface CacheSurroundings {
+  clock: Pick<Clock, 'now'>
+  logger: Logger
+}
+
 /** @param folder made when there is something to keep */
-export function openSchemaCache(folder: string, registry: string, logger: Logger): SchemaCache {
+export function openSchemaCache(folder: string, registry: string, { clock, logger }: CacheSurroundings): SchemaCache {
   const ids = new Map<string, number>()
   const texts = new Map<number, string>()
   const keyOf = (subject: string, text: string) => `${subject} ${text}`
@@ -36,9 +45,24 @@ export function openSchemaCache(folder: string, registry: string, logger: Logger
     if (subject !== null) ids.set(keyOf(subject, text), id)
   }
 
-  for (const name of namesIn(folder)) {
+  const names = namesIn(folder)
+  removeDrafts(names)
+  for (const name of names) {
+    if (!name.endsWith('.json')) continue
     const read = answer.safeParse(parsed(join(folder, name)))
     if (read.success && read.data.registry === registry) learn(read.data)
+  }
+
+  function removeDrafts(names: readonly string[]): void {
+    for (const name of names) {
+      if (!name.endsWith('.draft')) continue
+      const path = join(folder, name)
+      try {
+        if (statSync(path).mtimeMs < clock.now() - draftMs) rmSync(path, { force: true })
+      } catch (error) {
+        logger.debug({ err: error, path }, 'a draft of a schema is not removed')
+      }
+    }
   }
 
   return {
@@ -64,16 +88,12 @@ export function openSchemaCache(folder: string, registry: string, logger: Logger
   }
 }
 
-/** Drafts that a crash left are removed. */
 function namesIn(folder: string): string[] {
-  let names: string[]
   try {
-    names = readdirSync(folder)
+    return readdirSync(folder)
   } catch {
     return [] // nothing was kept yet
   }
-  for (const name of names) if (name.endsWith('.draft')) rmSync(join(folder, name), { force: true })
-  return names.filter(name => name.endsWith('.json'))
 }
 
 function parsed(path: string): unknown {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -101,6 +101,19 @@ describe('a process that starts while the registry is away', () => {
     writeFileSync(join(folder, 'schemas', String(files[0])), '{"registry":')
     await goAway()
     await expect(open().idOf(subject, schema)).rejects.toMatchObject({ code: 'log-unavailable' })
+  })
+
+  it('removes what a crash left half-written, but not what another process writes; none of it stops a start', async () => {
+    await open().idOf(subject, schema)
+    const draft = (name: string) => join(folder, 'schemas', `${name}.draft`)
+    mkdirSync(draft('cannot-be-removed'))
+    for (const name of ['left', 'being-written']) writeFileSync(draft(name), '{"registry":')
+    const longAgo = Date.now() / 1000 - 2 * 3_600
+    for (const name of ['left', 'cannot-be-removed']) utimesSync(draft(name), longAgo, longAgo)
+    await goAway()
+    expect(await open().idOf(subject, schema)).toBe(7)
+    const drafts = readdirSync(join(folder, 'schemas')).filter(name => name.endsWith('.draft'))
+    expect(drafts.sort()).toEqual(['being-written.draft', 'cannot-be-removed.draft'])
   })
 
   it('asks first: a registry that refuses has the word', async () => {

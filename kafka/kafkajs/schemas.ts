@@ -42,7 +42,7 @@ const awayMs = 15_000
 export function openSchemas({ url, auth, cacheFolder }: SchemaSettings, surroundings: SchemaSurroundings): Schemas {
   const { clock, logger } = surroundings
   const registry = new SchemaRegistry({ host: url, retry: { retries: 2 }, ...(auth ? { auth } : {}) })
-  const cache = cacheFolder === undefined ? undefined : openSchemaCache(cacheFolder, url, logger)
+  const cache = cacheFolder === undefined ? undefined : openSchemaCache(cacheFolder, url, surroundings)
   const ids = new Map<string, Promise<number>>()
   const texts = new Map<number, Promise<string>>()
   const closed = new AbortController()
