@@ -3,6 +3,7 @@ import { audit } from '../consumers/audit/stage.ts'
 import { type Audited, auditEntry } from '../schemas/audit.ts'
 import { topics } from '../schemas/topics.ts'
 import { type Started, startGateway } from '../tests/gateway/kit.ts'
+import { anInstance, aReport, aStudy } from '../tests/gateway/samples.ts'
 import { openForTest } from '../tests/harness/stage.ts'
 import { until } from '../tests/harness/until.ts'
 
@@ -47,16 +48,29 @@ describe('the audit', () => {
       const records = await log.read({ topic: topics.audit.name, partition: 0, offset: 0 }, 100)
       return Promise.all(records.map(record => codec.decode(topics.audit, record)))
     }
+    const object = await gateway.objects.put(Buffer.from('an image'), 'application/dicom')
+    const report = await gateway.objects.put(Buffer.from('%PDF-1.7'), 'application/pdf')
+    await gateway.documents.upsert('instances', [anInstance(1, { object, study: 'st_0001', patient: 'pt_7' })])
+    await gateway.documents.upsert('studies', [aStudy(1, { studyUid: '1.2.3', patient: 'pt_7' })])
+    await gateway.documents.upsert('reports', [aReport(1, { object: report.key, bytes: report.bytes })])
+    for (const path of ['instances/in_0001', 'reports/rp_0001'])
+      expect((await (await gateway.ask(`/api/v1/${path}/object`)).text()).length).toBeGreaterThan(0)
     for (let i = 0; i < 3; i++)
       await gateway.ask('/api/v1/instances', { headers: { authorization: 'Bearer something-else' } })
     await gateway.ask('/api/v1/audit')
-    const told = await until('both are on the log', async () => {
+    const told = await until('all of it is on the log', async () => {
       const all = await entries()
-      const wanted = ['security-alert', 'audit-log-used']
+      const wanted = ['security-alert', 'audit-log-used', 'instances-sent', 'export']
       return wanted.every(action => all.some(one => one.action === action)) ? all : undefined
     })
     const alerts = told.filter(({ action }) => action === 'security-alert')
     expect(alerts).toMatchObject([{ actor: '(none)', outcome: 'failure', detail: { reason: 'not the token' } }])
+    const downloads = told.filter(({ action }) => ['instances-sending', 'instances-sent', 'export'].includes(action))
+    expect(downloads.sort((a, b) => (a.action < b.action ? -1 : 1))).toMatchObject([
+      { action: 'export', object: '1.2.3', outcome: 'success', detail: { patient: 'pt_7', report: 'pdf' } },
+      { action: 'instances-sending', object: 'st_0001', detail: { patient: 'pt_7' } },
+      { action: 'instances-sent', object: 'st_0001', outcome: 'success', detail: { patient: 'pt_7' } },
+    ])
     expect(JSON.stringify(told)).not.toContain('something-else')
   })
 })
