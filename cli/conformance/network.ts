@@ -45,7 +45,8 @@ const model = () => `## 2. Implementation model
 One application entity, \`${String(defaults().aeTitle)}\` (\`dimse.aeTitle\`), listens for associations, by default on port ${String(defaults().port)} (\`dimse.port\`), over TCP/IP, with and
 without TLS. It opens associations for the sub-operations of C-MOVE, for reports of storage commitment, and to store reports and ask for their commitment
 (\`deliver\`, docs/delivery.md), to the systems that \`peers\` names;
-and, where a retrieval is asked for, as SCU of Study Root FIND, GET and MOVE (\`retrieve\`, docs/peers.md).
+and, where a retrieval is asked for, as SCU of Study Root FIND, GET and MOVE (\`retrieve\`, docs/peers.md), or of FIND alone,
+to learn how many images a study has (\`expect-images\`, docs/studies.md).
 An image is acknowledged when its bytes and its event are on stable storage.
 
 ## 3. Association policies

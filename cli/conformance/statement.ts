@@ -22,12 +22,13 @@ down in instances of its own (8.1).
 | network service | user (SCU) | provider (SCP) |
 |---|---|---|
 | Verification (C-ECHO) | no | yes |
-| Storage (C-STORE) | yes: sub-operations of C-MOVE and C-GET, \`raylog send\` | yes |
-| Query/Retrieve (C-FIND, C-MOVE, C-GET), Patient Root and Study Root | no | yes |
+| Storage (C-STORE) | yes: sub-operations of C-MOVE and C-GET, reports (\`deliver\`), \`raylog send\` | yes |
+| Query/Retrieve (C-FIND, C-MOVE, C-GET), Patient Root | no | yes |
+| Query/Retrieve (C-FIND, C-MOVE, C-GET), Study Root | yes: retrievals (\`retrieve\`), C-FIND for the number of images (\`expect-images\`) | yes |
 | Modality Performed Procedure Step | no | yes |
-| Storage Commitment, push model | no | yes |
-| DICOMweb (QIDO-RS, WADO-RS) | yes: retrievals | yes |
-| DICOMweb (STOW-RS) | no | yes |`
+| Storage Commitment, push model | yes: of the reports that were stored (\`deliver\`) | yes |
+| DICOMweb (QIDO-RS, WADO-RS) | yes: retrievals (\`retrieve\`) | yes |
+| DICOMweb (STOW-RS) | yes: reports (\`deliver\`) | yes |`
 
 const characterSets = `## 6. Support of character sets
 

@@ -53,7 +53,7 @@ const limits = () => {
 export const webSection = (): string => `## 5. DICOMweb
 
 Origin server of the Studies Service of PS3.18, over HTTP/1.1 (TLS by a proxy in front). Every request shows a bearer token; one without it is answered 401 and audited. Raylog is a user agent of
-QIDO-RS and WADO-RS where a retrieval is asked for (\`retrieve\`, docs/peers.md).
+QIDO-RS and WADO-RS where a retrieval is asked for (\`retrieve\`, docs/peers.md), and of STOW-RS where reports go to such a destination (\`deliver\`, docs/delivery.md).
 
 ${services()}
 
