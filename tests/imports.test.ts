@@ -24,6 +24,7 @@ const stageMayImport = [
   'storage/dicom-query.ts',
   'storage/secrets.ts',
   'storage/jobs.ts',
+  'storage/job-run.ts',
   'storage/terms.ts',
   'storage/due.ts',
   'storage/s3-outbox.ts',

@@ -4,8 +4,9 @@ import type { Platform, Ports } from '../../kafka/ports.ts'
 import type { Publish } from '../../kafka/stage.ts'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
-import { isWanted, type ReplayDoc, type ReplayState, withoutVersion } from '../../schemas/replay.ts'
+import { isWanted, type ReplayDoc, withoutVersion } from '../../schemas/replay.ts'
 import { type Instance, type ModelVersion, type Prediction, topics } from '../../schemas/topics.ts'
+import { Ended, type JobRun, type Patiently, patience, runJob } from '../../storage/job-run.ts'
 import { laggard } from './give-way.ts'
 import { createPace } from './pace.ts'
 import { recordsOf } from './read.ts'
@@ -25,23 +26,6 @@ export interface RunContext extends Pick<Platform, 'clock' | 'logger'> {
   }
 }
 
-/** Why a term ends before its replay does. */
-type Ending = 'pause' | 'cancel' | 'stopping' | 'lost'
-class Ended extends Error {
-  readonly ending: Ending
-  constructor(ending: Ending) {
-    super(ending)
-    this.ending = ending
-  }
-}
-
-const stateAfter: Readonly<Record<Exclude<Ending, 'lost'>, ReplayState>> = {
-  pause: 'paused',
-  cancel: 'cancelled',
-  // As it was, and nobody's: whoever comes next goes on at once.
-  stopping: 'running',
-}
-
 const firstBackoffMs = 100
 const longestBackoffMs = 10_000
 
@@ -49,73 +33,21 @@ const longestBackoffMs = 10_000
 export async function runTerm(context: RunContext, replay: ReplayDoc, term: Term, stopping: AbortSignal) {
   const { clock, logger, deps, settings } = context
   const tally = new Tally(replay.ranges, term.doc)
-  const stop = new AbortController()
   const begun = clock.now()
   const before = term.doc.activeMs
   let givesWayTo: string | null = null
-
-  const onStopping = () => stop.abort(new Ended('stopping'))
-  if (stopping.aborted) onStopping()
-  stopping.addEventListener('abort', onStopping, { once: true })
-
   const progress = () => ({ ...tally.snapshot(), activeMs: before + clock.now() - begun, givesWayTo })
-
-  /** Until the term ends: says that it lives and how far it is, and hears what is wanted. */
-  async function beat(): Promise<void> {
-    while (!stop.signal.aborted) {
-      await clock.sleep(settings.beatMs, stop.signal)
-      try {
-        const wanted = (await deps.documents.get('replays', replay.id))?.wanted ?? 'cancel'
-        if (!(await term.save(progress()))) stop.abort(new Ended('lost'))
-        else if (wanted !== 'run') stop.abort(new Ended(wanted))
-        givesWayTo = await laggard(deps.log, settings)
-      } catch (thrown) {
-        logger.warn({ replay: replay.id, code: toRaylogError(thrown).code }, 'the progress of a replay was not kept')
-        if (!term.held) stop.abort(new Ended('lost'))
-      }
-    }
+  const run: JobRun = {
+    ...{ clock, logger, beatMs: settings.beatMs, name: 'replay', id: replay.id, term },
+    wanted: async () => (await deps.documents.get('replays', replay.id))?.wanted,
+    save: last => term.save({ ...progress(), ...(last && { ...last, givesWayTo: null }) }),
+    async looked() {
+      givesWayTo = await laggard(deps.log, settings)
+    },
+    failed: ({ code, message }) => logger.error({ replay: replay.id, code, reason: message }, 'a replay failed'),
+    work: stop => work(context, replay, { tally, term, stop, held: () => givesWayTo !== null }),
   }
-  const beating = beat().catch(error => stop.abort(error))
-
-  let ending: unknown
-  try {
-    await work(context, replay, { tally, term, stop, held: () => givesWayTo !== null })
-  } catch (thrown) {
-    ending = stop.signal.aborted ? stop.signal.reason : thrown
-  }
-  stop.abort(new Ended('stopping'))
-  await beating
-  stopping.removeEventListener('abort', onStopping)
-  if (ending instanceof Ended && ending.ending === 'lost') return
-  const error = ending === undefined || ending instanceof Ended ? null : toRaylogError(ending)
-  if (error) logger.error({ replay: replay.id, code: error.code, reason: error.message }, 'a replay failed')
-  await letGo(context, term, stopping, {
-    ...progress(),
-    givesWayTo: null,
-    owner: null,
-    state: ending instanceof Ended && ending.ending !== 'lost' ? stateAfter[ending.ending] : error ? 'failed' : 'done',
-    error: error && { code: error.code, message: error.message },
-  })
-}
-
-/** The last word of a term. Where the store is away for longer than the lease, the next holder goes on from the one before. */
-async function letGo(
-  { clock, logger }: RunContext,
-  term: Term,
-  stopping: AbortSignal,
-  last: Parameters<Term['save']>[0],
-) {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await term.save(last)
-      return
-    } catch (thrown) {
-      const { code } = toRaylogError(thrown)
-      logger.warn({ replay: term.doc.replay, code }, 'the end of a term was not kept')
-      if (!term.held || stopping.aborted) return
-      await clock.sleep(firstBackoffMs * attempt, stopping).catch(() => undefined)
-    }
-  }
+  await runJob(run, stopping)
 }
 
 interface Work {
@@ -128,9 +60,11 @@ interface Work {
 
 /** @throws the reason of `stop`, or what makes going on useless; nothing is under way any more when it settles */
 async function work(context: RunContext, replay: ReplayDoc, { tally, term, stop, held }: Work): Promise<void> {
-  const { deps, clock, settings } = context
+  const { deps, clock, random, settings } = context
   const { signal } = stop
-  const patiently = patience(context, signal)
+  const { retries } = settings
+  const backoff = { firstMs: firstBackoffMs, longestMs: longestBackoffMs }
+  const patiently = patience({ clock, random, retries, ...backoff }, signal)
   const pace = createPace(replay.ratePerSecond, clock)
   const running = new Set<Promise<void>>()
   let freed = Promise.withResolvers<void>()
@@ -182,7 +116,7 @@ async function work(context: RunContext, replay: ReplayDoc, { tally, term, stop,
 }
 
 /** The instance and the model that takes it, or what to count the event as. */
-async function chosen({ deps }: RunContext, replay: ReplayDoc, record: LogRecord, patiently: PatientlyFn) {
+async function chosen({ deps }: RunContext, replay: ReplayDoc, record: LogRecord, patiently: Patiently) {
   let instance: Instance
   try {
     instance = await patiently(() => deps.codec.decode(topics.instances, record))
@@ -216,25 +150,5 @@ async function predict(
     role: 'replay',
     replay: replay.id,
     predictedAt: clock.now(),
-  }
-}
-
-type PatientlyFn = ReturnType<typeof patience>
-
-/** Waits out what is away, and tries a few times what may pass; the error otherwise. */
-function patience({ clock, random, settings }: RunContext, signal: AbortSignal) {
-  return async <T>(attemptIt: () => Promise<T>): Promise<T> => {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await attemptIt()
-      } catch (thrown) {
-        signal.throwIfAborted()
-        if (thrown instanceof Ended) throw thrown
-        const { verdict } = toRaylogError(thrown).entry
-        if (verdict !== 'wait' && !(verdict === 'retry' && attempt <= settings.retries)) throw thrown
-        const full = Math.min(longestBackoffMs, firstBackoffMs * 2 ** Math.min(attempt - 1, 20))
-        await clock.sleep(full / 2 + (random() * full) / 2, signal)
-      }
-    }
   }
 }

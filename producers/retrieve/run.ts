@@ -11,6 +11,7 @@ import {
   type RetrievalState,
   type RetrievedStudy,
 } from '../../schemas/retrieval.ts'
+import { Ended, type JobRun, patience, runJob } from '../../storage/job-run.ts'
 import type { Received } from '../intake.ts'
 import { createRate } from '../rate.ts'
 import type { FoundInstance, Receive, Source } from './source.ts'
@@ -28,22 +29,6 @@ export interface RunContext extends Pick<Platform, 'clock' | 'logger'> {
   settings: { beatMs: number; retries: number; atOnce: number; longestWaitMs: number }
 }
 
-type Ending = 'pause' | 'cancel' | 'stopping' | 'lost'
-class Ended extends Error {
-  readonly ending: Ending
-  constructor(ending: Ending) {
-    super(ending)
-    this.ending = ending
-  }
-}
-
-const stateAfter: Readonly<Record<Exclude<Ending, 'lost'>, RetrievalState>> = {
-  pause: 'paused',
-  cancel: 'cancelled',
-  // As it was, and nobody's: whoever comes next goes on at once.
-  stopping: 'running',
-}
-
 const firstBackoffMs = 500
 /** UIDs looked up in the documents at once. */
 const lookedUp = 500
@@ -51,49 +36,20 @@ const lookedUp = 500
 /** Resolves when the retrieval is at its end, or the term is: paused, cancelled, let go of at `stopping`, or lost. */
 export async function runTerm(context: RunContext, retrieval: RetrievalDoc, term: Term, stopping: AbortSignal) {
   const { clock, logger, deps, settings } = context
-  const stop = new AbortController()
   const progress: Required<Pick<Progress, 'studies' | 'unknown' | 'received' | 'state'>> = {
     studies: term.doc.studies?.map(study => ({ ...study })) ?? null,
     unknown: term.doc.unknown,
     received: term.doc.received,
     state: 'running',
   }
-  const onStopping = () => stop.abort(new Ended('stopping'))
-  if (stopping.aborted) onStopping()
-  stopping.addEventListener('abort', onStopping, { once: true })
-
-  async function beat(): Promise<void> {
-    while (!stop.signal.aborted) {
-      await clock.sleep(settings.beatMs, stop.signal)
-      try {
-        const wanted = (await deps.documents.get('retrievals', retrieval.id))?.wanted ?? 'cancel'
-        if (!(await term.save(structuredClone(progress)))) stop.abort(new Ended('lost'))
-        else if (wanted !== 'run') stop.abort(new Ended(wanted))
-      } catch (thrown) {
-        logger.warn({ retrieval: retrieval.id, code: toRaylogError(thrown).code }, 'the progress was not kept')
-        if (!term.held) stop.abort(new Ended('lost'))
-      }
-    }
+  const run: JobRun = {
+    ...{ clock, logger, beatMs: settings.beatMs, name: 'retrieval', id: retrieval.id, term },
+    wanted: async () => (await deps.documents.get('retrievals', retrieval.id))?.wanted,
+    save: last => term.save({ ...structuredClone(progress), ...last }),
+    failed: ({ code }) => logger.error({ retrieval: retrieval.id, code }, 'a retrieval failed'),
+    work: ({ signal }) => work(context, retrieval, { term, progress, signal }),
   }
-  const beating = beat().catch(error => stop.abort(error))
-  let ending: unknown
-  try {
-    await work(context, retrieval, { term, progress, signal: stop.signal })
-  } catch (thrown) {
-    ending = stop.signal.aborted ? stop.signal.reason : thrown
-  }
-  stop.abort(new Ended('stopping'))
-  await beating
-  stopping.removeEventListener('abort', onStopping)
-  if (ending instanceof Ended && ending.ending === 'lost') return
-  const error = ending === undefined || ending instanceof Ended ? null : toRaylogError(ending)
-  if (error) logger.error({ retrieval: retrieval.id, code: error.code }, 'a retrieval failed')
-  const state =
-    ending instanceof Ended && ending.ending !== 'lost' ? stateAfter[ending.ending] : error ? 'failed' : 'done'
-  await term
-    .save({ ...progress, state, owner: null, error: error && { code: error.code, message: error.message } })
-    // Whoever takes over goes on from what was kept before.
-    .catch(thrown => logger.warn({ code: toRaylogError(thrown).code }, 'the end of a term was not kept'))
+  await runJob(run, stopping)
 }
 
 interface Work {
@@ -103,8 +59,9 @@ interface Work {
 }
 
 async function work(context: RunContext, retrieval: RetrievalDoc, { term, progress, signal }: Work): Promise<void> {
-  const { clock, settings } = context
-  const patiently = patience(context, signal)
+  const { clock, random, settings } = context
+  const { retries, longestWaitMs: longestMs } = settings
+  const patiently = patience({ clock, random, retries, firstMs: firstBackoffMs, longestMs }, signal)
   const source = context.sourceOf(retrieval)
   const rate = createRate({ maxInstancesPerSecond: retrieval.ratePerSecond, maxBytesPerSecond: null }, clock)
 
@@ -228,22 +185,4 @@ async function kept({ deps, siteOf }: RunContext, retrieval: RetrievalDoc, of: r
     }
   }
   return here
-}
-
-/** Waits out what is away, and tries a few times what may pass; the error otherwise. */
-function patience({ clock, random, settings }: RunContext, signal: AbortSignal) {
-  return async <T>(attemptIt: () => Promise<T>): Promise<T> => {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await attemptIt()
-      } catch (thrown) {
-        signal.throwIfAborted()
-        if (thrown instanceof Ended) throw thrown
-        const { verdict } = toRaylogError(thrown).entry
-        if (verdict !== 'wait' && !(verdict === 'retry' && attempt <= settings.retries)) throw thrown
-        const full = Math.min(settings.longestWaitMs, firstBackoffMs * 2 ** Math.min(attempt - 1, 20))
-        await clock.sleep(full / 2 + (random() * full) / 2, signal)
-      }
-    }
-  }
 }
