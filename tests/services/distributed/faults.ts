@@ -122,6 +122,12 @@ export function watchOver(processes: Readonly<Record<string, Raylog>>) {
   }
   const watching = watch()
 
+  /** Those that end from here on are put away, and did not end by themselves. */
+  async function end(): Promise<void> {
+    over.abort()
+    await watching
+  }
+
   return {
     mortals,
     endedAlone,
@@ -135,9 +141,7 @@ export function watchOver(processes: Readonly<Record<string, Raylog>>) {
         if (next && !down.has(next)) await kill(next)
       }
     },
-    async [Symbol.asyncDispose]() {
-      over.abort()
-      await watching
-    },
+    end,
+    [Symbol.asyncDispose]: end,
   }
 }

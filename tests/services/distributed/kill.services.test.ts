@@ -197,6 +197,7 @@ async function run(services: Services, faults: readonly Fault[], settled: () => 
   for (const { id } of objects) expect((await gateway.get(`/api/v1/instances/${id}/object`)).status).toBe(200)
   const { totals } = await gateway.json<{ totals: Record<string, number> }>('/api/v1/stats')
   expect(totals).toMatchObject({ instances, predictions: instances, reports: instances, deliveries: instances })
+  await watch.end()
   expect(await Promise.all(processes.all.map(one => one.stop()))).toEqual(processes.all.map(() => 0))
 }
 

@@ -64,6 +64,7 @@ describe('two processes of assess-study that are killed at random', { timeout: 3
     } finally {
       await log.close()
     }
+    await watch.end()
     expect(await Promise.all(processes.all.map(each => each.stop()))).toEqual(processes.all.map(() => 0))
   })
 })
