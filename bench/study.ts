@@ -1,8 +1,9 @@
 /**
- * A CT of 324 slices of 512 KB, sent over C-STORE: until the last slice is acknowledged, until every slice has its
- * prediction, and until the study is on the worklist, complete and analysed. A rule says that 324 images are the whole
- * study, so the wait that a study without an announced number needs (assess-study.idleMs) is not in it. With everything on
- * (predictions, documents, reports, page), and without reports, which share the cores with the models. The sender and the CT come from RAYLOG_SHARED.
+ * A CT of 324 slices of 512 KB, sent over C-STORE to a Raylog with one model, SqueezeNet: until the last slice is
+ * acknowledged, until the study is on the worklist with all its slices and what was found in it, and what processor time that
+ * took. A rule says that 324 images are the whole study, so the wait that a study without an announced number needs
+ * (assess-study.idleMs) is not in it. Once with every stage, and once with those alone that receive, run models, keep, assess
+ * and show: reports share the cores with the models. The sender, the CT and the model come from RAYLOG_SHARED.
  *
  *   node bench/study.ts [--slices 324] [--rounds 3] [--associations 4]
  */

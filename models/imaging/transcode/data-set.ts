@@ -130,7 +130,7 @@ export function swapped(value: Uint8Array, size: 1 | 2 | 4 | 8): Uint8Array {
   return copy
 }
 
-/** What stands behind the pixels, where it can be read; padding and what signed the pixels that were are left out. */
+/** Where what stands behind the pixels ends, as far as it can be read: padding that is no element is left behind. */
 export function tailEnd(bytes: Uint8Array, encoding: Encoding): number {
   const source = sourceOf(bytes)
   let at = 0
