@@ -49,10 +49,6 @@ export async function newestRun(documents: DocumentStore, replay: string): Promi
   return items[0]
 }
 
-export async function viewsOf(documents: DocumentStore, docs: readonly ReplayDoc[]): Promise<ReplayView[]> {
-  return await Promise.all(docs.map(async doc => viewOf(doc, await newestRun(documents, doc.id))))
-}
-
 export function viewOf(doc: ReplayDoc, run: ReplayRunDoc | undefined): ReplayView {
   const { id, model, from, to, sites, studies, modalities, ratePerSecond, createdAt } = doc
   const events = doc.ranges.reduce((sum, range) => sum + range.to - range.from, 0)

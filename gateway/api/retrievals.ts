@@ -13,8 +13,8 @@ import {
   retrievalStates,
 } from '../../schemas/retrieval.ts'
 import { problems } from '../http/problem.ts'
-import { type ApiContext, type App, found, page } from './context.ts'
-import { idParams, listOf, paging } from './shapes.ts'
+import { type ApiContext, type App, found } from './context.ts'
+import { addJobRoutes, keyHeader } from './jobs.ts'
 
 const shape = z.object({
   id: z.string(),
@@ -44,79 +44,37 @@ const shape = z.object({
 })
 export type RetrievalView = z.infer<typeof shape>
 
-const tags = ['retrievals']
-const keyHeader = z.looseObject({
-  'idempotency-key': z
-    .string()
-    .min(8)
-    .max(128)
-    .optional()
-    .describe('asked for again under one key it is one retrieval'),
-})
-
 export function addRetrievalRoutes(app: App, { deps, clock }: ApiContext, peers: readonly Peer[]): void {
   const { documents, secrets } = deps
-  const get = async (id: string) => found(await documents.get('retrievals', id), 'retrieval')
-  const newest = async (id: string): Promise<RetrievalRunDoc | undefined> => {
-    const { items } = await documents.find('retrievalRuns', { where: { retrieval: id }, order: 'newest', limit: 1 })
-    return items[0]
-  }
-  const view = async (doc: RetrievalDoc) => viewOf(doc, await newest(doc.id))
-
+  const name = 'retrieval'
+  const view = addJobRoutes(app, {
+    ...{ documents, collection: 'retrievals', name, shape, viewOf },
+    async newest(id) {
+      const where = { retrieval: id }
+      return (await documents.find('retrievalRuns', { where, order: 'newest', limit: 1 })).items[0]
+    },
+    isEnded: ({ state }) => isRetrievalEnded(state),
+  })
   app.post(
     '/retrievals',
     {
       schema: {
-        ...{ tags, summary: 'Pull studies from a peer' },
-        headers: keyHeader,
+        ...{ tags: ['retrievals'], summary: 'Pull studies from a peer' },
+        headers: keyHeader(name),
         body: retrievalRequest,
         response: { 201: shape, ...problems },
       },
     },
     async ({ body, headers }, reply) => {
-      if (!peers.some(({ name }) => name === body.peer))
+      if (!peers.some(peer => peer.name === body.peer))
         throw new RaylogError('bad-request', `There is no peer "${body.peer}" in the settings.`)
       const doc = docOf(body, ids.retrieval(headers['idempotency-key'] ?? randomUUID()))
-      const kept = (await documents.insert('retrievals', doc)) ? doc : await get(doc.id)
+      const kept = (await documents.insert('retrievals', doc))
+        ? doc
+        : found(await documents.get('retrievals', doc.id), name)
       return reply.code(201).send(await view(kept))
     },
   )
-  app.get(
-    '/retrievals',
-    {
-      schema: {
-        ...{ tags, summary: 'List' },
-        querystring: z.object(paging),
-        response: { 200: listOf(shape), ...problems },
-      },
-    },
-    async ({ query }) => {
-      const { items, next } = await documents.find('retrievals', page(query))
-      return { items: await Promise.all(items.map(view)), next }
-    },
-  )
-  app.get(
-    '/retrievals/:id',
-    { schema: { tags, summary: 'One', params: idParams, response: { 200: shape, ...problems } } },
-    async ({ params }) => view(await get(params.id)),
-  )
-  for (const [action, wanted] of [
-    ['pause', 'pause'],
-    ['resume', 'run'],
-    ['cancel', 'cancel'],
-  ] as const) {
-    app.post(
-      `/retrievals/:id/${action}`,
-      {
-        schema: {
-          ...{ tags, summary: `${action} one; asked twice is asked once` },
-          params: idParams,
-          response: { 200: shape, ...problems },
-        },
-      },
-      async ({ params }) => want(await get(params.id), wanted),
-    )
-  }
 
   function docOf({ accessionNumbers, priors, ...rest }: RetrievalRequest, id: string): RetrievalDoc {
     return {
@@ -126,20 +84,6 @@ export function addRetrievalRoutes(app: App, { deps, clock }: ApiContext, peers:
       asked: { accessionNumbers: accessionNumbers.length, priors: priors !== null },
       ...{ wanted: 'run', phase: 'open', createdAt: clock.now() },
     }
-  }
-
-  /** What has ended stays as it is: to ask for the same again is fine, for anything else is not. */
-  async function want(doc: RetrievalDoc, wanted: RetrievalDoc['wanted']): Promise<RetrievalView> {
-    const run = await newest(doc.id)
-    const ended = run && isRetrievalEnded(run.state) ? run.state : doc.wanted === 'cancel' ? 'cancelled' : undefined
-    if (ended === undefined) {
-      const next = { ...doc, wanted }
-      if (doc.wanted !== wanted) await documents.upsert('retrievals', [next])
-      return viewOf(next, run)
-    }
-    if (wanted !== 'cancel' || ended !== 'cancelled')
-      throw new RaylogError('bad-request', `The retrieval is ${ended}; it cannot be changed any more.`)
-    return viewOf(doc, run)
   }
 }
 
