@@ -30,6 +30,13 @@ export interface AttemptContext {
 /** What the attempt says of the destination: it answered, it did not, or nothing was asked of it. */
 export type Said = 'answered' | 'silent' | 'nothing'
 
+export interface Signals {
+  /** Ends a send that is under way. */
+  sending: AbortSignal
+  /** Ends the wait for a store in which to note what became of it. */
+  noting: AbortSignal
+}
+
 export interface Outcome {
   said: Said
   trouble: Trouble
@@ -39,17 +46,17 @@ const nothing: Outcome = { said: 'nothing', trouble: { code: null, message: null
 
 type Fate = Partial<ReportDeliveryDoc> & { said: Said }
 
-/** @throws RaylogError of a store that is away; the signal's reason when aborted. Then it stays as it is */
+/** @throws RaylogError of a store that is away; a signal's reason when aborted. Then it stays as it is */
 export async function attempt(
   context: AttemptContext,
   found: ReportDeliveryDoc,
-  signal: AbortSignal,
+  { sending, noting }: Signals,
 ): Promise<Outcome> {
   const { documents, clock } = context
   if (found.state !== 'pending' && found.state !== 'sending') {
     // Claimed as well: it may have been read a moment before another had told of it.
     const mine = { ...found, version: found.version + 1 }
-    if (await documents.advance('reportDeliveries', mine)) await finish(context, mine, signal)
+    if (await documents.advance('reportDeliveries', mine)) await finish(context, mine, noting)
     return nothing
   }
   const claimed: ReportDeliveryDoc = {
@@ -58,15 +65,15 @@ export async function attempt(
     redelivered: found.redelivered || found.state === 'sending',
   }
   if (!(await documents.advance('reportDeliveries', claimed))) return nothing
-  const { said, ...fate } = await fateOf(context, claimed, signal)
+  const { said, ...fate } = await fateOf(context, claimed, sending)
   const next: ReportDeliveryDoc = { ...claimed, ...fate, version: claimed.version + 1 }
   const outcome = { said, trouble: { code: next.code, message: next.message } }
-  if (!(await insist(context, signal, () => documents.advance('reportDeliveries', next)))) {
+  if (!(await insist(context, noting, () => documents.advance('reportDeliveries', next)))) {
     // Our lease ran out, and another process sends it too: the receiver knows it by its id.
     context.logger.warn({ delivery: next.id, state: next.state }, 'another process has taken this delivery over')
     return outcome
   }
-  if (next.state !== 'pending') await finish(context, next, signal)
+  if (next.state !== 'pending') await finish(context, next, noting)
   return outcome
 }
 
@@ -101,8 +108,10 @@ async function send(
   } catch (thrown) {
     signal.throwIfAborted()
     const error = toRaylogError(thrown)
-    const told = thrown instanceof Undelivered ? thrown : { ...plain, final: error.entry.verdict === 'park' }
-    const said = told.answered ? 'answered' : 'silent'
+    const own = thrown instanceof Undelivered ? thrown : undefined
+    const told = own ?? { final: error.entry.verdict === 'park', mayHaveArrived: false, retryAfterMs: null }
+    // An error that is not the sender's own says nothing of the destination.
+    const said = own === undefined ? 'nothing' : own.answered ? 'answered' : 'silent'
     const redelivered = delivery.redelivered || told.mayHaveArrived
     const tooLate = clock.now() - delivery.queuedAt >= destination.giveUpMs
     if (told.final || tooLate) return { ...refused(context, error), redelivered, said }
@@ -111,9 +120,6 @@ async function send(
     return { ...next, at, redelivered, said }
   }
 }
-
-/** An error that is not the sender's own: nothing is known of the destination. */
-const plain = { answered: true, mayHaveArrived: false, retryAfterMs: null }
 
 const refused = ({ clock }: AttemptContext, { code, message }: RaylogError): Partial<ReportDeliveryDoc> => ({
   ...{ state: 'refused', at: clock.now(), code, message },

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { SecureContextOptions } from 'node:tls'
 import { z } from 'zod'
-import { RaylogError } from '../../schemas/errors.ts'
+import { Undelivered } from './sender.ts'
 
 const file = (what: string) => z.string().min(1).nullable().default(null).describe(what)
 
@@ -23,12 +23,12 @@ export const loginSettings = {
 }
 export type Login = z.infer<z.ZodObject<typeof loginSettings>>
 
-/** @throws RaylogError peer-unavailable: it waits until the file is there, as in the middle of a rotation */
+/** @throws Undelivered: it waits until the file is there, as in the middle of a rotation; no report can be sent without it */
 function contentOf(path: string): Buffer {
   try {
     return readFileSync(path)
   } catch (cause) {
-    throw new RaylogError('peer-unavailable', `${path} cannot be read`, { cause })
+    throw new Undelivered(`${path} cannot be read`, { code: 'peer-unavailable', answered: false, cause })
   }
 }
 

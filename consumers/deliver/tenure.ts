@@ -23,17 +23,20 @@ export async function workOn(context: QueueContext, { term, rest, poke, stopping
   const breaker = createBreaker(destination, clock, random)
   const show = createBoard(context, term, breaker, beatMs)
   const underWay = createUnderWay(documents, clock, { name, concurrency })
-  const over = new AbortController()
+  const [over, notedEnough] = [new AbortController(), new AbortController()]
+  const signals = { sending: over.signal, noting: notedEnough.signal }
   let nextStart = Number.NEGATIVE_INFINITY
 
   async function one(found: ReportDeliveryDoc): Promise<void> {
     try {
-      const { said, trouble } = await attempt(context, found, over.signal)
+      const { said, trouble } = await attempt(context, found, signals)
       if (said === 'answered') breaker.answered()
       if (said === 'silent') breaker.silent(trouble)
     } catch (thrown) {
       const { code } = toRaylogError(thrown)
       if (!over.signal.aborted && code !== 'stopping') logger.warn({ destination: name, code }, 'a delivery is put off')
+      // It is still due, and what is the matter may well be the matter still.
+      await clock.sleep(beatMs, AbortSignal.any([over.signal, stopping])).catch(() => undefined)
     } finally {
       underWay.remove(found)
       poke()
@@ -54,6 +57,18 @@ export async function workOn(context: QueueContext, { term, rest, poke, stopping
     return rests > 0 ? Math.min(rests, beatMs) : beatMs
   }
 
+  /**
+   * A store that is away ends no term while nobody else may have taken it: what is under way goes on, and is noted later.
+   * @returns how long there is nothing to do, unless somebody pokes, ms
+   */
+  async function turn(): Promise<number> {
+    const pause = await unlessAway(async () => {
+      await show()
+      return await begin()
+    })
+    return pause ?? beatMs
+  }
+
   /** Those under way, while nobody else may have begun them; what takes longer is left to whoever comes next. */
   async function arrive(): Promise<void> {
     const enough = new AbortController()
@@ -64,17 +79,31 @@ export async function workOn(context: QueueContext, { term, rest, poke, stopping
 
   try {
     while (!stopping.aborted && term.held) {
-      await show()
-      const pause = await begin()
+      const pause = await turn()
       if (!stopping.aborted) await rest(pause)
     }
-    if (term.held) await show('now')
+    if (term.held) await unlessAway(() => show('now'))
     if (term.held) await arrive()
   } finally {
     over.abort(new Error('the term is over'))
+    // What had arrived is noted as soon as it can be, in a term or not, or it would be sent again; a stop waits no longer.
+    const enough = () => notedEnough.abort(over.signal.reason)
+    if (stopping.aborted) enough()
+    stopping.addEventListener('abort', enough, { once: true })
     await underWay.settled()
+    stopping.removeEventListener('abort', enough)
   }
   if (term.held) await show('left')
+}
+
+/** @returns undefined where a store is away */
+async function unlessAway<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (thrown) {
+    if (toRaylogError(thrown).entry.verdict !== 'wait') throw thrown
+    return undefined
+  }
 }
 
 /** The sign of life, and what people see of the queue: every so often, and at once where it is something else than before. */
@@ -99,8 +128,9 @@ function createBoard(
       )
     if (state === 'closed' && wasOpen) logger.info({ destination: destination.name }, 'a destination answers again')
     wasOpen = state !== 'closed'
-    savedAt = clock.now()
-    shown = text
+    const begun = clock.now()
     await term.save(why === 'left' ? { ...view, owner: null } : view)
+    savedAt = begun
+    shown = text
   }
 }
