@@ -1,9 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { writeEventReport } from '../../dicom/command.ts'
+import { commandField, writeEventReport } from '../../dicom/command.ts'
 import { explicitLittle, writeElements } from '../../dicom/data-set.ts'
 import type { Network } from '../../kafka/ports.ts'
+import { createAdmission } from '../../producers/dimse/admission.ts'
+import { startServer } from '../../producers/dimse/server.ts'
+import type { Service } from '../../producers/dimse/services/service.ts'
 import { platformConfig } from '../../schemas/config.ts'
 import { ids } from '../../schemas/ids.ts'
 import { type Report, topics } from '../../schemas/topics.ts'
@@ -128,12 +132,15 @@ describe('deliver', () => {
   })
 
   it('waits for what a rule must know, and gives up on what will not come', async () => {
-    const stage = await open([folder('urgent', { rules: [{ priorities: ['stat'] }] })])
+    const stage = await open([folder('urgent', { rules: [{ priorities: ['stat'] }] }), folder('all')])
     const report = await aReport(stores, 1, { prediction: 'pr_none' })
     await expect(stage.hand(topics.reports, { ...report, at: Date.now() })).rejects.toMatchObject({ code: 'busy' })
     await expect(stage.hand(topics.reports, { ...report, at: Date.now() - 3_600_000 })).rejects.toMatchObject({
       code: 'not-found',
     })
+    // Nobody else waits for it.
+    await over(1)
+    expect(await fates()).toEqual({ all: 'sent' })
   })
 
   it('stores DICOM in a PACS and offers it nothing else', async () => {
@@ -194,6 +201,39 @@ describe('deliver', () => {
       return asked?.state === 'asked' ? undefined : asked
     })
     expect(commitment).toMatchObject({ state: 'kept', failures: [], delivery: delivery?.id, peer: 'PACS' })
+  })
+
+  it('keeps a commitment that was asked for and not answered: the PACS may have heard it', async () => {
+    const service = (field: number, serve: Service['serve']) => ({ field, takes: () => true, serve })
+    const services = [
+      service(commandField.store, async ({ data }) => {
+        await data?.skip()
+        return { code: 0 }
+      }),
+      service(commandField.action, () => Promise.reject(new Error('it breaks off'))),
+    ]
+    const us = [{ name: 'us', aeTitle: 'RAYLOG', addresses: ['127.0.0.1'], services: ['store', 'commitment'] }]
+    const there = await startServer({
+      plain: { host: '127.0.0.1', port: 0 },
+      tls: null,
+      ...{ aeTitle: 'PACS', strictAeTitle: true, privateSopClasses: false, maxAssociations: 10, maxPduBytes: 16_384 },
+      ...{ artimMs: 10_000, idleMs: 10_000, stallMs: 10_000, logger: pino({ level: 'silent' }) },
+      services: new Map(services.map(one => [one.field, one])),
+      offered: new Set([commitmentClass]),
+      observer: { opened() {}, rejected() {}, refusedTls() {} },
+      identify: createAdmission({ peers: platformConfig.parse({ peers: us }).peers, acceptAnyone: false }),
+    })
+    cleanup.push(() => there.close())
+    const peers = [{ name: 'pacs', aeTitle: 'PACS', host: '127.0.0.1', port: there.plain?.port, services: [] }]
+    const network = { peers: platformConfig.parse({ peers }).peers, dicomTls: null }
+    const stage = await open([{ name: 'pacs', kind: 'dicom', peer: 'pacs', commitment: true }], network)
+    await stage.hand(topics.reports, await aReport(stores, 1, { format: 'sr', content: imageFile({}) }))
+    await over(1)
+    const [delivery] = await deliveries()
+    expect(delivery).toMatchObject({ state: 'sent', receipt: 'C-STORE 0x0000, commitment asked, not answered' })
+    expect(await stores.documents.get('commitmentsAsked', delivery?.commitment ?? '')).toMatchObject({
+      ...{ state: 'asked', delivery: delivery?.id },
+    })
   })
 
   it('takes no answer to a commitment from another than was asked', async () => {

@@ -47,20 +47,18 @@ export const deliver = defineStage({
       return openQueue({ ...shared, destination, sender, leaseMs, pollMs, stopMs })
     })
 
-    /** The destinations that any of their rules names. @throws RaylogError busy: what the report is about is not here yet */
-    async function wanting(report: Report): Promise<number[]> {
+    /** Whether a destination wants the report, by its rules. */
+    function wantedBy(report: Report): (one: (typeof destinations)[number]) => Promise<boolean> {
       const offered = { format: report.format, isDicom: once(() => isDicom(report)) }
       const facts = once(() => factsOf(documents, clock, report))
-      const wants = await Promise.all(
-        destinations.map(async ({ destination, sender }) => {
-          const fitting = destination.rules.filter(rule => fitsEvent(rule, report))
-          if (fitting.length === 0 || !(await sender.takes(offered))) return false
-          if (fitting.some(rule => !needsFacts(rule))) return true
-          const known: Facts = await facts()
-          return fitting.some(rule => fitsFacts(rule, known))
-        }),
-      )
-      return wants.flatMap((wanted, index) => (wanted ? [index] : []))
+      /** @throws RaylogError busy: what the report is about is not here yet; not-found: it will not come */
+      return async ({ destination, sender }) => {
+        const fitting = destination.rules.filter(rule => fitsEvent(rule, report))
+        if (fitting.length === 0 || !(await sender.takes(offered))) return false
+        if (fitting.some(rule => !needsFacts(rule))) return true
+        const known: Facts = await facts()
+        return fitting.some(rule => fitsFacts(rule, known))
+      }
     }
 
     async function isDicom({ object }: Report): Promise<boolean> {
@@ -71,11 +69,18 @@ export const deliver = defineStage({
       async handle({ event: report }) {
         const { object } = report
         if (report.outcome !== 'made' || object === null || destinations.length === 0) return
-        for (const index of await wanting(report)) {
-          const name = destinations[index]?.destination.name ?? ''
-          await documents.insert('reportDeliveries', newDelivery({ ...report, object }, name, clock.now()))
-          queues[index]?.poke()
-        }
+        const isWanted = wantedBy(report)
+        const put = await Promise.allSettled(
+          destinations.map(async (one, index) => {
+            if (!(await isWanted(one))) return
+            const delivery = newDelivery({ ...report, object }, one.destination.name, clock.now())
+            await documents.insert('reportDeliveries', delivery)
+            queues[index]?.poke()
+          }),
+        )
+        // One whose rules cannot be judged yet holds up no other: the event is read again for it alone.
+        const failed = put.find(each => each.status === 'rejected')
+        if (failed) throw failed.reason
       },
       async close() {
         await Promise.all(queues.map(queue => queue.close()))

@@ -95,7 +95,9 @@ export function dicomSender({ settings, network, documents, clock }: DicomOption
       context.transferSyntax,
     )
     const command = (id: number) => writeAction(id, commitmentClass, commitmentInstance, requestAction)
-    const answer = await requestor.request(context, command, data)
+    // Where no answer comes, the PACS may still have heard it, and tell what it keeps.
+    const answer = await requestor.request(context, command, data).catch(() => undefined)
+    if (!answer) return { text: 'commitment asked, not answered', commitment: transaction }
     if (answer.status === status.success) return { text: 'commitment asked', commitment: transaction }
     return { text: `commitment refused with ${hex(answer.status)}` }
   }
