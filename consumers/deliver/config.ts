@@ -4,7 +4,7 @@ import { dicomSettings } from './kinds/dicom.ts'
 import { fhirSettings } from './kinds/fhir.ts'
 import { folderSettings } from './kinds/folder.ts'
 import { hl7Settings } from './kinds/hl7.ts'
-import { s3Settings } from './kinds/s3.ts'
+import { kmsHasKey, s3Settings } from './kinds/s3.ts'
 import { stowSettings } from './kinds/stow.ts'
 import { rule } from './rules.ts'
 
@@ -52,7 +52,7 @@ export const destination = z.discriminatedUnion('kind', [
   z.strictObject({ ...common, ...stowSettings }),
   z.strictObject({ ...common, ...fhirSettings }),
   z.strictObject({ ...common, ...hl7Settings }),
-  z.strictObject({ ...common, ...s3Settings }),
+  z.strictObject({ ...common, ...s3Settings }).refine(...kmsHasKey),
   z.strictObject({ ...common, ...folderSettings }),
 ])
 export type Destination = z.infer<typeof destination>

@@ -17,6 +17,15 @@ describe('a destination', () => {
     ])
   })
 
+  it('that names what its kind does not take is a problem, made or not', () => {
+    const of = (kind: object, formats: string[]) => problems(['dicom-sr', 'fhir'], { ...kind, rules: [{ formats }] })
+    expect(of(pacs, ['dicom-sr', 'pdf'])).toEqual([
+      'deliver.destinations.0: pacs is to get pdf, which a destination of kind dicom does not take',
+    ])
+    expect(of({ name: 'ehr', kind: 'fhir', url: 'http://ehr/r4' }, ['dicom-sr'])).toHaveLength(1)
+    expect(of(pacs, ['dicom-sr'])).toEqual([])
+  })
+
   it('that gets something is none', () => {
     expect(problems(['dicom-sr'], pacs, share)).toEqual([])
     expect(problems([], { ...share, rules: [{ formats: ['pdf'] }] })).toEqual([])

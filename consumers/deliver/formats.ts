@@ -21,14 +21,17 @@ const takes: Partial<Record<Destination['kind'], RegExp>> = {
   hl7: /^hl7$/,
 }
 
-/** @returns a line for each destination that lacks a format */
+/** @returns a line for each destination that is to get what it cannot be given: its kind takes no such format, or none is made */
 export function notMade({ destinations }: DeliverConfig, made: readonly string[]): string[] {
   return destinations.flatMap(({ name, kind, rules }, at) => {
-    const named = [...new Set(rules.flatMap(({ formats }) => formats))].filter(format => !made.includes(format))
-    const kindTakes = takes[kind]
-    const nothing = kindTakes && !made.some(format => kindTakes.test(format))
-    if (named.length === 0 && !nothing) return []
-    const lacking = named.length > 0 ? named.join(', ') : `anything that a destination of kind ${kind} takes`
-    return [`deliver.destinations.${at}: ${name} is to get ${lacking}, which is not made; name it in report.formats`]
+    const named = [...new Set(rules.flatMap(({ formats }) => formats))]
+    const isTaken = (format: string) => takes[kind]?.test(format) ?? true
+    const says = (what: string) => `deliver.destinations.${at}: ${name} is to get ${what}`
+    const untaken = named.filter(format => !isTaken(format))
+    if (untaken.length > 0) return [says(`${untaken.join(', ')}, which a destination of kind ${kind} does not take`)]
+    const unmade = named.filter(format => !made.includes(format))
+    if (unmade.length === 0 && made.some(isTaken)) return []
+    const lacking = unmade.length > 0 ? unmade.join(', ') : `anything that a destination of kind ${kind} takes`
+    return [says(`${lacking}, which is not made; name it in report.formats`)]
   })
 }

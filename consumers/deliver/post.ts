@@ -78,13 +78,20 @@ const faults = new Set([400, 406, 409, 410, 412, 413, 415, 422])
 /**
  * An answer that is not 2xx. What concerns all reports alike (a wrong login, a wrong URL, a server in trouble) is no refusal of this
  * one: it waits, and the destination is left alone.
+ * @param passing of the statuses that are a fault of the report, those that are none here
  */
-export function unsuccessful(name: string, { status, headers }: Answer, now: number): Undelivered {
-  const final = faults.has(status)
+export function unsuccessful(
+  name: string,
+  { status, headers }: Answer,
+  now: number,
+  passing: readonly number[] = [],
+): Undelivered {
+  const passes = passing.includes(status)
+  const final = faults.has(status) && !passes
   return new Undelivered(`${name} answered HTTP ${status}`, {
     code: final ? 'peer-refused' : status === 401 || status === 403 ? 'peer-unavailable' : 'delivery-failed',
     final,
-    answered: final || status === 429,
+    answered: final || passes || status === 429,
     retryAfterMs: retryAfter(headers['retry-after'], now),
     mayHaveArrived: status >= 500,
   })

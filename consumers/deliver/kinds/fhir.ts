@@ -12,10 +12,21 @@ export const fhirSettings = {
     .refine(url => URL.canParse(url) && new URL(url).username === '', 'leave user and password out of the URL')
     .describe('base of the server, such as https://fhir.example.org/r4'),
   ...loginSettings,
+  concurrency: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(1)
+    .describe(
+      'bundles on their way at once, by all processes. They share patient and device, which the first makes: of two at once a server may make two',
+    ),
   tls: tlsSettings.prefault({}),
   timeoutMs: z.int().min(100).max(3_600_000).default(60_000).describe('for one report, ms'),
 }
 const settings = z.strictObject(fhirSettings)
+
+/** Conflict: another transaction was at the same resource, and none of this one was done (FHIR 3.1.0.11). */
+const conflict = 409
 
 const transaction = z.looseObject({ resourceType: z.literal('Bundle'), type: z.literal('transaction') })
 const response = z.looseObject({
@@ -41,7 +52,7 @@ export function fhirSender(name: string, config: z.infer<typeof settings>, clock
         ...(authorization === undefined ? {} : { authorization }),
       }
       const answer = await post({ name, url, headers, body: [bytes], tls: secureOptions(tls), timeoutMs }, signal)
-      if (answer.status < 200 || answer.status >= 300) throw unsuccessful(name, answer, clock.now())
+      if (answer.status < 200 || answer.status >= 300) throw unsuccessful(name, answer, clock.now(), [conflict])
       // Of a transaction all or nothing is done; a server that only kept the bundle answers otherwise.
       const said = response.safeParse(parsed(answer.body))
       if (!said.success)

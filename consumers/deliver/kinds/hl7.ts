@@ -23,7 +23,11 @@ export function hl7Sender(name: string, { host, port, tls, timeoutMs, idleMs }: 
     async send({ bytes }, signal) {
       const controlId = controlIdOf(bytes)
       client ??= openMllp({ host, port, tls: tls && secureOptions(tls), timeoutMs, idleMs })
-      const { code, error } = await client.send(bytes, signal).catch((thrown: unknown) => {
+      const mine = client
+      const { code, error } = await mine.send(bytes, signal).catch((thrown: unknown) => {
+        // The next reads the files anew: the certificates may be others by now.
+        if (client === mine) client = undefined
+        mine.close()
         if (!(thrown instanceof NotAcknowledged)) throw thrown
         throw new Undelivered(`${name}: ${thrown.message}`, {
           ...{ code: thrown.code, answered: false, mayHaveArrived: thrown.sent, cause: thrown },

@@ -1,16 +1,19 @@
 /** What each kind makes of the answers that it gets. */
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createServer as createTlsServer } from 'node:tls'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../monitoring/clock.ts'
 import { platformConfig } from '../../../schemas/config.ts'
 import { newDelivery } from '../../../schemas/report-delivery.ts'
+import { makeAuthority } from '../../../tests/harness/certificates.ts'
 import { imageFile } from '../../../tests/harness/dicom-node.ts'
 import { aReport } from '../../../tests/harness/reports.ts'
+import { until } from '../../../tests/harness/until.ts'
 import { destination } from '../config.ts'
 import type { Sender, Undelivered } from '../sender.ts'
 import { openSender } from './all.ts'
@@ -58,10 +61,10 @@ async function open(settings: object, peers: object[] = []): Promise<Sender> {
   return sender
 }
 
-async function send(sender: Sender, bytes: Buffer, format = 'fhir') {
+async function send(sender: Sender, bytes: Buffer, format = 'fhir', signal = never) {
   const objects = { put: async () => ({ key: 'k', bytes: bytes.length }) } as never
   const delivery = newDelivery(await aReport({ objects }, 1, { format }), 'there', Date.now())
-  return await sender.send({ delivery, bytes }, never)
+  return await sender.send({ delivery, bytes }, signal)
 }
 const refusal = (work: Promise<unknown>): Promise<Undelivered> =>
   work.then(
@@ -91,6 +94,15 @@ describe('FHIR', () => {
     expect(there.asked[0]?.headers['content-type']).toBe('application/fhir+json')
   })
 
+  it('waits for a file with its login, which says nothing of the report', async () => {
+    const there = await server((_, response) => response.end(done))
+    const sender = await open({ kind: 'fhir', url: there.url, tokenFile: join(await temp(), 'token') })
+    expect(await refusal(send(sender, bundle))).toMatchObject({
+      ...{ code: 'peer-unavailable', answered: false, final: false, mayHaveArrived: false },
+    })
+    expect(there.asked).toEqual([])
+  })
+
   it('knows a refusal of this report from trouble that concerns all of them', async () => {
     let status = 422
     const there = await server((_, response) =>
@@ -98,16 +110,23 @@ describe('FHIR', () => {
     )
     const sender = await open({ kind: 'fhir', url: there.url })
     const said: Record<number, unknown> = {}
-    for (status of [400, 422, 401, 404, 302, 429, 500, 503]) {
+    for (status of [400, 409, 412, 422, 401, 404, 302, 429, 500, 503]) {
       const { final, answered, message, retryAfterMs } = await refusal(send(sender, bundle))
       said[status] = [final, answered]
       expect(retryAfterMs).toBe(7_000)
       expect(message).toBe(`there answered HTTP ${status}`)
     }
     expect(said).toEqual({
-      ...{ 400: [true, true], 422: [true, true], 401: [false, false], 404: [false, false], 302: [false, false] },
+      ...{ 400: [true, true], 412: [true, true], 422: [true, true], 409: [false, true] },
+      ...{ 401: [false, false], 404: [false, false], 302: [false, false] },
       ...{ 429: [false, true], 500: [false, false], 503: [false, false] },
     })
+  })
+
+  it('is given one bundle at a time, as they share patient and device, unless it is to be otherwise', () => {
+    const fhir = { name: 'ehr', kind: 'fhir', url: 'http://ehr/r4' }
+    expect(destination.parse(fhir).concurrency).toBe(1)
+    expect(destination.parse({ ...fhir, concurrency: 3 }).concurrency).toBe(3)
   })
 
   it('says whether it may have arrived where no answer comes, and takes no other answer for one', async () => {
@@ -160,6 +179,75 @@ describe('STOW-RS', () => {
     expect(await refusal(send(sender, file, 'sr'))).toMatchObject({ final: true, code: 'peer-refused' })
     reason = 0xa700
     expect(await refusal(send(sender, file, 'sr'))).toMatchObject({ final: false, answered: true })
+  })
+})
+
+describe('a bucket', () => {
+  const bucket = { kind: 's3', bucket: 'reports', accessKey: 'a', secretKey: 'b' }
+
+  it('that is to be encrypted by a key of its own needs that key', () => {
+    const parse = (more: object) =>
+      destination.safeParse({ name: 'there', ...bucket, endpoint: 'http://s3', ...more }).success
+    expect(parse({ encryption: 'kms' })).toBe(false)
+    expect(parse({ encryption: 'kms', kmsKey: 'k1' })).toBe(true)
+  })
+
+  it('that does not answer keeps nobody who has to stop', async () => {
+    const there = await server(() => undefined)
+    const sender = await open({ ...bucket, endpoint: there.url })
+    const stop = new AbortController()
+    const sending = send(sender, bundle, 'fhir', stop.signal)
+    await until('it is asked', () => there.asked.length === 1)
+    stop.abort(new Error('it stops'))
+    await expect(sending).rejects.toThrow('it stops')
+  })
+
+  it('that takes one report is not cut off by another that it does not take', async () => {
+    let finish: (() => void) | undefined
+    const there = await server(({ url }, response) => {
+      response.setHeader('etag', '"1"')
+      if (url.includes('csv')) response.writeHead(403).end()
+      else finish = () => response.end()
+    })
+    const folder = await temp()
+    const [accessKeyFile, secretKeyFile] = [join(folder, 'access'), join(folder, 'secret')]
+    await Promise.all([accessKeyFile, secretKeyFile].map(file => writeFile(file, 'first')))
+    const keys = { accessKey: null, secretKey: null, accessKeyFile, secretKeyFile }
+    const sender = await open({ ...bucket, ...keys, endpoint: there.url })
+    const first = send(sender, bundle)
+    await until('it is under way', () => finish)
+    await writeFile(accessKeyFile, 'second')
+    expect(await refusal(send(sender, bundle, 'csv'))).toMatchObject({ code: 'peer-unavailable', mayHaveArrived: true })
+    finish?.()
+    expect(await first).toEqual({ text: 'st_1/fhir-r1-rp_1.json' })
+    await refusal(send(sender, bundle, 'csv'))
+    const used = there.asked.map(({ headers }) => /Credential=(\w+)/.exec(headers.authorization ?? '')?.[1])
+    expect([...new Set(used)]).toEqual(['first', 'second'])
+    await rm(secretKeyFile)
+    expect(await refusal(send(sender, bundle))).toMatchObject({ answered: false, mayHaveArrived: false })
+  })
+})
+
+describe('HL7', () => {
+  it('reads its certificates anew after one that did not do', async () => {
+    const folder = await temp()
+    const [theirs, other] = [makeAuthority(join(folder, 'theirs')), makeAuthority(join(folder, 'other'))]
+    const { certFile, keyFile } = theirs.issue({ name: 'ris' })
+    const ack = 'MSH|^~\\&|RIS|H|RAYLOG|main|20260101||ACK|1|P|2.5.1\rMSA|AA|A1\r'
+    const ris = createTlsServer({ cert: await readFile(certFile), key: await readFile(keyFile) }, socket => {
+      socket.on('error', () => undefined).once('data', () => socket.write(`\x0b${ack}\x1c\r`))
+    })
+    ris.listen(0, '127.0.0.1')
+    await once(ris, 'listening')
+    cleanup.push(() => ris.close())
+    const caFile = join(folder, 'ca.pem')
+    await copyFile(other.caFile, caFile)
+    const { port } = ris.address() as AddressInfo
+    const sender = await open({ kind: 'hl7', host: '127.0.0.1', port, tls: { caFile } })
+    const message = Buffer.from('MSH|^~\\&|RAYLOG|main|RIS|H|20260101||ORU^R01|A1|P|2.5.1\r')
+    expect(await refusal(send(sender, message, 'hl7'))).toMatchObject({ answered: false, mayHaveArrived: false })
+    await copyFile(theirs.caFile, caFile)
+    expect(await send(sender, message, 'hl7')).toEqual({ text: 'AA for A1' })
   })
 })
 
