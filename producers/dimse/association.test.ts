@@ -1,6 +1,9 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import dcmjs from 'dcmjs-dimse'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
+import { readFileMeta } from '../../dicom/part10.ts'
 import { pdu, writePdu } from '../../dicom/pdu.ts'
 import {
   associate,
@@ -22,7 +25,7 @@ import { type OpenProducer, openProducer } from '../../tests/harness/producer.ts
 import { until } from '../../tests/harness/until.ts'
 import { chestDicom, chestUids } from '../simulator/phantoms.ts'
 import { dimse } from './stage.ts'
-import { isStorageClass } from './syntaxes.ts'
+import { isStorageClass, transferSyntaxes } from './syntaxes.ts'
 
 let open: OpenProducer | undefined
 afterEach(async () => {
@@ -268,5 +271,18 @@ describe('the SOP classes', () => {
     const refused = Object.values(StorageClass).filter(uid => !notOfImages.has(uid) && !isStorageClass(uid, false))
     expect(refused).toEqual([])
     expect(Object.values(SopClass).filter(uid => isStorageClass(uid, false))).toEqual([])
+  })
+})
+
+describe('the transfer syntaxes', () => {
+  it('are all those that images are decoded in', async () => {
+    const folder = join(import.meta.dirname, '../../models/fixtures/imaging')
+    const decoded = new Set<string>()
+    for (const file of (await readdir(folder)).filter(name => name.endsWith('.dcm'))) {
+      const syntax = readFileMeta(await readFile(join(folder, file)))?.transferSyntax
+      if (syntax) decoded.add(syntax)
+    }
+    expect(decoded.size).toBeGreaterThan(13)
+    expect([...decoded].filter(uid => !transferSyntaxes.has(uid))).toEqual([])
   })
 })

@@ -48,12 +48,17 @@ export function isStorageClass(uid: string, withPrivate: boolean): boolean {
 
 const encapsulated = '1.2.840.10008.1.2.4.'
 
-/** Those that are decoded, and video, which is stored only; with their names (PS3.6 table A-1). */
+/**
+ * Those that are decoded, and those that are stored only: video, JPEG XL, JPEG 2000 part 2; with their names (PS3.6 table A-1).
+ * Not those whose pixels are elsewhere (JPIP).
+ */
 export const transferSyntaxNames: ReadonlyMap<string, string> = new Map([
   ['1.2.840.10008.1.2', 'Implicit VR Little Endian'],
   ['1.2.840.10008.1.2.1', 'Explicit VR Little Endian'],
+  ['1.2.840.10008.1.2.1.98', 'Encapsulated Uncompressed Explicit VR Little Endian'],
   ['1.2.840.10008.1.2.1.99', 'Deflated Explicit VR Little Endian'],
   ['1.2.840.10008.1.2.2', 'Explicit VR Big Endian (retired)'],
+  ['1.2.840.10008.1.2.8.1', 'Deflated Image Frame Compression'],
   ['1.2.840.10008.1.2.5', 'RLE Lossless'],
   [`${encapsulated}50`, 'JPEG Baseline (Process 1)'],
   [`${encapsulated}51`, 'JPEG Extended (Process 2 and 4)'],
@@ -63,9 +68,14 @@ export const transferSyntaxNames: ReadonlyMap<string, string> = new Map([
   [`${encapsulated}81`, 'JPEG-LS Lossy (Near-Lossless)'],
   [`${encapsulated}90`, 'JPEG 2000 (Lossless Only)'],
   [`${encapsulated}91`, 'JPEG 2000'],
+  [`${encapsulated}92`, 'JPEG 2000 Part 2 Multi-component (Lossless Only)'],
+  [`${encapsulated}93`, 'JPEG 2000 Part 2 Multi-component'],
   [`${encapsulated}201`, 'High-Throughput JPEG 2000 (Lossless Only)'],
   [`${encapsulated}202`, 'High-Throughput JPEG 2000 with RPCL Options (Lossless Only)'],
   [`${encapsulated}203`, 'High-Throughput JPEG 2000'],
+  [`${encapsulated}110`, 'JPEG XL Lossless'],
+  [`${encapsulated}111`, 'JPEG XL JPEG Recompression'],
+  [`${encapsulated}112`, 'JPEG XL'],
   [`${encapsulated}100`, 'MPEG2 Main Profile / Main Level'],
   [`${encapsulated}100.1`, 'Fragmentable MPEG2 Main Profile / Main Level'],
   [`${encapsulated}101`, 'MPEG2 Main Profile / High Level'],

@@ -20,6 +20,15 @@ const env = { ...process.env, TCP_NODELAY: '1' }
 const seeds = [1, 2, 3]
 const { study } = chestUids(1)
 const uids = seeds.map(seed => chestUids(seed).sopInstance)
+/** The last of them is in a series of its own. */
+const [sharedSeries, ownSeries] = [chestUids(1).series, chestUids(5).series]
+
+function image(seed: number): Buffer {
+  const bytes = chestDicom(seed, { study: 1 })
+  // UIDs of these images are all as long as each other.
+  if (seed === 3) bytes.write(ownSeries, bytes.indexOf(sharedSeries), 'latin1')
+  return bytes
+}
 
 let folder = ''
 let node: OpenNode
@@ -38,7 +47,7 @@ async function open(aeTitle: string, port: number): Promise<void> {
     network: { peers: [{ name: 'peer', aeTitle, host: '127.0.0.1', port, services }] },
     settings: { acceptAnyoneOnThisNetwork: true, commitment: { holdMs: 500, settleMs: 1_000, retryMs: 500 } },
   })
-  await node.keep(...seeds.map(seed => chestDicom(seed, { study: 1 })), chestDicom(9))
+  await node.keep(...seeds.map(image), chestDicom(9))
 }
 
 async function received(): Promise<string[]> {
@@ -46,10 +55,21 @@ async function received(): Promise<string[]> {
   for (const name of await readdir(join(folder))) {
     const bytes = await readFile(join(folder, name))
     for (const [i, seed] of seeds.entries())
-      if (dataSetOf(bytes).equals(dataSetOf(chestDicom(seed, { study: 1 })))) found.push(uids[i] ?? '')
+      if (dataSetOf(bytes).equals(dataSetOf(image(seed)))) found.push(uids[i] ?? '')
   }
   return found.toSorted()
 }
+
+const ofStudy = `StudyInstanceUID=${study}`
+const ofImage = `SOPInstanceUID=${uids[2]}`
+/** Information model, level, keys, and the instances that they name. */
+const levels: [string, string, string[], (string | undefined)[]][] = [
+  ['-P', 'PATIENT', ['PatientID=DEMO-00000001'], uids],
+  ['-P', 'STUDY', ['PatientID=DEMO-00000001', ofStudy], uids],
+  ['-S', 'STUDY', [ofStudy], uids],
+  ['-S', 'SERIES', [ofStudy, `SeriesInstanceUID=${sharedSeries}`], uids.slice(0, 2)],
+  ['-S', 'IMAGE', [ofStudy, `SeriesInstanceUID=${ownSeries}`, ofImage], [uids[2]]],
+]
 
 const dcmtk = titleOf('DCMTK', ['findscu', 'getscu', 'movescu'])
 
@@ -78,35 +98,21 @@ describe.skipIf(dcmtk.missing.length > 0)(dcmtk.title, () => {
     expect(images).not.toContain(chestUids(9).sopInstance)
   })
 
-  it('gets a study with getscu, as it is stored', async () => {
+  it.each(levels)('gets with getscu %s %s what it names, as it is stored', async (model, level, keys, expected) => {
     await open('MOVESCU', await freePort())
-    const address = ['-aec', 'RAYLOG', '127.0.0.1', String(node.port)]
-    await run(
-      'getscu',
-      ['-v', '-S', '+B', '-od', folder, ...address, ...keysOf('STUDY', `StudyInstanceUID=${study}`)],
-      { env },
-    )
-    expect(await received()).toEqual(uids)
+    const args = ['-v', model, '+B', '-od', folder, '-aec', 'RAYLOG', '127.0.0.1', String(node.port)]
+    await run('getscu', [...args, ...keysOf(level, ...keys)], { env })
+    expect(await received()).toEqual(expected)
   })
 
-  it('moves a study to itself with movescu', async () => {
+  it.each(levels)('moves to itself with movescu %s %s what it names', async (model, level, keys, expected) => {
     const port = await freePort()
     await open('MOVESCU', port)
-    const address = ['-aet', 'MOVESCU', '-aem', 'MOVESCU', '-aec', 'RAYLOG', '127.0.0.1', String(node.port)]
-    const args = [
-      '-v',
-      '-S',
-      '+B',
-      '+P',
-      String(port),
-      '-od',
-      folder,
-      ...address,
-      ...keysOf('STUDY', `StudyInstanceUID=${study}`),
-    ]
+    const titles = ['-aet', 'MOVESCU', '-aem', 'MOVESCU', '-aec', 'RAYLOG', '127.0.0.1', String(node.port)]
+    const args = ['-v', model, '+B', '+P', String(port), '-od', folder, ...titles, ...keysOf(level, ...keys)]
     // What is kept bit by bit goes where it was started, whatever -od says.
     await run('movescu', args, { env, cwd: folder })
-    expect(await received()).toEqual(uids)
+    expect(await received()).toEqual(expected)
   })
 })
 
@@ -115,7 +121,7 @@ const python = await pythonWith(['pydicom==3.0.1', 'pynetdicom==3.0.4'])
 describe.skipIf('missing' in python)(
   'missing' in python ? `pynetdicom (skipped: ${python.missing})` : 'pynetdicom',
   () => {
-    it('finds, gets, moves, and has its storage commitments, on both kinds of association', {
+    it('finds, gets and moves at every level, cancels, and has its storage commitments, on both kinds of association', {
       timeout: 240_000,
     }, async () => {
       if (!('python' in python)) return
@@ -123,7 +129,7 @@ describe.skipIf('missing' in python)(
       await open('PYNET', port)
       const script = join(import.meta.dirname, 'pynetdicom_node.py')
       const said: unknown = JSON.parse(
-        await runPython(python.python, [script, String(node.port), String(port), study, uids[0] ?? '']),
+        await runPython(python.python, [script, String(node.port), String(port), study, ...uids]),
       )
       expect(said).toEqual({
         studies: [
@@ -139,6 +145,13 @@ describe.skipIf('missing' in python)(
         actionStatus: 0,
         reports: [[2, 1, 1]],
         sameAssociation: [[1, 1, 0]],
+        // Of both models: how many match at each level, and the last status.
+        found: { PATIENT: 1, STUDY: 1, SERIES: 2, IMAGE: 3, STUDY2: 1, SERIES2: 2, IMAGE2: 3 },
+        series: uids.slice(0, 2),
+        image: [uids[2]],
+        patient: uids,
+        movedSeries: uids.slice(0, 2),
+        cancelled: [0xfe00, 1, 2],
       })
     })
   },
@@ -171,7 +184,8 @@ describe.skipIf(orthanc.missing.length > 0)(orthanc.title, () => {
     await writeFile(file, JSON.stringify(settings))
     child = spawn('Orthanc', [file], { stdio: 'ignore' })
     const call = async (path: string, body?: unknown): Promise<unknown> => {
-      const how = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) }
+      const bytes = body instanceof Uint8Array ? Uint8Array.from(body) : JSON.stringify(body)
+      const how = body === undefined ? {} : { method: 'POST', body: bytes }
       const response = await fetch(`http://127.0.0.1:${http}${path}`, how)
       if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
       return response.json()
@@ -179,6 +193,29 @@ describe.skipIf(orthanc.missing.length > 0)(orthanc.title, () => {
     await until('Orthanc listens', () => call('/system').catch(() => undefined))
     return call
   }
+
+  const committed = (call: (path: string) => Promise<unknown>, id: string) =>
+    until('the report has come', async () => {
+      const said = Object(await call(`/storage-commitment/${id}`))
+      return said.Status === 'Pending' ? undefined : said
+    })
+
+  it('stores what it has, and has it committed', { timeout: 240_000 }, async () => {
+    const port = await freePort()
+    await open('ORTHANC', port)
+    const call = await start(port)
+    const file = chestDicom(7)
+    const { ID } = Object(await call('/instances', file))
+    const body = { Resources: [ID], Synchronous: true, StorageCommitment: true }
+    const sent = Object(await call('/modalities/raylog/store', body))
+    expect(sent).toMatchObject({ InstancesCount: 1, FailedInstancesCount: 0 })
+    const kept = node.stage.published.find(({ dicom }) => dicom?.sopInstance === chestUids(7).sopInstance)
+    expect(dataSetOf(await node.stage.stores.objects.get(kept?.object.key ?? '')).equals(dataSetOf(file))).toBe(true)
+    expect(await committed(call, sent.StorageCommitmentTransactionUID)).toMatchObject({
+      Status: 'Success',
+      Failures: [],
+    })
+  })
 
   it('queries, retrieves to itself, and has its storage commitment', { timeout: 240_000 }, async () => {
     const port = await freePort()
@@ -192,10 +229,6 @@ describe.skipIf(orthanc.missing.length > 0)(orthanc.title, () => {
     expect(Object(await call('/statistics')).CountInstances).toBe(3)
     const references = uids.map(uid => [chestUids(1).sopClass, uid])
     const asked = Object(await call('/modalities/raylog/storage-commitment', { DicomInstances: references }))
-    const report = await until('the report has come', async () => {
-      const said = Object(await call(`/storage-commitment/${asked.ID}`))
-      return said.Status === 'Pending' ? undefined : said
-    })
-    expect(report).toMatchObject({ Status: 'Success', Failures: [] })
+    expect(await committed(call, asked.ID)).toMatchObject({ Status: 'Success', Failures: [] })
   })
 })

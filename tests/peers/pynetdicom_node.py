@@ -9,13 +9,14 @@ from pynetdicom import AE, build_role, evt
 from pynetdicom.sop_class import (
     DigitalXRayImageStorageForPresentation as DX,
     PatientRootQueryRetrieveInformationModelFind as PatientFind,
+    PatientRootQueryRetrieveInformationModelGet as PatientGet,
     StorageCommitmentPushModel as Commitment,
     StudyRootQueryRetrieveInformationModelFind as Find,
     StudyRootQueryRetrieveInformationModelGet as Get,
     StudyRootQueryRetrieveInformationModelMove as Move,
 )
 
-port, listen, study, instance = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
+port, listen, study, (instance, second, third) = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:]
 said = {}
 
 
@@ -37,6 +38,20 @@ said['studies'] = sorted([str(ds.StudyInstanceUID), int(ds.NumberOfStudyRelatedI
 said['findStatuses'] = [status.Status for status, _ in found]
 patients = list(assoc.send_c_find(identifier('PATIENT', PatientID='DEMO-*', PatientName=''), PatientFind))
 said['patients'] = sorted(str(ds.PatientID) for _, ds in patients if ds)
+
+# Level by level, with what was found above as keys
+said['found'] = {}
+series_of = {}
+for model, mark in ((PatientFind, ''), (Find, '2')):
+    for level, unique in (('PATIENT', 'PatientID'), ('STUDY', 'StudyInstanceUID'), ('SERIES', 'SeriesInstanceUID'), ('IMAGE', 'SOPInstanceUID')):
+        if (model, level) == (Find, 'PATIENT'):
+            continue
+        keys = {'PatientID': 'DEMO-00000001', 'StudyInstanceUID': study} if level in ('SERIES', 'IMAGE') else {'PatientID': 'DEMO-00000001'}
+        found = [ds for _, ds in assoc.send_c_find(identifier(level, **{**keys, 'SeriesInstanceUID': '', unique: keys.get(unique, '')}), model) if ds]
+        said['found'][level + mark] = len({str(ds[unique].value) for ds in found})
+        for ds in found:
+            if level == 'IMAGE':
+                series_of[str(ds.SOPInstanceUID)] = str(ds.SeriesInstanceUID)
 assoc.release()
 
 # C-GET: the images come on the same association
@@ -56,6 +71,33 @@ assoc = ae.associate('127.0.0.1', port, ae_title='RAYLOG', ext_neg=[build_role(D
 said['getStatuses'] = [status.Status for status, _ in assoc.send_c_get(identifier('STUDY', StudyInstanceUID=study), Get)]
 said['got'] = sorted(got)
 assoc.release()
+
+
+def get(model, level, handler=stored, **keys):
+    ae = AE(ae_title='PYNET')
+    ae.add_requested_context(model)
+    ae.add_requested_context(DX, ExplicitVRLittleEndian)
+    handlers = [(evt.EVT_C_STORE, handler)]
+    assoc = ae.associate('127.0.0.1', port, ae_title='RAYLOG', ext_neg=[build_role(DX, scp_role=True)], evt_handlers=handlers)
+    got.clear()
+    last = list(assoc.send_c_get(identifier(level, **keys), model, msg_id=7))[-1][0]
+    assoc.release()
+    return sorted(uid for uid, _ in got), last
+
+
+said['series'], _ = get(Get, 'SERIES', StudyInstanceUID=study, SeriesInstanceUID=series_of[second])
+said['image'], _ = get(Get, 'IMAGE', StudyInstanceUID=study, SeriesInstanceUID=series_of[third], SOPInstanceUID=third)
+said['patient'], _ = get(PatientGet, 'PATIENT', PatientID='DEMO-00000001')
+
+
+# Enough after the first
+def enough(event):
+    event.assoc.send_c_cancel(7, query_model=Get)
+    return stored(event)
+
+
+some, last = get(Get, 'STUDY', enough, StudyInstanceUID=study)
+said['cancelled'] = [last.Status, len(some), last.NumberOfRemainingSuboperations]
 
 # C-MOVE to ourselves
 moved = []
@@ -86,6 +128,9 @@ ae.add_requested_context(Commitment)
 assoc = ae.associate('127.0.0.1', port, ae_title='RAYLOG')
 said['moveStatuses'] = [status.Status for status, _ in assoc.send_c_move(identifier('STUDY', StudyInstanceUID=study), 'PYNET', Move)]
 said['moved'] = sorted(moved)
+moved.clear()
+list(assoc.send_c_move(identifier('SERIES', StudyInstanceUID=study, SeriesInstanceUID=series_of[second]), 'PYNET', Move))
+said['movedSeries'] = sorted(moved)
 assoc.release()
 
 
