@@ -1,4 +1,5 @@
 /** The answer of STOW-RS (PS3.18 10.5.3, tables 10.5.3-1 and I.2-1). */
+import { readFileMeta } from '../../dicom/part10.ts'
 import type { Images } from '../../models/imaging/port.ts'
 import type { DicomAttributes, DicomElement } from '../../schemas/dicom-json.ts'
 import { RaylogError } from '../../schemas/errors.ts'
@@ -38,17 +39,21 @@ export function outcomeSoFar() {
       }
     },
     async identity(images: Pick<Images, 'describe'>): Promise<Pick<Failed, 'sopClass' | 'sopInstance'>> {
+      const bytes = Buffer.concat(head)
       try {
-        const { facts } = await images.describe(Buffer.concat(head), false)
+        const { facts } = await images.describe(bytes, false)
         return facts.dicom ? { sopClass: facts.dicom.sopClass, sopInstance: facts.dicom.sopInstance } : {}
       } catch (thrown) {
-        if (thrown instanceof RaylogError) return {}
-        throw thrown
+        if (!(thrown instanceof RaylogError)) throw thrown
+        // What is wrong with it may be in the data set alone: no series, say.
+        const { sopClass = '', sopInstance = '' } = readFileMeta(bytes) ?? {}
+        return isUid(sopClass) && isUid(sopInstance) ? { sopClass, sopInstance } : {}
       }
     },
   }
 }
 
+const isUid = (text: string) => text.length <= 64 && /^[0-9]+(\.[0-9]+)+$/.test(text)
 const ui = (value: string): DicomElement => ({ vr: 'UI', Value: [value] })
 const ur = (value: string): DicomElement => ({ vr: 'UR', Value: [value] })
 const sq = (items: DicomAttributes[]): DicomElement => ({ vr: 'SQ', Value: items })

@@ -49,12 +49,15 @@ describe('STOW-RS', () => {
   it('answers 202 and a reason for each object that is refused, with its UIDs where it says them', async () => {
     const good = bytesOf('rgb.dcm')
     const cut = bytesOf('implicit-i16.dcm').subarray(0, -10)
-    const answer = await kit.store([good, cut, Buffer.from('no DICOM at all'), await fixture('grey.png')])
+    const noSeries = Buffer.from(bytesOf('rle-frames.dcm'))
+    noSeries[noSeries.indexOf(Buffer.from('20000e005549', 'hex')) + 2] = 0x0f
+    const answer = await kit.store([good, cut, noSeries, Buffer.from('no DICOM at all'), await fixture('grey.png')])
     expect(answer.status).toBe(202)
     const body = JSON.parse(await answer.text())
     expect(body['00081199'].Value).toHaveLength(1)
     expect(body['00081198'].Value).toMatchObject([
       { '00081155': { Value: [of('implicit-i16.dcm').instance] }, '00081197': { vr: 'US', Value: [0xc000] } },
+      { '00081155': { Value: [of('rle-frames.dcm').instance] }, '00081197': { vr: 'US', Value: [0xc000] } },
     ])
     expect(body['0008119A'].Value).toHaveLength(2)
   })

@@ -29,6 +29,15 @@ const files = [
   'sr__sr.dcm',
 ]
 
+/** Of one series, many frames each. */
+const frames = [
+  'explicit-u16-frames.dcm',
+  'rle-frames.dcm',
+  'jpeg-ls-80-frames.dcm',
+  'j2k-90-frames.dcm',
+  'rgb-planes-frames.dcm',
+]
+
 let kit: Kit
 beforeAll(async () => {
   kit = await openDicomweb()
@@ -45,6 +54,35 @@ describe.skipIf(missing !== '')(title('dicomweb-client'), () => {
       expect(studies, files[index]).toBe(1)
       expect(facts, files[index]).toEqual(Object.fromEntries(Object.keys(facts).map(name => [name, true])))
     }
+  }, 300_000)
+})
+
+const noPython = 'missing' in found ? ` (skipped: ${found.missing})` : ''
+
+describe.skipIf(noPython !== '')(`a viewer made of dicomweb-client${noPython}`, () => {
+  it('pages through a study of many frames, and has frames, ranges and pictures of it', async () => {
+    await kit.close()
+    kit = await openDicomweb()
+    const fixtures = join(import.meta.dirname, '../../models/fixtures/imaging')
+    const paths = frames.map(file => join(fixtures, file))
+    const seen = JSON.parse(await runPython(python, [script('viewer.py'), kit.base, token, ...paths]))
+    expect(seen).toEqual({
+      ...{ stored: frames.length, refused: [[0xc000, true]], 'of another study': 409 },
+      ...{ 'without the token': 401, unknown: [404, 404, 404] },
+      ...{ pages: true, 'all pages': true, remaining: true },
+      fields: [true, false, true],
+      // Literal matching only, whatever is asked for; without regard to case.
+      names: [1, 1, 0, 1],
+      ...{ series: true, 'study, one by one': true, metadata: [true, true] },
+      frames: Object.fromEntries(frames.map(file => [file, true])),
+      ...{ range: true, 'range to the end': true, 'in pieces': true },
+      viewport: frames.map(() => 12),
+      window: [
+        [255, 255],
+        [0, 0],
+      ],
+      jpeg: true,
+    })
   }, 300_000)
 })
 
