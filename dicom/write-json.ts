@@ -1,6 +1,7 @@
 /** A data set in explicit VR little endian from the DICOM JSON model (PS3.18 Annex F), whole: every VR, binary values too. */
 import { type DicomAttributes, type DicomElement, type DicomValue, isPersonName } from '../schemas/dicom-json.ts'
 import { RaylogError } from '../schemas/errors.ts'
+import { head, itemTag, padding, sequenceEnd, tagged, textBytes, undefinedLength } from './element.ts'
 
 /** A value that stands apart from its JSON. */
 export interface BulkValue {
@@ -13,7 +14,6 @@ export interface BulkValue {
 /** Undefined for what was not sent. */
 export type BulkOf = (uri: string) => BulkValue | undefined
 
-const longVrs = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV'])
 const texts = new Set('AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT'.split(' '))
 const binary = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'UN'])
 type WriteNumber = (bytes: Buffer, value: DicomValue, at: number) => void
@@ -41,16 +41,29 @@ const float = (value: DicomValue) => named[String(value)] ?? Number(value)
 const maxDepth = 64
 const pixelData = '7FE00010'
 
-/**
- * The elements in the order of their tags, without file meta and group lengths. Texts are UTF-8, and (0008,0005) says so.
- * @throws RaylogError bad-request, naming the element that cannot be written
- */
-export function writeJson(attributes: DicomAttributes, bulkOf: BulkOf): Buffer {
-  return Buffer.concat(elements({ ...attributes, '00080005': { vr: 'CS', Value: ['ISO_IR 192'] } }, bulkOf, 0))
+/** What may still be written. Values stand apart from their JSON, so a small one can name a large one a thousand times. */
+interface Room {
+  bytes: number
 }
 
-function elements(attributes: DicomAttributes, bulkOf: BulkOf, depth: number): Buffer[] {
-  if (depth > maxDepth) throw new RaylogError('bad-request', `sequences nested deeper than ${maxDepth}`)
+/**
+ * The elements in the order of their tags, without file meta and group lengths. Texts are UTF-8, and (0008,0005) says so.
+ * @param maxBytes of all values together
+ * @throws RaylogError bad-request, naming the element that cannot be written; too-large
+ */
+export function writeJson(attributes: DicomAttributes, bulkOf: BulkOf, maxBytes: number): Buffer {
+  const all = { ...attributes, '00080005': { vr: 'CS', Value: ['ISO_IR 192'] } }
+  return Buffer.concat(elements(all, { bulkOf, room: { bytes: maxBytes }, depth: 0 }))
+}
+
+interface At {
+  bulkOf: BulkOf
+  room: Room
+  depth: number
+}
+
+function elements(attributes: DicomAttributes, at: At): Buffer[] {
+  if (at.depth > maxDepth) throw new RaylogError('bad-request', `sequences nested deeper than ${maxDepth}`)
   const tags = Object.keys(attributes)
     .filter(tag => !tag.startsWith('0002') && !tag.endsWith('0000'))
     .toSorted((a, b) => (a.toUpperCase() < b.toUpperCase() ? -1 : 1))
@@ -58,7 +71,7 @@ function elements(attributes: DicomAttributes, bulkOf: BulkOf, depth: number): B
     const element = attributes[tag]
     if (!element) return []
     try {
-      return written(tag, element, bulkOf, depth)
+      return written(tag, element, at)
     } catch (thrown) {
       if (thrown instanceof RaylogError) throw thrown
       // Out of range, no number, no hexadecimal digits: Node's words quote the value.
@@ -67,35 +80,44 @@ function elements(attributes: DicomAttributes, bulkOf: BulkOf, depth: number): B
   })
 }
 
-function written(
-  tag: string,
-  { vr, Value = [], InlineBinary, BulkDataURI }: DicomElement,
-  bulkOf: BulkOf,
-  depth: number,
-) {
+const sizeOf = (parts: readonly Buffer[]) => parts.reduce((sum, { length }) => sum + length, 0)
+
+function written(tag: string, { vr, Value = [], InlineBinary, BulkDataURI }: DicomElement, at: At): Buffer[] {
   if (vr === 'SQ') {
-    const body = Buffer.concat(Value.map(item => itemOf(item, bulkOf, depth)))
-    return [head(tag, vr, body.length), body]
+    const body = Value.flatMap(item => itemOf(item, at))
+    return [head(tag, vr, sizeOf(body)), ...body]
   }
-  if (BulkDataURI !== undefined) {
-    const bulk = bulkOf(BulkDataURI)
-    if (!bulk) throw new RaylogError('bad-request', `element ${tag} refers to bulk data that the request does not have`)
-    if (bulk.encapsulated && depth === 0 && tag.toUpperCase() === pixelData) return encapsulated(bulk.parts)
-    const value = padded(Buffer.concat(bulk.parts), '\0')
+  if (BulkDataURI === undefined) {
+    const value = bytesOf(tag, vr, Value, InlineBinary)
+    take(at.room, value.length)
     return [head(tag, vr, value.length), value]
   }
-  const value = bytesOf(tag, vr, Value, InlineBinary)
-  return [head(tag, vr, value.length), value]
+  const bulk = at.bulkOf(BulkDataURI)
+  if (!bulk) throw new RaylogError('bad-request', `element ${tag} refers to bulk data that the request does not have`)
+  const size = sizeOf(bulk.parts)
+  take(at.room, size)
+  if (bulk.encapsulated && at.depth === 0 && tag.toUpperCase() === pixelData) return encapsulated(bulk.parts)
+  const pad = padding(size, '\0')
+  return [head(tag, vr, size + pad.length), ...bulk.parts, pad]
 }
 
-function itemOf(item: DicomValue, bulkOf: BulkOf, depth: number): Buffer {
+/** @throws RaylogError too-large */
+function take(room: Room, bytes: number): void {
+  room.bytes -= bytes
+  if (room.bytes < 0) throw new RaylogError('too-large', 'its values are more than dicomweb.maxJsonBytes')
+}
+
+function itemOf(item: DicomValue, at: At): Buffer[] {
   const isItem = typeof item === 'object' && item !== null && !isPersonName(item)
-  const body = Buffer.concat(isItem ? elements(item, bulkOf, depth + 1) : [])
-  return Buffer.concat([tagged('FFFEE000', body.length), body])
+  const body = isItem ? elements(item, { ...at, depth: at.depth + 1 }) : []
+  return [tagged(itemTag, sizeOf(body)), ...body]
 }
 
 function bytesOf(tag: string, vr: string, values: readonly DicomValue[], inline: string | undefined): Buffer {
-  if (binary.has(vr)) return padded(Buffer.from(inline ?? '', 'base64'), '\0')
+  if (binary.has(vr)) {
+    const value = Buffer.from(inline ?? '', 'base64')
+    return Buffer.concat([value, padding(value.length, '\0')])
+  }
   const number = numbers[vr]
   if (number) {
     const bytes = Buffer.alloc(number.size * values.length)
@@ -103,49 +125,14 @@ function bytesOf(tag: string, vr: string, values: readonly DicomValue[], inline:
     return bytes
   }
   if (!texts.has(vr)) throw new RaylogError('bad-request', `element ${tag} has no VR that there is`)
-  return padded(Buffer.from(values.map(value => textOf(value, vr)).join('\\'), 'utf8'), vr === 'UI' ? '\0' : ' ')
-}
-
-function textOf(value: DicomValue, vr: string): string {
-  if (value === null) return ''
-  if (typeof value === 'object') {
-    if (!isPersonName(value)) throw new RaylogError('bad-request', `an item where a value of ${vr} is due`)
-    const groups = [value.Alphabetic, value.Ideographic, value.Phonetic].map(group => group ?? '')
-    return groups.join('=').replace(/=+$/, '')
-  }
-  // A decimal string has 16 characters at most (PS3.5 6.2).
-  if (vr === 'DS' && typeof value === 'number' && String(value).length > 16)
-    return String(Number(value.toPrecision(10)))
-  return String(value)
-}
-
-const padded = (bytes: Buffer, pad: string) =>
-  bytes.length % 2 === 0 ? bytes : Buffer.concat([bytes, Buffer.from(pad, 'latin1')])
-
-function tagged(tag: string, length: number): Buffer {
-  const bytes = Buffer.alloc(8)
-  bytes.writeUInt16LE(Number.parseInt(tag.slice(0, 4), 16), 0)
-  bytes.writeUInt16LE(Number.parseInt(tag.slice(4), 16), 2)
-  bytes.writeUInt32LE(length, 4)
-  return bytes
-}
-
-/** A text that 16 bits of length cannot say is of unknown VR (PS3.5 6.2.2, note 3). */
-function head(tag: string, said: string, length: number): Buffer {
-  const vr = !longVrs.has(said) && length > 0xfffe ? 'UN' : said
-  const long = longVrs.has(vr)
-  const bytes = Buffer.concat([tagged(tag, 0), Buffer.alloc(long ? 4 : 0)])
-  bytes.write(vr, 4, 'latin1')
-  if (long) bytes.writeUInt32LE(length, 8)
-  else bytes.writeUInt16LE(length, 6)
-  return bytes
+  return textBytes(vr, values)
 }
 
 /** A fragment for each frame, after an empty offset table (PS3.5 A.4). */
 function encapsulated(frames: readonly Buffer[]): Buffer[] {
   const fragments = frames.flatMap(frame => {
-    const value = padded(frame, '\0')
-    return [tagged('FFFEE000', value.length), value]
+    const pad = padding(frame.length, '\0')
+    return [tagged(itemTag, frame.length + pad.length), frame, pad]
   })
-  return [head(pixelData, 'OB', 0xffffffff), tagged('FFFEE000', 0), ...fragments, tagged('FFFEE0DD', 0)]
+  return [head(pixelData, 'OB', undefinedLength), tagged(itemTag, 0), ...fragments, tagged(sequenceEnd, 0)]
 }

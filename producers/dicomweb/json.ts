@@ -32,7 +32,7 @@ interface Sent extends BulkValue {
 
 /**
  * Each instance as a file, or why it is none.
- * @param maxBytes of all parts together, which are held until the last has come
+ * @param maxBytes of all parts together, which are held until the last has come; and of all values that are written of them
  * @throws RaylogError bad-request, too-large, truncated
  */
 export async function* filesOfJson(
@@ -49,7 +49,12 @@ export async function* filesOfJson(
     if (metadata) addBulk(bulk, headers, bytes)
     else metadata = readInstances(bytes)
   }
-  for (const attributes of metadata ?? []) yield fileOf(attributes, bulk)
+  let room = maxBytes
+  for (const attributes of metadata ?? []) {
+    const file = fileOf(attributes, bulk, room)
+    if (Buffer.isBuffer(file)) room = Math.max(0, room - file.length)
+    yield file
+  }
 }
 
 async function whole(chunks: AsyncIterable<Buffer>, most: number): Promise<Buffer> {
@@ -98,7 +103,7 @@ const defaults = new Map<string, string>()
 for (const [uid, type] of Object.entries(compressedTypes))
   if (!defaults.has(type) || preferred.some(end => uid.endsWith(end))) defaults.set(type, uid)
 
-function fileOf(attributes: DicomAttributes, bulk: ReadonlyMap<string, Sent>): Buffer | Failed {
+function fileOf(attributes: DicomAttributes, bulk: ReadonlyMap<string, Sent>, maxBytes: number): Buffer | Failed {
   const uid = (tag: string) => String(attributes[tag]?.Value?.[0] ?? '')
   const [sopClass, sopInstance] = [uid('00080016'), uid('00080018')]
   try {
@@ -107,7 +112,7 @@ function fileOf(attributes: DicomAttributes, bulk: ReadonlyMap<string, Sent>): B
       throw new RaylogError('malformed-dicom', 'SOP Class UID or SOP Instance UID is missing')
     const { '00083002': _offered, ...own } = attributes // says how a server has it, and is no part of the object
     const pixels = bulk.get(attributes['7FE00010']?.BulkDataURI ?? '')
-    const data = writeJson(own, uri => bulk.get(uri))
+    const data = writeJson(own, uri => bulk.get(uri), maxBytes)
     return Buffer.concat([filePrefix(sopClass, sopInstance, pixels?.transferSyntax ?? explicitLittle), data])
   } catch (thrown) {
     return { error: toRaylogError(thrown), ...(sopClass && sopInstance && { sopClass, sopInstance }) }

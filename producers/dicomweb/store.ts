@@ -60,12 +60,16 @@ async function store(context: StoreContext, request: FastifyRequest, reply: Fast
     source: { kind: 'dicomweb', peer: '/dicomweb/studies' },
     expect: study === undefined ? {} : { study },
   }
-  for await (const chunks of objectsOf(context, request)) {
-    if (outcomes.length >= maxInstances)
-      throw new RaylogError('too-large', `more than dicomweb.maxInstances objects: ${maxInstances}`)
-    outcomes.push('error' in chunks ? chunks : await receiveOne(context, chunks, hints))
+  try {
+    for await (const chunks of objectsOf(context, request)) {
+      if (outcomes.length >= maxInstances)
+        throw new RaylogError('too-large', `more than dicomweb.maxInstances objects: ${maxInstances}`)
+      outcomes.push('error' in chunks ? chunks : await receiveOne(context, chunks, hints))
+    }
+  } finally {
+    // Also of a request that broke off: what was stored until then is kept.
+    tellAudit(context, request, outcomes)
   }
-  tellAudit(context, request, outcomes)
   if (outcomes.length === 0) throw new RaylogError('empty-upload', 'the request has no parts')
   const outage = outageOf(outcomes)
   if (outage !== undefined) throw outage

@@ -6,7 +6,7 @@ import { readFileMeta } from '../../dicom/part10.ts'
 import { decodeFrame } from '../../models/imaging/decode.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { until } from '../harness/until.ts'
-import { boundary, fixture, type Kit, openDicomweb, partsOf, token } from './kit.ts'
+import { boundary, fixture, type Kit, openDicomweb, partsOf, related, token } from './kit.ts'
 
 let kit: Kit
 const files = new Map<string, Buffer>()
@@ -459,6 +459,20 @@ describe('the audit', () => {
     }))
   }
   const who = { actor: 'token', address: '127.0.0.1', outcome: 'success' }
+
+  it('says what a request stored that broke off afterwards', async () => {
+    const { length } = kit.producer.audited
+    const whole = related([await fixture('rgb.dcm')])
+    const dicomType = `multipart/related; type="application/dicom"; boundary=${boundary}`
+    const end = `--${boundary}--\r\n`
+    const body = Buffer.concat([whole.subarray(0, -end.length), Buffer.from(`--${boundary}\r\n\r\nDICM`)])
+    const answer = await kit.ask('/studies', { method: 'POST', headers: { 'content-type': dicomType }, body })
+    expect(answer.status).toBe(422)
+    await until('it is told', () => kit.producer.audited.length > length)
+    expect(kit.producer.audited.slice(length)).toMatchObject([
+      { action: 'instances-received', outcome: 'success', detail: { study: of('rgb.dcm').study } },
+    ])
+  })
 
   it('says who searched, by the names of the keys and never by what was searched for', async () => {
     const entries = await told('/studies?PatientName=Secret*&00100020=4711&limit=1', 'application/dicom+json')

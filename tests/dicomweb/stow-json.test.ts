@@ -110,6 +110,30 @@ describe('STOW-RS of application/dicom+json', () => {
     expect(body['0008119A'].Value).toHaveLength(1)
   })
 
+  it('writes no more than it may hold, however often one part is named', async () => {
+    const { attributes, location } = await known('rgb.dcm', '2.25.1030')
+    const bulk = await kit.ask(location.slice(kit.base.length), { headers: { accept: 'application/octet-stream' } })
+    const pixels = { type: 'application/octet-stream', location, body: Buffer.from(await bulk.arrayBuffer()) }
+    const large = { type: 'application/octet-stream', location: 'large', body: Buffer.alloc(600_000) }
+    const named = { vr: 'OB', BulkDataURI: 'large' }
+    const tenTimes = Object.fromEntries(Array.from({ length: 10 }, (_, n) => [`0011100${n}`, named]))
+    const nested = { '00111010': { vr: 'SQ', Value: Array.from({ length: 10 }, () => ({ '00111000': named })) } }
+    const of = (uid: string, more: DicomAttributes) => ({
+      ...attributes,
+      ...more,
+      '00080018': { vr: 'UI', Value: [uid] },
+    })
+    const several = Array.from({ length: 10 }, (_, n) => of(`2.25.104${n}`, { '00111000': named }))
+    const answer = await send(json(of('2.25.1031', tenTimes), of('2.25.1032', nested), ...several), pixels, large)
+    const body = JSON.parse(await answer.text())
+    expect(answer.status).toBe(202)
+    const uids = (tag: string) =>
+      body[tag].Value.map((one: DicomAttributes) => one['00081155']?.Value?.[0]).filter(Boolean)
+    // Of those with one each, as many as have room: the first two took none.
+    expect(uids('00081199')).toEqual(several.slice(0, 8).map(one => one['00080018']?.Value[0]))
+    expect(uids('00081198')).toEqual(['2.25.1031', '2.25.1032', '2.25.1048', '2.25.1049'])
+  })
+
   it.each<[string, Part[], number, string]>([
     ['text that is no JSON', [{ type: 'application/dicom+json', body: Buffer.from('{') }], 400, 'bad-request'],
     ['no instance at all', [json()], 400, 'bad-request'],
