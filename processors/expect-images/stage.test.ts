@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { chestDicom, chestUids } from '../../producers/simulator/phantoms.ts'
 import { platformConfig } from '../../schemas/config.ts'
+import { reportEquipment } from '../../schemas/own-report.ts'
 import type { Instance, StudyRequest } from '../../schemas/topics.ts'
 import { topics } from '../../schemas/topics.ts'
 import { type OpenNode, openNode } from '../../tests/harness/dicom-node.ts'
@@ -67,14 +68,23 @@ describe('a study that a peer with an archive begins to send', () => {
     expect(image.dicom?.study).toBe(chestUids(1).study)
   })
 
-  it('is not where the sender has none, or it came long ago', async () => {
+  it('is not where the sender has none, it came long ago, or it is a report of ours that comes back', async () => {
     const pacs = await archive()
     await pacs.keep(chestDicom(1))
     const { stage, told } = await open(pacs.port)
     await stage.hand(topics.instances, await event(pacs, 'MR1'))
     await stage.hand(topics.instances, await event(pacs, 'CT1', Date.now() - 3_600_000))
-    await stage.hand(topics.instances, await event(pacs, 'CT1'))
+    const image = await event(pacs, 'CT1')
+    const { manufacturer, model } = reportEquipment
+    await stage.hand(topics.instances, {
+      ...image,
+      id: 'in_report',
+      study: 'st_of_a_report',
+      equipment: { station: null, manufacturer, model },
+    })
+    await stage.hand(topics.instances, image)
     await until('the last is told', () => told.length === 1)
+    expect(told[0]?.study).toBe(image.study)
   })
 
   it('goes on without an answer where the archive is away, and is asked about again', async () => {

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { defineStage } from '../../kafka/stage.ts'
 import { ids } from '../../schemas/ids.ts'
+import { isOwnReport } from '../../schemas/own-report.ts'
 import { aeTitle, type Peer } from '../../schemas/peers.ts'
 import { type Instance, topics } from '../../schemas/topics.ts'
 import { createAsker } from './asker.ts'
@@ -53,6 +54,8 @@ export const expectImages = defineStage({
     signal.addEventListener('abort', () => asker.stop(), { once: true })
     return {
       handle({ event }) {
+        // As assess-study, which counts no report of ours among the images of a study.
+        if (isOwnReport(event)) return
         const archive = archiveOf(event, peers)
         if (!archive || event.dicom === null || clock.now() - event.receivedAt > freshMs) return
         asker.saw({ study: event.study, uid: event.dicom.study, archive })
