@@ -90,9 +90,17 @@ describe('deliveries of reports', () => {
     expect((await gateway.ask('/api/v1/deliveries/rd_none')).status).toBe(404)
   })
 
-  it('have a queue for each destination, by its newest term', async () => {
+  it('have a queue for each destination, by its newest term, but for one that is long gone and has nothing to send', async () => {
+    const seenAt = Date.now()
+    const term = { kind: 'folder', epoch: 1, owner: null, beat: 3, breaker: 'closed' as const }
+    const well = { failingSince: null, code: null, message: null }
+    await gateway.documents.upsert('reportQueues', [
+      { ...term, ...well, id: 'gone:1', destination: 'gone', updatedAt: day },
+      { ...term, ...well, id: 'idle:1', destination: 'idle', updatedAt: seenAt },
+    ])
     expect(await get('deliveries/queues')).toEqual({
       items: [
+        { ...well, destination: 'idle', kind: 'folder', waiting: 0, refused: 0, breaker: 'closed', seenAt },
         {
           ...{ destination: 'pacs', kind: 'dicom', waiting: 2, refused: 1, breaker: 'open', failingSince: day + 5 },
           ...{ code: 'peer-unavailable', message: 'pacs: ECONNREFUSED', seenAt: day + 9 },

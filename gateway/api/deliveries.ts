@@ -64,7 +64,10 @@ const query = z.object({
   ...paging,
 })
 
-export function addDeliveryRoutes(app: App, { deps: { documents } }: ApiContext): void {
+/** Without a sign of life for so long, a queue in which nothing waits is not listed: a process that is not up for a night is back. */
+const goneMs = 86_400_000
+
+export function addDeliveryRoutes(app: App, { deps: { documents }, clock }: ApiContext): void {
   const tags = ['deliveries']
   app.get(
     '/deliveries',
@@ -88,7 +91,7 @@ export function addDeliveryRoutes(app: App, { deps: { documents } }: ApiContext)
         response: { 200: z.object({ items: z.array(queueShape) }), ...problems },
       },
     },
-    async () => ({ items: await queueViews(documents) }),
+    async () => ({ items: await queueViews(documents, clock.now()) }),
   )
   app.get(
     '/deliveries/:id',
@@ -129,8 +132,11 @@ function viewOf(delivery: ReportDeliveryDoc, commitment: CommitmentAskedDoc | un
   }
 }
 
-/** The newest term of each destination says how it does; those that are in no settings any more are listed while reports wait. */
-async function queueViews(documents: DocumentStore): Promise<ReportQueueView[]> {
+/**
+ * The newest term of each destination says how it does. Nobody works on one that is in no settings any more: it is listed while
+ * reports wait for it, and for a while after that.
+ */
+async function queueViews(documents: DocumentStore, now: number): Promise<ReportQueueView[]> {
   const newest = new Map<string, ReportQueueDoc>()
   for (let cursor: string | undefined; ; ) {
     const listed = await documents.find('reportQueues', { limit: 1000, ...(cursor === undefined ? {} : { cursor }) })
@@ -149,5 +155,6 @@ async function queueViews(documents: DocumentStore): Promise<ReportQueueView[]> 
     ])
     return { destination, kind, waiting, refused, breaker, failingSince, code, message, seenAt }
   })
-  return (await Promise.all(views)).toSorted((a, b) => (a.destination < b.destination ? -1 : 1))
+  const listed = (await Promise.all(views)).filter(({ waiting, seenAt }) => waiting > 0 || now - seenAt < goneMs)
+  return listed.toSorted((a, b) => (a.destination < b.destination ? -1 : 1))
 }
