@@ -26,13 +26,16 @@ interface Delivery {
   receipt: string
 }
 
-/** As a bucket: each PUT is counted by its key, and answered after a while, so that a kill finds some under way. */
+/** As a bucket: each PUT is counted by its key, and answered after a while; one that is held is counted and never answered. */
 async function bucket() {
   const puts = new Map<string, number>()
+  let holding = false
+  let held = 0
   const server = createServer(async (request, response) => {
     await request.resume().toArray()
     const key = (request.url ?? '').replace('/reports/', '')
     puts.set(key, (puts.get(key) ?? 0) + 1)
+    if (holding) return void held++
     await wait(15)
     response.writeHead(200, { etag: '"1"' }).end()
   })
@@ -41,6 +44,16 @@ async function bucket() {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     puts,
+    hold() {
+      holding = true
+      held = 0
+    },
+    get held() {
+      return held
+    },
+    letGo() {
+      holding = false
+    },
     [Symbol.dispose]: () => {
       server.closeAllConnections()
       server.close()
@@ -66,8 +79,16 @@ describe('a Raylog that is killed while it delivers', () => {
       await until('it delivers', () => there.puts.size > before + 2 || there.puts.size === uploads, {
         deadlineMs: 120_000,
       })
-      await wait(next() * 300)
+      // Every other kill is one between sending and noting it; the others are at any moment.
+      if (killed % 2 === 0) {
+        there.hold()
+        await until('some has arrived and is not answered', () => there.held > 0 || there.puts.size === uploads, {
+          everyMs: 1,
+          deadlineMs: 120_000,
+        })
+      } else await wait(next() * 300)
       await raylog.kill()
+      there.letGo()
       await raylog.restart()
     }
     sending = false
@@ -88,6 +109,7 @@ describe('a Raylog that is killed while it delivers', () => {
     expect(parked).toEqual([])
     expect(deliveries.map(({ report }) => report).sort()).toEqual(reports.map(({ id }) => id).sort())
     expect(deliveries.filter(({ receipt }) => !there.puts.has(receipt))).toEqual([])
+    expect(twice).not.toEqual([])
     expect(twice.filter(({ redelivered }) => !redelivered)).toEqual([])
     expect(await raylog.stop()).toBe(0)
   })
