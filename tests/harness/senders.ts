@@ -43,6 +43,26 @@ export async function uploadDigits(
   return sent
 }
 
+/**
+ * Uploads radiographs of one study in one request.
+ * @param seeds of the images
+ * @param options its study's number; size of the sides, pixels
+ */
+export async function uploadChests(
+  raylog: Pick<Raylog, 'post'>,
+  seeds: readonly number[],
+  { study, size = 256, priority = 'routine' }: { study: number; size?: number; priority?: string },
+): Promise<void> {
+  const form = new FormData()
+  form.append('priority', priority)
+  for (const seed of seeds) {
+    const bytes = new Uint8Array(chestDicom(seed, { size, study }))
+    form.append('file', new Blob([bytes], { type: 'application/dicom' }), `${seed}.dcm`)
+  }
+  const { status } = await raylog.post('/api/v1/instances', form)
+  if (status !== 201) throw new Error(`the radiographs were answered with ${status}`)
+}
+
 /** @returns the id, or undefined where it was not acknowledged */
 async function uploadOnce(raylog: Pick<Raylog, 'post'>, png: Uint8Array<ArrayBuffer>, name: string) {
   const form = new FormData()

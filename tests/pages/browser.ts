@@ -1,5 +1,6 @@
 /** A real browser for tests of the page, and what every page is held to. */
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Browser, chromium, type Page } from 'playwright-core'
 
 const candidates = [
@@ -17,8 +18,31 @@ export function launch(): Promise<Browser> {
   return chromium.launch({ ...(browserPath ? { executablePath: browserPath } : {}), args: ['--no-sandbox'] })
 }
 
+/** Where screenshots go. */
+export const out = join(import.meta.dirname, 'out')
+
+export interface OpenPage extends AsyncDisposable {
+  page: Page
+  complaints: Complaints
+}
+
+/** One page in a browser of its own, as large as a laptop's. The caller closes it. */
+export async function openPage(): Promise<OpenPage> {
+  mkdirSync(out, { recursive: true })
+  const browser = await launch()
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
+  page.setDefaultTimeout(20_000)
+  return { page, complaints: listenForComplaints(page), [Symbol.asyncDispose]: () => browser.close() }
+}
+
+interface Complaints {
+  list: string[]
+  pause(): void
+  resume(): void
+}
+
 /** What a page complained of: errors on its console, uncaught ones, and breaches of its content security policy. */
-export function listenForComplaints(page: Page): { list: string[]; pause(): void; resume(): void } {
+function listenForComplaints(page: Page): Complaints {
   const list: string[] = []
   let paused = false
   const add = (text: string) => {

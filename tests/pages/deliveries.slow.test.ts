@@ -1,28 +1,24 @@
 /** Where reports went, as a person sees it: a real Raylog, a real browser; a folder that takes them, and a bucket that is away. */
-import { mkdirSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
 import { uploadDigits } from '../harness/senders.ts'
 import { until } from '../harness/until.ts'
-import { browserPath, launch, listenForComplaints, overflow, unnamed } from './browser.ts'
-
-const out = join(import.meta.dirname, 'out')
+import { browserPath, type OpenPage, openPage, out, overflow, unnamed } from './browser.ts'
 
 describe.skipIf(!browserPath)(
   `the deliveries (${browserPath ? 'in a browser' : 'skipped: no chromium is installed'})`,
   () => {
     let folder: string
     let raylog: Raylog
-    let browser: Browser
+    let opened: OpenPage
     let page: Page
-    let complaints: ReturnType<typeof listenForComplaints>
 
     beforeAll(async () => {
-      mkdirSync(out, { recursive: true })
       folder = await mkdtemp(join(tmpdir(), 'raylog-share-'))
       const rules = [{ formats: ['pdf'] }]
       const destinations = [
@@ -36,13 +32,11 @@ describe.skipIf(!browserPath)(
         set: ['logLevel=warn', 'report.formats=[]', `deliver.destinations=${JSON.stringify(destinations)}`],
       })
       await uploadDigits(raylog, [1, 2, 3])
-      browser = await launch()
-      page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage()
-      page.setDefaultTimeout(20_000)
-      complaints = listenForComplaints(page)
+      opened = await openPage()
+      page = opened.page
     })
     afterAll(async () => {
-      await browser?.close()
+      await opened?.[Symbol.asyncDispose]()
       await raylog?.[Symbol.asyncDispose]()
       await rm(folder, { recursive: true, force: true })
     })
@@ -77,7 +71,7 @@ describe.skipIf(!browserPath)(
       await until('it is there again', () => readdirSync(join(folder, delivery.study)).length === 1)
       await block.getByText('PDF to share: sent').waitFor()
       expect(await unnamed(page)).toEqual([])
-      expect(complaints.list).toEqual([])
+      expect(opened.complaints.list).toEqual([])
     })
   },
 )

@@ -1,14 +1,12 @@
 /** The page as a person uses it: a real Raylog, a real browser. Screenshots go to tests/pages/out/. */
-import { mkdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chestDicom, digitPng } from '../../producers/simulator/phantoms.ts'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
-import { browserPath, launch, listenForComplaints, overflow, unnamed } from './browser.ts'
+import { browserPath, type OpenPage, openPage, out, overflow, unnamed } from './browser.ts'
 
-const out = join(import.meta.dirname, 'out')
 const sizes = { 390: 844, 1280: 800, 1920: 1080 } as const
 
 async function send(raylog: Raylog, name: string, bytes: Buffer, fields: Record<string, string> = {}): Promise<string> {
@@ -40,33 +38,27 @@ describe.skipIf(!browserPath)(
   `the page (${browserPath ? 'in a browser' : 'skipped: no chromium is installed'})`,
   () => {
     let raylog: Raylog
-    let browser: Browser
-    let context: BrowserContext
+    let opened: OpenPage
     let page: Page
-    let complaints: ReturnType<typeof listenForComplaints>
     const row = (id: string) => page.locator(`article[aria-labelledby="row-${id}"]`)
     const shown = (path: string) => page.goto(raylog.url + path)
 
     beforeAll(async () => {
-      mkdirSync(out, { recursive: true })
       raylog = await startRaylog()
-      browser = await launch()
-      context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
-      page = await context.newPage()
-      page.setDefaultTimeout(20_000)
-      complaints = listenForComplaints(page)
+      opened = await openPage()
+      page = opened.page
     })
     afterAll(async () => {
-      await browser?.close()
+      await opened?.[Symbol.asyncDispose]()
       await raylog?.[Symbol.asyncDispose]()
     })
 
     it('asks for the token when it is opened without', async () => {
-      complaints.pause()
+      opened.complaints.pause()
       await shown('/')
       await page.getByText('it holds the token').first().waitFor()
       await page.goto('about:blank')
-      complaints.resume()
+      opened.complaints.resume()
     })
 
     it('says how to send the first image, with the port filled in', async () => {
@@ -159,13 +151,13 @@ describe.skipIf(!browserPath)(
         { name: 'chest.dcm', mimeType: 'application/dicom', buffer: chestDicom(8) },
         { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('not an image') },
       ])
-      complaints.pause()
+      opened.complaints.pause()
       await page
         .locator('.upload', { hasText: 'chest.dcm' })
         .getByText(/Normal|Pneumonia/)
         .waitFor()
       await page.locator('.upload', { hasText: 'notes.txt' }).getByText('not-an-image').waitFor()
-      complaints.resume()
+      opened.complaints.resume()
       expect(await unnamed(page)).toEqual([])
     })
 
@@ -190,7 +182,7 @@ describe.skipIf(!browserPath)(
     })
 
     it('says when the server is away, and catches up when it is back', async () => {
-      complaints.pause()
+      opened.complaints.pause()
       await raylog.stop()
       await page.getByRole('alert').getByText('Disconnected since').waitFor()
       await page.screenshot({ path: join(out, 'disconnected.png') })
@@ -204,7 +196,7 @@ describe.skipIf(!browserPath)(
         .getByText(/^(Normal|Pneumonia)$/)
         .waitFor()
       expect(count).toBeGreaterThan(0)
-      complaints.resume()
+      opened.complaints.resume()
     })
 
     it('fits phones, laptops and wide screens in both themes', async () => {
@@ -230,7 +222,7 @@ describe.skipIf(!browserPath)(
     })
 
     it('never complained, nor broke its content security policy', () => {
-      expect(complaints.list).toEqual([])
+      expect(opened.complaints.list).toEqual([])
     })
   },
 )

@@ -1,26 +1,22 @@
 /** Notifications as a person uses them: a real Raylog, a real rule, a real browser. */
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { chestDicom } from '../../producers/simulator/phantoms.ts'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import { uploadChests } from '../harness/senders.ts'
 import { until } from '../harness/until.ts'
-import { browserPath, launch, listenForComplaints, overflow, unnamed } from './browser.ts'
+import { browserPath, type OpenPage, openPage, out, overflow, unnamed } from './browser.ts'
 
-const out = join(import.meta.dirname, 'out')
 const sizes = { 390: 844, 1280: 800 } as const
 
 describe.skipIf(!browserPath)(
   `notifications (${browserPath ? 'in a browser' : 'skipped: no chromium is installed'})`,
   () => {
     let raylog: Raylog
-    let browser: Browser
+    let opened: OpenPage
     let page: Page
-    let complaints: ReturnType<typeof listenForComplaints>
 
     beforeAll(async () => {
-      mkdirSync(out, { recursive: true })
       const notify = {
         channels: [{ name: 'page', kind: 'live' }],
         people: ['martin', 'chief'].map(name => ({ name, reach: [{ channel: 'page' }] })),
@@ -33,25 +29,18 @@ describe.skipIf(!browserPath)(
       }
       const set = Object.entries(notify).map(([name, value]) => `notify.${name}=${JSON.stringify(value)}`)
       raylog = await startRaylog({ set: ['logLevel=warn', ...set] })
-      browser = await launch()
-      page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage()
-      page.setDefaultTimeout(20_000)
-      complaints = listenForComplaints(page)
+      opened = await openPage()
+      page = opened.page
     })
     afterAll(async () => {
-      await browser?.close()
+      await opened?.[Symbol.asyncDispose]()
       await raylog?.[Symbol.asyncDispose]()
     })
 
     it('say that there are none, and fill by themselves', async () => {
       await page.goto(`${raylog.url}/notifications?token=${raylog.token}`)
       await page.getByText('Nobody was told of anything yet').waitFor()
-      const form = new FormData()
-      for (const study of [1, 2, 3]) {
-        const bytes = new Uint8Array(chestDicom(study, { size: 128, study }))
-        form.append('file', new Blob([bytes], { type: 'application/dicom' }), `${study}.dcm`)
-      }
-      expect((await raylog.post('/api/v1/instances', form)).status).toBe(201)
+      for (const study of [1, 2, 3]) await uploadChests(raylog, [study], { study, size: 128 })
       await page.locator('.notice-line').nth(2).waitFor()
       expect(await unnamed(page)).toEqual([])
     })
@@ -83,7 +72,7 @@ describe.skipIf(!browserPath)(
         expect(await overflow(page)).toBe(0)
         await page.screenshot({ path: join(out, `notifications-${width}-${scheme}.png`) })
       }
-      expect(complaints.list).toEqual([])
+      expect(opened.complaints.list).toEqual([])
     })
   },
 )

@@ -1,12 +1,10 @@
 /** The replay view as a person uses it: a real Raylog with two versions of a model, a real browser. */
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startWithVersions } from '../pipeline/replay-kit.ts'
-import { browserPath, launch, listenForComplaints, overflow, unnamed } from './browser.ts'
+import { browserPath, type OpenPage, openPage, out, overflow, unnamed } from './browser.ts'
 
-const out = join(import.meta.dirname, 'out')
 const sizes = { 390: 844, 1280: 800, 1920: 1080 } as const
 const images = 80
 
@@ -14,23 +12,19 @@ describe.skipIf(!browserPath)(
   `the replay view (${browserPath ? 'in a browser' : 'skipped: no chromium is installed'})`,
   () => {
     let system: Awaited<ReturnType<typeof startWithVersions>>
-    let browser: Browser
+    let opened: OpenPage
     let page: Page
-    let complaints: ReturnType<typeof listenForComplaints>
 
     beforeAll(async () => {
-      mkdirSync(out, { recursive: true })
       system = await startWithVersions()
       await system.send(Array.from({ length: images / 2 }, (_, n) => n + 1))
       await system.send(Array.from({ length: images / 2 }, (_, n) => n + 101))
-      browser = await launch()
-      page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage()
-      page.setDefaultTimeout(20_000)
-      complaints = listenForComplaints(page)
+      opened = await openPage()
+      page = opened.page
       await page.goto(`${system.raylog.url}/replay?token=${system.raylog.token}`)
     })
     afterAll(async () => {
-      await browser?.close()
+      await opened?.[Symbol.asyncDispose]()
       await system?.[Symbol.asyncDispose]()
     })
 
@@ -115,7 +109,7 @@ describe.skipIf(!browserPath)(
     })
 
     it('made the browser complain of nothing', () => {
-      expect(complaints.list).toEqual([])
+      expect(opened.complaints.list).toEqual([])
     })
   },
 )

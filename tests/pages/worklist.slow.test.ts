@@ -1,15 +1,13 @@
 /** The worklist and a study as a person uses them: a real Raylog, a real model, a real browser. */
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Browser, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { WorklistLine } from '../../gateway/api/worklist.ts'
-import { chestDicom } from '../../producers/simulator/phantoms.ts'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import { uploadChests } from '../harness/senders.ts'
 import { until } from '../harness/until.ts'
-import { browserPath, launch, listenForComplaints, overflow, unnamed } from './browser.ts'
+import { browserPath, type OpenPage, openPage, out, overflow, unnamed } from './browser.ts'
 
-const out = join(import.meta.dirname, 'out')
 const sizes = { 390: 844, 1280: 800, 1920: 1080 } as const
 const studies = 12
 
@@ -17,33 +15,22 @@ describe.skipIf(!browserPath)(
   `the worklist (${browserPath ? 'in a browser' : 'skipped: no chromium is installed'})`,
   () => {
     let raylog: Raylog
-    let browser: Browser
+    let opened: OpenPage
     let page: Page
-    let complaints: ReturnType<typeof listenForComplaints>
 
-    async function send(study: number, images: readonly number[], priority = 'routine'): Promise<void> {
-      const form = new FormData()
-      form.append('priority', priority)
-      for (const seed of images) {
-        const bytes = new Uint8Array(chestDicom(seed, { size: 256, study }))
-        form.append('file', new Blob([bytes], { type: 'application/dicom' }), `${seed}.dcm`)
-      }
-      expect((await raylog.post('/api/v1/instances', form)).status).toBe(201)
-    }
+    const send = (study: number, images: readonly number[], priority?: string) =>
+      uploadChests(raylog, images, { study, ...(priority && { priority }) })
     const lines = async () => (await raylog.json<{ items: WorklistLine[] }>('/api/v1/worklist?state=all')).items
 
     beforeAll(async () => {
-      mkdirSync(out, { recursive: true })
       raylog = await startRaylog({
         set: ['logLevel=warn', 'assess-study.idleMs={DX: 1500}', 'assess-study.lateMs=300'],
       })
-      browser = await launch()
-      page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage()
-      page.setDefaultTimeout(20_000)
-      complaints = listenForComplaints(page)
+      opened = await openPage()
+      page = opened.page
     })
     afterAll(async () => {
-      await browser?.close()
+      await opened?.[Symbol.asyncDispose]()
       await raylog?.[Symbol.asyncDispose]()
     })
 
@@ -164,14 +151,14 @@ describe.skipIf(!browserPath)(
     })
 
     it('says what is wrong when the study is not there', async () => {
-      complaints.pause()
+      opened.complaints.pause()
       await page.goto(`${raylog.url}/worklist/st_none`)
       await page.getByRole('alert').waitFor()
-      complaints.resume()
+      opened.complaints.resume()
     })
 
     it('made the browser complain of nothing', () => {
-      expect(complaints.list).toEqual([])
+      expect(opened.complaints.list).toEqual([])
     })
   },
 )

@@ -6,13 +6,12 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { studyReport } from '../../consumers/report/formats/json/schema.ts'
-import { chestDicom } from '../../producers/simulator/phantoms.ts'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import { uploadChests } from '../harness/senders.ts'
 import { until } from '../harness/until.ts'
-import { browserPath, launch, listenForComplaints, overflow, unnamed } from '../pages/browser.ts'
+import { browserPath, openPage, out, overflow, unnamed } from '../pages/browser.ts'
 
 const run = promisify(execFile)
-const out = join(import.meta.dirname, '../pages/out')
 const formats = ['pdf-study', 'fhir', 'hl7', 'json', 'csv']
 
 interface Listed {
@@ -53,12 +52,7 @@ describe('a study', () => {
         `report.formats=[${formats.join(', ')}]`,
       ],
     })
-    const form = new FormData()
-    for (const seed of [11, 12]) {
-      const bytes = new Uint8Array(chestDicom(seed, { size: 256, study: 1 }))
-      form.append('file', new Blob([bytes], { type: 'application/dicom' }), `${seed}.dcm`)
-    }
-    expect((await raylog.post('/api/v1/instances', form)).status).toBe(201)
+    await uploadChests(raylog, [11, 12], { study: 1 })
     study = await until('the study is there', async () => {
       const { items } = await raylog.json<{ items: { id: string }[] }>('/api/v1/studies')
       return items[0]?.id
@@ -106,29 +100,24 @@ describe('a study', () => {
   })
 
   it.skipIf(!browserPath)(`has them on its page${browserPath ? '' : ' (no chromium is installed)'}`, async () => {
-    const browser = await launch()
-    try {
-      const page = await (await browser.newContext({ viewport: { width: 1280, height: 900 } })).newPage()
-      const complaints = listenForComplaints(page)
-      await page.goto(`${raylog.url}/worklist/${study}?token=${raylog.token}`)
-      const block = page.locator('section', { has: page.getByRole('heading', { name: 'Reports', exact: true }) })
-      await block.getByRole('link', { name: 'Report (PDF)' }).first().waitFor()
-      await block.getByText('Revision 1, replaced').click()
-      expect(await block.getByRole('link', { name: 'FHIR' }).count()).toBe(2)
-      await block.scrollIntoViewIfNeeded()
-      await page.screenshot({ path: join(out, 'study-reports.png'), fullPage: true })
-      const [download] = await Promise.all([
-        page.waitForEvent('download'),
-        block.getByRole('link', { name: 'CSV' }).first().click(),
-      ])
-      expect(download.suggestedFilename()).toMatch(/^st_[0-9a-f]+-r2-csv-[0-9a-f]{6}\.csv$/)
-      expect(await unnamed(page)).toEqual([])
-      await page.setViewportSize({ width: 390, height: 844 })
-      expect(await overflow(page)).toBe(0)
-      await page.screenshot({ path: join(out, 'study-reports-phone.png'), fullPage: true })
-      expect(complaints.list).toEqual([])
-    } finally {
-      await browser.close()
-    }
+    await using opened = await openPage()
+    const { page, complaints } = opened
+    await page.goto(`${raylog.url}/worklist/${study}?token=${raylog.token}`)
+    const block = page.locator('section', { has: page.getByRole('heading', { name: 'Reports', exact: true }) })
+    await block.getByRole('link', { name: 'Report (PDF)' }).first().waitFor()
+    await block.getByText('Revision 1, replaced').click()
+    expect(await block.getByRole('link', { name: 'FHIR' }).count()).toBe(2)
+    await block.scrollIntoViewIfNeeded()
+    await page.screenshot({ path: join(out, 'study-reports.png'), fullPage: true })
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      block.getByRole('link', { name: 'CSV' }).first().click(),
+    ])
+    expect(download.suggestedFilename()).toMatch(/^st_[0-9a-f]+-r2-csv-[0-9a-f]{6}\.csv$/)
+    expect(await unnamed(page)).toEqual([])
+    await page.setViewportSize({ width: 390, height: 844 })
+    expect(await overflow(page)).toBe(0)
+    await page.screenshot({ path: join(out, 'study-reports-phone.png'), fullPage: true })
+    expect(complaints.list).toEqual([])
   })
 })
