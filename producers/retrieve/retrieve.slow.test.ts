@@ -155,6 +155,39 @@ async function dump(file: string) {
   return { study: value('0020,000d'), accession: value('0008,0050'), patientId: value('0010,0020') }
 }
 
+/** Every study of the files, in an order that stays. */
+async function allStudies(): Promise<string[]> {
+  const all = await Promise.all((await readdir(folder)).filter(name => name.endsWith('.dcm')).map(dump))
+  return [...new Set(all.map(({ study }) => study))].toSorted()
+}
+
+/** Studies by accession number and patient; neither is told to anyone. */
+async function finds(peer: string): Promise<void> {
+  await start()
+  const first = await dump('9.dcm')
+  expect(first.accession).not.toBe('')
+  const byAccession = await ended((await ask({ peer, accessionNumbers: [first.accession, 'NOSUCH-2'] })).id)
+  expect(byAccession).toMatchObject({
+    state: 'done',
+    unknown: 1,
+    studies: [{ uid: first.study, state: 'done', here: 1 }],
+  })
+  const priors = await ended((await ask({ peer, priors: { patientId: first.patientId, most: 3 } })).id)
+  expect(priors.state).toBe('done')
+  expect(priors.studies.map(({ uid }) => uid)).toEqual([first.study])
+  for (const secret of ['NOSUCH-2', first.accession, first.patientId]) {
+    expect(raylog?.logs()).not.toContain(secret)
+    expect(await (await raylog?.get('/api/v1/retrievals'))?.text()).not.toContain(secret)
+    expect(await (await raylog?.get('/api/v1/audit'))?.text()).not.toContain(secret)
+  }
+}
+
+/** HH:MM so many minutes from now, by the clock of the machine. */
+function timeOfDay(minutes: number): string {
+  const at = new Date(Date.now() + minutes * 60_000)
+  return `${String(at.getHours()).padStart(2, '0')}:${String(at.getMinutes()).padStart(2, '0')}`
+}
+
 describe.skipIf(!orthancThere)(orthancThere ? 'Orthanc' : 'Orthanc (skipped: not installed)', () => {
   it.each([
     ['orthanc', 'get'],
@@ -162,8 +195,7 @@ describe.skipIf(!orthancThere)(orthancThere ? 'Orthanc' : 'Orthanc (skipped: not
     ['web', 'dicomweb'],
   ])('gives %s by %s what is asked for, each once', async (peer, how) => {
     await start()
-    const all = await Promise.all((await readdir(folder)).filter(name => name.endsWith('.dcm')).map(dump))
-    const studies = [...new Set(all.map(({ study }) => study))]
+    const studies = await allStudies()
     const view = await ended((await ask({ peer, how, studies })).id)
     expect(view).toMatchObject({ state: 'done', error: null, received: how === 'move' ? 0 : images })
     await until('they are in the documents', async () => (await counted()) === images)
@@ -172,31 +204,11 @@ describe.skipIf(!orthancThere)(orthancThere ? 'Orthanc' : 'Orthanc (skipped: not
     expect(await counted()).toBe(images)
   })
 
-  it.each(['orthanc', 'web'])(
-    '%s finds studies by accession number and patient, and neither is told to anyone',
-    async peer => {
-      await start()
-      const [first] = await Promise.all(['9.dcm'].map(dump))
-      if (!first) throw new Error('no file')
-      const byAccession = await ended(
-        (await ask({ peer, accessionNumbers: [first.accession || 'NOSUCH-1', 'NOSUCH-2'] })).id,
-      )
-      expect(byAccession).toMatchObject({ state: 'done', unknown: first.accession ? 1 : 2 })
-      const priors = await ended((await ask({ peer, priors: { patientId: first.patientId, most: 3 } })).id)
-      expect(priors.state).toBe('done')
-      expect(priors.studies.map(({ uid }) => uid)).toContain(first.study)
-      for (const secret of ['NOSUCH-2', ...(first.accession ? [first.accession] : []), first.patientId]) {
-        expect(raylog?.logs()).not.toContain(secret)
-        expect(await (await raylog?.get('/api/v1/retrievals'))?.text()).not.toContain(secret)
-        expect(await (await raylog?.get('/api/v1/audit'))?.text()).not.toContain(secret)
-      }
-    },
-  )
+  it.each(['orthanc', 'web'])('%s finds studies by accession number and patient, and neither is told to anyone', finds)
 
   it('is pulled from to the end by a process that was killed in the middle, nothing doubled', async () => {
     await start()
-    const all = await Promise.all((await readdir(folder)).filter(name => name.endsWith('.dcm')).map(dump))
-    const studies = [...new Set(all.map(({ study }) => study))]
+    const studies = await allStudies()
     const { id } = await ask({ peer: 'orthanc', studies, ratePerSecond: 10 })
     await until('some are here', async () => ((await counted()) ?? 0) >= 3)
     await raylog?.kill()
@@ -210,28 +222,47 @@ describe.skipIf(!orthancThere)(orthancThere ? 'Orthanc' : 'Orthanc (skipped: not
     expect(items).toHaveLength(images)
   })
 
-  it('is paused, goes on and is cancelled as asked, over the command line too', async () => {
+  it('is paused, sends nothing then, goes on and is cancelled as asked', async () => {
     await start()
-    const all = await Promise.all((await readdir(folder)).filter(name => name.endsWith('.dcm')).map(dump))
-    const studies = [...new Set(all.map(({ study }) => study))]
+    const studies = await allStudies()
+    const last = studies.at(-1) ?? ''
     const { id } = await ask({ peer: 'orthanc', studies, ratePerSecond: 2 })
     const state = async () => (await raylog?.json<View>(`/api/v1/retrievals/${id}`))?.state
-    await until('it works', async () => (await state()) === 'running')
+    await until('some are here', async () => ((await counted()) ?? 0) >= 1)
     await raylog?.post(`/api/v1/retrievals/${id}/pause`)
     await until('it rests', async () => (await state()) === 'paused')
+    // Another has time to begin and to end, and nothing but what it asked for comes.
+    const { received: before = 0 } = (await raylog?.json<View>(`/api/v1/retrievals/${id}`)) ?? {}
+    const { received } = await ended((await ask({ peer: 'orthanc', studies: [last] })).id)
+    expect(received).toBeGreaterThan(0)
+    await until('both are counted', async () => (await counted()) === before + received)
     await raylog?.post(`/api/v1/retrievals/${id}/resume`)
-    await until('it goes on', async () => (await state()) === 'running')
+    await until('it goes on', async () => ((await counted()) ?? 0) > before + received)
     await raylog?.post(`/api/v1/retrievals/${id}/cancel`)
     await until('it is over', async () => (await state()) === 'cancelled')
     expect((await raylog?.post(`/api/v1/retrievals/${id}/resume`))?.status).toBe(400)
+  })
+
+  it('works within its hours alone, and no faster than its rate', async () => {
+    await start()
+    const studies = await allStudies()
+    const later = await ask({ peer: 'orthanc', studies, hours: { from: timeOfDay(120), to: timeOfDay(180) } })
+    const view = () => raylog?.json<View>(`/api/v1/retrievals/${later.id}`)
+    await until('it waits for its hours', async () => (await view())?.state === 'waiting')
+    const startedAt = performance.now()
+    const hours = { from: timeOfDay(-120), to: timeOfDay(120) }
+    const now = await ended((await ask({ peer: 'orthanc', studies, hours, ratePerSecond: 5 })).id)
+    // Each image but the first waited for a fifth of a second.
+    expect(performance.now() - startedAt).toBeGreaterThan(((images - 1) / 5) * 1_000)
+    expect(now).toMatchObject({ state: 'done', received: images })
+    expect(await view()).toMatchObject({ state: 'waiting', received: 0 })
   })
 })
 
 describe.skipIf(!qrscpThere)(qrscpThere ? 'dcmqrscp' : 'dcmqrscp (skipped: dcmtk is not installed)', () => {
   it.each(['get', 'move'])('gives by %s what is asked for', async how => {
     await start()
-    const all = await Promise.all((await readdir(folder)).filter(name => name.endsWith('.dcm')).map(dump))
-    const studies = [...new Set(all.map(({ study }) => study))]
+    const studies = await allStudies()
     const view = await ended((await ask({ peer: 'qr', how, studies: [...studies, '1.2.3.4'] })).id)
     expect(view.state).toBe('done')
     expect(view.studies.filter(({ state }) => state === 'failed')).toMatchObject([
@@ -239,4 +270,6 @@ describe.skipIf(!qrscpThere)(qrscpThere ? 'dcmqrscp' : 'dcmqrscp (skipped: dcmtk
     ])
     await until('they are in the documents', async () => (await counted()) === images)
   })
+
+  it('finds studies by accession number and patient, and neither is told to anyone', () => finds('qr'))
 })
