@@ -1,5 +1,4 @@
 /** Sections 3 to 5 of the conformance statement: the application entity and what it does on the network. */
-import dcmjs from 'dcmjs-dimse'
 import { implementation } from '../../dicom/part10.ts'
 import { reject } from '../../dicom/pdu.ts'
 import { transcodedTo } from '../../models/imaging/dicom/syntaxes.ts'
@@ -15,6 +14,7 @@ import {
 } from '../../producers/dimse/syntaxes.ts'
 import { indexedAttributes, queryLevels } from '../../schemas/dicom-index.ts'
 import { errorTable } from '../../schemas/errors.ts'
+import storageNames from './storage-classes.json' with { type: 'json' }
 import { table } from './table.ts'
 
 const hex = (code: number) => `0x${code.toString(16).toUpperCase().padStart(4, '0')}`
@@ -69,6 +69,10 @@ ${table(
     ['implementation version name', implementation.version, ''],
     ['ARTIM, ms', String(defaults().artimMs), '`dimse.artimMs`'],
     ['idle association aborted after, ms', String(defaults().idleMs), '`dimse.idleMs`'],
+    ['message of which nothing more comes aborted after, ms', String(defaults().stallMs), '`dimse.stallMs`'],
+    ['longest object received, bytes', String(defaults().maxBytes), '`dimse.maxBytes`'],
+    ['objects received at once', String(defaults().concurrency), '`dimse.concurrency`'],
+    ['an object waits for a place, then 0xA700, ms', String(defaults().waitMs), '`dimse.waitMs`'],
   ],
 )}
 
@@ -79,28 +83,19 @@ ${rejections()}
 Of the transfer syntaxes that are proposed for a presentation context the first
 that is known is taken. Nothing is converted on its way in; on its way out only for a peer that does not take it as it is stored (4.3).`
 
-/** CtImageStorage as CT Image Storage. */
-function words(name: string): string {
-  const spaced = name.replace(/([a-z\d])([A-Z])/g, '$1 $2').replace(/([A-Z]+)([A-Z][a-z])/g, '$1 $2')
-  return spaced.replace(/\b(Ct|Mr|Pet|Xa|Xrf|Rt|Sr|Ecg|Dx|Us|Nm|Vl|Oct|Cad|Pdf|Cda|Stl|Eeg|Emg|Eog)\b/g, word =>
-    word.toUpperCase(),
-  )
-}
-
+/** Those of the standard that are accepted; which they are is said by `isStorageClass`. */
 function storageClasses(): string {
-  const known = Object.entries(dcmjs.constants.StorageClass)
-    .filter(([, uid]) => isStorageClass(uid, false))
-    .toSorted(([, a], [, b]) => (a < b ? -1 : 1))
-  const byUid = new Map(known.map(([name, uid]) => [uid, words(name)]))
+  const accepted = Object.entries<string>(storageNames).filter(([uid]) => isStorageClass(uid, false))
   return table(
     ['SOP class', 'UID'],
-    [...byUid].map(([uid, name]) => [name, uid]),
+    accepted.map(([uid, name]) => [name, uid]),
   )
 }
 
 const storage = () => `### 4.2 Storage
 
-SCP of every SOP class under \`${storageRoot}\` but ${[...notStorage].map(uid => uid.slice(storageRoot.length)).join(', ')}, also of those that are newer than this list:
+SCP of every SOP class under \`${storageRoot}\` but ${[...notStorage].map(uid => uid.slice(storageRoot.length)).join(', ')}, also of those that are newer than this list, and of
+those below that stand outside it. Private ones with \`dimse.privateSopClasses\`:
 
 ${storageClasses()}
 
@@ -129,14 +124,22 @@ ${table(
   ],
 )}
 
-The words are codes of docs/errors.md; Error Comment (0000,0902) has the code and the reason. After 0xA700 it is worth sending again.`
+The words are codes of docs/errors.md; Error Comment (0000,0902) has the code and the reason. After 0xA700 it is worth sending again.
+
+SCU for sub-operations of C-MOVE and C-GET (4.3), for reports (\`deliver\`, docs/delivery.md) and for files (\`raylog send\`): each object is proposed in the transfer syntax that it is
+stored in.`
 
 const query = () => `### 4.3 Query and retrieve
 
 ${table(
   ['SOP class', 'UID', 'role'],
-  serviceClasses.filter(({ root }) => root !== null).map(({ name, uid }) => [name, uid, 'SCP']),
+  serviceClasses
+    .filter(({ root }) => root !== null)
+    .map(({ name, uid, root }) => [name, uid, root === 'STUDY' ? 'SCP, SCU' : 'SCP']),
 )}
+
+SCU where a retrieval is asked for (docs/peers.md), and of FIND where a study's images are counted at an archive (docs/studies.md): with unique keys, Accession Number or Patient ID; C-GET where the
+peer takes it, C-MOVE to \`retrieve.aeTitle\` where not.
 
 Transfer syntaxes: ${[...plainSyntaxes].map(uid => transferSyntaxNames.get(uid)).join(', ')}.
 
@@ -193,12 +196,13 @@ const commitment = () => `### 4.4 Storage commitment
 
 ${table(
   ['SOP class', 'UID', 'role'],
-  serviceClasses.filter(({ service }) => service === 'commitment').map(({ name, uid }) => [name, uid, 'SCP']),
+  serviceClasses.filter(({ service }) => service === 'commitment').map(({ name, uid }) => [name, uid, 'SCP, SCU']),
 )}
 
 N-ACTION (type 1) is answered when the request is durable. The report (N-EVENT-REPORT, type 1 or 2) follows when each instance was found and its stored bytes had their digest: on the same
 association while that lasts, or else on one of ours to the peer's address, with the role SCP proposed. A peer that cannot be reached is tried again for \`dimse.commitment.giveUpMs\`. Media
-(Storage Media File-Set) are not supported.
+(Storage Media File-Set) are not supported. As SCU Raylog asks a PACS that was sent reports, where its destination says so (docs/delivery.md), and takes the answer on the same association or on one of
+the PACS's own.
 
 ${table(
   ['failure reason', 'when'],

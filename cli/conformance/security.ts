@@ -11,4 +11,4 @@ ${table(
   Object.entries(tlsProfile.suites).map(([version, suites]) => [version, suites.join(', ')]),
 )}
 
-Peers are told apart by AE title, address and certificate. Associations, rejections and transfers are audited (PS3.15 A.5); docs/peers.md has the settings.`
+Peers are told apart by AE title, address and certificate. Associations, rejections, queries, transfers and what is looked at over DICOMweb are audited (PS3.15 A.5); docs/peers.md has the settings.`

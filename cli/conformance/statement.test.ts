@@ -1,9 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { expect, it } from 'vitest'
+import { isStorageClass } from '../../producers/dimse/syntaxes.ts'
 import { conformanceStatement } from './statement.ts'
+import storageClasses from './storage-classes.json' with { type: 'json' }
 
 it('is what the tables of the code say', () => {
   const committed = readFileSync(resolve(import.meta.dirname, '../../docs/dicom-conformance.md'), 'utf8')
   expect(committed, 'run "npm run conformance"').toBe(conformanceStatement())
+})
+
+it('has every storage SOP class of the standard', () => {
+  const uids = Object.keys(storageClasses)
+  expect(uids.length).toBeGreaterThan(200)
+  expect(uids.filter(uid => !isStorageClass(uid, false))).toEqual([])
 })

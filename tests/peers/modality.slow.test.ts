@@ -81,6 +81,11 @@ describe.skipIf('missing' in python)(
       }
     })
 
+    it('has every storage SOP class that it knows accepted', async () => {
+      await open()
+      expect(await modality('every')).toEqual({ known: expect.toSatisfy(count => count > 150), refused: [] })
+    })
+
     it('may store private SOP classes where the settings say so, and is told that nobody knows them where not', async () => {
       const [ours, theirs] = ['1.2.840.10008.5.1.4.1.1.999.1', '1.3.46.670589.11.0.0.12.1']
       await open()

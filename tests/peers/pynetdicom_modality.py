@@ -12,6 +12,7 @@ from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pynetdicom import AE, _config
+from pynetdicom.presentation import AllStoragePresentationContexts
 from pynetdicom.sop_class import (
     DigitalXRayImageStorageForPresentation as DX,
     ModalityPerformedProcedureStep as MPPS,
@@ -65,6 +66,17 @@ def syntaxes(port, folder, listed):
         answers.append({'syntax': syntax, 'file': file, 'status': status})
         assoc.release()
     return answers
+
+
+def every(port):
+    """How many storage SOP classes pynetdicom knows, and which of them are not accepted."""
+    known = [context.abstract_syntax for context in AllStoragePresentationContexts]
+    refused = []
+    for at in range(0, len(known), 128):
+        assoc = called(port, *((one, uid.ImplicitVRLittleEndian) for one in known[at:at + 128]))
+        refused += [str(context.abstract_syntax) for context in assoc.rejected_contexts]
+        assoc.release()
+    return {'known': len(known), 'refused': refused}
 
 
 def classes(port, *uids):
