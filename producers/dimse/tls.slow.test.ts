@@ -1,13 +1,14 @@
 /** DICOM over TLS as DCMTK and openssl speak it (PS3.15 B.12). */
-import { execFile } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Authority, type Certificate, makeAuthority } from '../../tests/harness/certificates.ts'
 import { type OpenProducer, openProducer } from '../../tests/harness/producer.ts'
+import { freePort } from '../../tests/harness/raylog.ts'
 import { until } from '../../tests/harness/until.ts'
 import { chestDicom } from '../simulator/phantoms.ts'
 import { storeFile } from '../store-scu.ts'
@@ -15,7 +16,7 @@ import { dimse } from './stage.ts'
 
 const run = promisify(execFile)
 const env = { ...process.env, TCP_NODELAY: '1' }
-const ready = ['storescu', 'echoscu'].every(tool => existsSync(join('/usr/bin', tool)))
+const ready = ['storescu', 'storescp', 'echoscu'].every(tool => existsSync(join('/usr/bin', tool)))
 
 let folder = ''
 let hospital: Authority
@@ -185,4 +186,34 @@ describe.skipIf(!ready)(ready ? 'DICOM over TLS' : 'DICOM over TLS (skipped: dcm
     const stranger = { ...target, tls: { ...dicomTls, caFile: elsewhere.caFile } }
     await expect(storeFile(join(folder, 'a.dcm'), stranger)).rejects.toMatchObject({ code: 'peer-unavailable' })
   })
+
+  it.each(['+py', '+px', '+pz'])(
+    'is spoken to storescp, which lets in whom its CA knows, profile %s',
+    async profile => {
+      const port = await freePort()
+      const received = join(folder, `received${profile}`)
+      await mkdir(received)
+      const [pacs, raylog] = [hospital.issue({ name: 'localhost' }), hospital.issue({ name: 'raylog' })]
+      const args = [...shows(pacs), ...trusts(hospital), profile, '-od', received, String(port)]
+      const child: ChildProcess = spawn('storescp', args, { stdio: 'ignore', env })
+      try {
+        const file = join(folder, 'a.dcm')
+        const target = { host: 'localhost', port, calledAeTitle: 'PACS', callingAeTitle: 'RAYLOG' }
+        const dicomTls = { ...raylog, caFile: hospital.caFile, checkHostName: true }
+        const sent = await until('storescp listens', () =>
+          storeFile(file, { ...target, tls: dicomTls }).catch(() => undefined),
+        )
+        expect(sent).toMatchObject({ ok: true })
+        expect(await readdir(received)).toHaveLength(1)
+        const stranger = { ...elsewhere.issue({ name: 'raylog' }), caFile: hospital.caFile, checkHostName: true }
+        // With TLS 1.3 a client hears of it after the handshake, which is over for it by then.
+        const refused = { code: expect.stringMatching(/^(peer-unavailable|delivery-failed)$/) }
+        await expect(storeFile(file, { ...target, tls: stranger })).rejects.toMatchObject(refused)
+        expect(await readdir(received)).toHaveLength(1)
+      } finally {
+        const gone = new Promise(resolve => child.once('exit', resolve))
+        if (child.kill('SIGKILL')) await gone
+      }
+    },
+  )
 })
