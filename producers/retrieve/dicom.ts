@@ -28,12 +28,30 @@ const model = {
   get: '1.2.840.10008.5.1.4.1.2.2.3',
 } as const
 
+const syntaxes = (...tails: string[]) => tails.map(tail => `1.2.840.10008.1.2.${tail}`)
 /** Each in a context of its own, so that what is stored compressed comes as it is, and is not made plain first. */
-const compressed = [
-  '1.2.5',
-  ...['50', '51', '57', '70', '80', '81', '90', '91', '201', '203', '202'].map(tail => `1.2.4.${tail}`),
-].map(tail => `1.2.840.10008.${tail}`)
-const classesAtOnce = 9
+const compressed = syntaxes(
+  ...['5', '4.50', '4.51', '4.57', '4.70', '4.80', '4.81', '4.90', '4.91', '4.201', '4.203', '4.202'],
+)
+const video = syntaxes(
+  ...['100', '100.1', '101', '101.1', '102', '102.1', '103', '103.1', '104', '104.1', '105', '105.1', '106', '106.1']
+    .concat('107', '108')
+    .map(tail => `4.${tail}`),
+)
+/** Endoscopic, microscopic and photographic video, multi-frame ultrasound, and secondary capture in true colour. */
+const videoClasses = new Set(
+  ['77.1.1.1', '77.1.2.1', '77.1.4.1', '3.1', '7.4'].map(tail => `1.2.840.10008.5.1.4.1.1.${tail}`),
+)
+
+/** Contexts in which images of the class may come back. */
+function contextsFor(abstractSyntax: string): ProposedSyntaxes[] {
+  const alone = videoClasses.has(abstractSyntax) ? [...compressed, ...video] : compressed
+  const each = [[explicitLittle, implicitLittle], ...alone.map(syntax => [syntax])]
+  return each.map(transferSyntaxes => ({ abstractSyntax, transferSyntaxes }))
+}
+
+/** Contexts of one association (PS3.8 9.3.2.2: odd numbers up to 255), but one for the C-GET itself. */
+const contextsAtOnce = 127
 /** Answers to one query, beyond which the question was too wide. */
 const mostAnswers = 100_000
 
@@ -95,10 +113,7 @@ export function dicomSource(options: DicomSourceOptions): Source {
         return { code: entry.dimse, comment: code }
       }
     }
-    const storage = classes.flatMap(abstractSyntax => [
-      { abstractSyntax, transferSyntaxes: [explicitLittle, implicitLittle] },
-      ...compressed.map(syntax => ({ abstractSyntax, transferSyntaxes: [syntax] })),
-    ])
+    const storage = classes.flatMap(contextsFor)
     const roles = new Map(classes.map(uid => [uid, { scu: false, scp: true }]))
     const taken = await ask(
       [plain(model.get), ...storage],
@@ -191,8 +206,17 @@ const uids = (found: readonly Identifier[]) => [...new Set(found.flatMap(one => 
 /** A list of UIDs is within one series (PS3.4 C.4.2.2.1), and as many SOP classes as have room in an association. */
 function* bySeries(wanted: readonly FoundInstance[]): Generator<FoundInstance[]> {
   for (const ofSeries of Map.groupBy(wanted, ({ series }) => series).values()) {
-    const byClass = [...Map.groupBy(ofSeries, ({ sopClass }) => sopClass).values()]
-    for (let at = 0; at < byClass.length; at += classesAtOnce) yield byClass.slice(at, at + classesAtOnce).flat()
+    let [some, contexts]: [FoundInstance[], number] = [[], 0]
+    for (const [sopClass, ofClass] of Map.groupBy(ofSeries, one => one.sopClass)) {
+      const needed = contextsFor(sopClass).length
+      if (contexts + needed > contextsAtOnce) {
+        yield some
+        ;[some, contexts] = [[], 0]
+      }
+      some.push(...ofClass)
+      contexts += needed
+    }
+    yield some
   }
 }
 
