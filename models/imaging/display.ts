@@ -1,5 +1,6 @@
 /** Stored values to modality values to what a person sees (PS3.3 C.11.1, C.11.2). */
-import type { DecodedFrame, DisplayImage, Lut, Samples, Window } from './types.ts'
+import { throughTable } from './shades.ts'
+import type { DecodedFrame, DisplayImage, Lut, Window } from './types.ts'
 
 /** Centre and width in modality units; LINEAR where no shape is given. */
 export type WindowChoice = Pick<Window, 'center' | 'width'> & Partial<Pick<Window, 'shape'>>
@@ -46,45 +47,7 @@ function grey8(frame: DecodedFrame, window: WindowChoice | undefined): Uint8Arra
     const grey = Math.round(voi(modality(stored)))
     return inverted ? 255 - grey : grey
   }
-  const span = tableSpan(samples)
-  const out = new Uint8Array(samples.length)
-  if (span === undefined) {
-    for (let i = 0; i < out.length; i++) out[i] = shade(samples[i] ?? 0)
-    return out
-  }
-  const { first } = span
-  const table = new Uint8Array(span.count)
-  for (let i = 0; i < table.length; i++) table[i] = shade(first + i)
-  if (samples instanceof Uint8Array) return throughBytes(samples, table)
-  for (let i = 0; i < out.length; i++) out[i] = table[(samples[i] ?? 0) - first] ?? 0
-  return out
-}
-
-/** Bytes by themselves: a loop that meets one kind of array runs twice as fast, and most pictures stay as they are. */
-function throughBytes(samples: Uint8Array, table: Uint8Array): Uint8Array {
-  if (table.every((shade, value) => shade === value)) return samples.slice()
-  const out = new Uint8Array(samples.length)
-  for (let i = 0; i < out.length; i++) out[i] = table[samples[i] ?? 0] ?? 0
-  return out
-}
-
-/** The stored values that a table covers, where one costs less than working each pixel out. */
-function tableSpan(samples: Samples): { first: number; count: number } | undefined {
-  if (samples instanceof Uint8Array) return { first: 0, count: 256 }
-  if (samples instanceof Float32Array || samples instanceof Float64Array || samples.length === 0) return undefined
-  const [low, high] = extremes(samples)
-  const count = high - low + 1
-  return count <= Math.max(256, samples.length) ? { first: low, count } : undefined
-}
-
-function extremes(samples: Samples): [low: number, high: number] {
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
-  for (let i = 0; i < samples.length; i++) {
-    const value = samples[i] ?? 0
-    if (value < low) low = value
-    if (value > high) high = value
-  }
-  return [low, high]
+  return throughTable(samples, shade)
 }
 
 function modalityMap({ modality }: DecodedFrame): ValueMap {

@@ -14,11 +14,22 @@ interface Coefficients {
   counts: Int32Array
   /** Weights in fixed point, `taps` for each output sample. */
   weights: Int32Array
+  /** Where no output sample has more: exactly `few` taps for each, those that it lacks of weight 0. */
+  padded?: Padded
+}
+
+interface Padded {
+  starts: Int32Array
+  weights: Int32Array
 }
 
 const precision = 22
 const half = 1 << (precision - 1)
 const maxCached = 64
+/** Taps whose sum is written out: a slice of 512 pixels to the 224 of a model has as many. */
+const few = 5
+/** Rows that are in the cache while all their columns are gone through. */
+const rowsAtOnce = 64
 
 /**
  * @param data width × height × channels samples, pixel interleaved
@@ -88,7 +99,20 @@ function makeCoefficients(from: number, to: number, filter: 'bilinear' | 'bicubi
       weights[out * taps + i] = Math.trunc((weight < 0 ? -0.5 : 0.5) + weight * 2 ** precision)
     }
   }
-  return { taps, starts, counts, weights }
+  const made = { taps, starts, counts, weights }
+  return from >= few && counts.every(count => count <= few) ? { ...made, padded: pad(made, from) } : made
+}
+
+function pad({ taps, starts, counts, weights }: Coefficients, from: number): Padded {
+  const padded = {
+    starts: starts.map(start => Math.min(start, from - few)),
+    weights: new Int32Array(starts.length * few),
+  }
+  for (const [out, start] of starts.entries()) {
+    const own = weights.subarray(out * taps, out * taps + (counts[out] ?? 0))
+    padded.weights.set(own, out * few + start - (padded.starts[out] ?? 0))
+  }
+  return padded
 }
 
 function triangle(x: number): number {
@@ -129,8 +153,16 @@ function horizontal(data: Uint8Array, width: number, height: number, channels: 1
 
 /** Most pictures are grey, and large. Sums stay below 2^31 (weights add up to 2^22, samples to 255), so 32 bits are exact. */
 function horizontalGrey(data: Uint8Array, width: number, height: number, c: Coefficients, out: Uint8Array): Uint8Array {
-  const { taps, starts, counts, weights } = c
+  const { taps, starts, counts, weights, padded } = c
   const toWidth = starts.length
+  if (padded !== undefined) {
+    for (let y = 0; y < height; y += rowsAtOnce) {
+      const lines = { count: Math.min(rowsAtOnce, height - y), step: width, tap: 1, outStep: toWidth }
+      for (let x = 0; x < toWidth; x++)
+        fewTaps(data, y * width + (padded.starts[x] ?? 0), padded.weights, x * few, lines, out, y * toWidth + x)
+    }
+    return out
+  }
   for (let y = 0, to = 0; y < height; y++) {
     for (let x = 0; x < toWidth; x++, to++) {
       const count = counts[x] ?? 0
@@ -145,11 +177,17 @@ function horizontalGrey(data: Uint8Array, width: number, height: number, c: Coef
 }
 
 function vertical(data: Uint8Array, width: number, height: number, channels: 1 | 3, c: Coefficients): Uint8Array {
-  const { taps, starts, counts, weights } = c
+  const { taps, starts, counts, weights, padded } = c
   const stride = width * channels
   const toHeight = starts.length
   const out = new Uint8Array(stride * toHeight)
   if (data.length !== stride * height) throw new RangeError('rows of another width')
+  if (padded !== undefined) {
+    const lines = { count: stride, step: 1, tap: stride, outStep: 1 }
+    for (let y = 0; y < toHeight; y++)
+      fewTaps(data, (padded.starts[y] ?? 0) * stride, padded.weights, y * few, lines, out, y * stride)
+    return out
+  }
   const sums = new Int32Array(stride)
   for (let y = 0; y < toHeight; y++) {
     sums.fill(half)
@@ -163,6 +201,30 @@ function vertical(data: Uint8Array, width: number, height: number, channels: 1 |
     for (let x = 0; x < stride; x++) out[to + x] = clip(sums[x] ?? 0)
   }
   return out
+}
+
+/** One output sample of each of several lines, by the same weights: these stay in registers, and nothing is looked up. */
+function fewTaps(
+  data: Uint8Array,
+  from: number,
+  weights: Int32Array,
+  at: number,
+  { count, step, tap, outStep }: { count: number; step: number; tap: number; outStep: number },
+  out: Uint8Array,
+  to: number,
+): void {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0] = [
+    weights[at],
+    weights[at + 1],
+    weights[at + 2],
+    weights[at + 3],
+    weights[at + 4],
+  ]
+  for (let n = 0, i = from, o = to; n < count; n++, i += step, o += outStep) {
+    const first = half + Math.imul(data[i] ?? 0, a) + Math.imul(data[i + tap] ?? 0, b)
+    const more = Math.imul(data[i + 2 * tap] ?? 0, c) + Math.imul(data[i + 3 * tap] ?? 0, d)
+    out[o] = clip((first + more + Math.imul(data[i + 4 * tap] ?? 0, e)) | 0)
+  }
 }
 
 function nearest(
