@@ -12,6 +12,7 @@ import { sniff } from './dicom/sniff.ts'
 import { explicitBig, notDecoded, type Packing, syntaxOf } from './dicom/syntaxes.ts'
 import { readTransforms, transformSequences } from './dicom/transforms.ts'
 import { maxPixels } from './limits.ts'
+import { fresh, type Take } from './memory.ts'
 import { decodePlain } from './plain.ts'
 import { toSamples } from './samples.ts'
 import type { DecodedFrame } from './types.ts'
@@ -33,14 +34,15 @@ const codecs: Readonly<Record<Exclude<Packing, 'native'>, () => Promise<{ decode
 /**
  * @param bytes a whole object: DICOM in any transfer syntax of dicom/syntaxes.ts, PNG, JPEG or TIFF
  * @param frame 1-based
+ * @param take where uncompressed pixels go
  * @throws RaylogError not-an-image, malformed-dicom, unknown-transfer-syntax, video-not-decoded, no-pixels, decode-failed, truncated, too-large
  */
-export async function decodeFrame(bytes: Uint8Array, frame = 1): Promise<DecodedFrame> {
+export async function decodeFrame(bytes: Uint8Array, frame = 1, take = fresh): Promise<DecodedFrame> {
   // A Buffer's slice() is a view, a Uint8Array's a copy: samples must never be the caller's own bytes.
   const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const kind = sniff(plain)
   if (kind === undefined) throw new RaylogError('not-an-image', 'neither DICOM, PNG, JPEG nor TIFF')
-  return kind === 'dicom' ? decodeDicom(plain, frame) : decodePlain(plain, frame)
+  return kind === 'dicom' ? decodeDicom(plain, frame, take) : decodePlain(plain, frame)
 }
 
 /**
@@ -57,12 +59,12 @@ export async function decodeSamples(bytes: Uint8Array, frame: number): Promise<U
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
-async function decodeDicom(bytes: Uint8Array, frame: number): Promise<DecodedFrame> {
-  const { parsed, module, raster } = await decodeRaster(bytes, frame)
+async function decodeDicom(bytes: Uint8Array, frame: number, take: Take): Promise<DecodedFrame> {
+  const { parsed, module, raster } = await decodeRaster(bytes, frame, take)
   return settle(parsed, module, raster, frame - 1)
 }
 
-async function decodeRaster(bytes: Uint8Array, frame: number) {
+async function decodeRaster(bytes: Uint8Array, frame: number, take = fresh) {
   const parsed = await parseDataSet(bytes, {
     lastGroup: 0x7fe0,
     complete: true,
@@ -76,10 +78,10 @@ async function decodeRaster(bytes: Uint8Array, frame: number) {
     throw new RaylogError('too-large', `${module.columns} x ${module.rows} pixels; the limit is ${maxPixels}`)
   if (!Number.isInteger(frame) || frame < 1 || frame > module.frames)
     throw new RaylogError('decode-failed', `there is no frame ${frame} of ${module.frames}`)
-  return { parsed, module, raster: await readRaster(parsed, module, frame - 1) }
+  return { parsed, module, raster: await readRaster(parsed, module, frame - 1, take) }
 }
 
-async function readRaster(parsed: Parsed, module: PixelModule, index: number): Promise<Raster> {
+async function readRaster(parsed: Parsed, module: PixelModule, index: number, take: Take): Promise<Raster> {
   const packing = syntaxOf(parsed.transferSyntax)?.packing
   if (packing === undefined) throw notDecoded(parsed.transferSyntax)
   const { pixels, bytes } = parsed
@@ -89,7 +91,7 @@ async function readRaster(parsed: Parsed, module: PixelModule, index: number): P
       throw new RaylogError('malformed-dicom', 'the pixels are encapsulated in a transfer syntax that is not')
     const value = bytes.subarray(pixels.dataOffset, pixels.dataOffset + pixels.length)
     const big = parsed.transferSyntax === explicitBig
-    return nativeFrame(value, module, index, { big, words: pixels.vr === 'OW' })
+    return nativeFrame(value, module, index, { big, words: pixels.vr === 'OW', take })
   }
   if (pixels.hadUndefinedLength !== true)
     throw new RaylogError('malformed-dicom', 'the pixels are not encapsulated as their transfer syntax demands')

@@ -1,4 +1,5 @@
 /** Stored values to modality values to what a person sees (PS3.3 C.11.1, C.11.2). */
+import { fresh, type Take } from './memory.ts'
 import { throughTable } from './shades.ts'
 import type { DecodedFrame, DisplayImage, Lut, Window } from './types.ts'
 
@@ -24,9 +25,9 @@ export function toModality(frame: DecodedFrame): Float32Array {
  * with none of them the range is 0 to 2^Bits Stored - 1 for unsigned images of up to 8 bits (they were made to be seen so),
  * and otherwise the least to the greatest value in the image, padding apart. Padding is black.
  */
-export function toDisplay(frame: DecodedFrame, window?: WindowChoice): DisplayImage {
+export function toDisplay(frame: DecodedFrame, window?: WindowChoice, take = fresh): DisplayImage {
   const { rows: height, columns: width, channels } = frame
-  const data = channels === 3 ? rgb8(frame) : grey8(frame, window)
+  const data = channels === 3 ? rgb8(frame) : grey8(frame, window, take)
   return { width, height, channels, data }
 }
 
@@ -36,7 +37,7 @@ function rgb8({ samples, bitsStored }: DecodedFrame): Uint8Array {
   return Uint8Array.from(samples, value => Math.min(255, Math.max(0, Math.round((value * 255) / max))))
 }
 
-function grey8(frame: DecodedFrame, window: WindowChoice | undefined): Uint8Array {
+function grey8(frame: DecodedFrame, window: WindowChoice | undefined, take: Take): Uint8Array {
   const { samples, padding, inverted } = frame
   const modality = modalityMap(frame)
   const voi = voiMap(frame, modality, window)
@@ -47,7 +48,7 @@ function grey8(frame: DecodedFrame, window: WindowChoice | undefined): Uint8Arra
     const grey = Math.round(voi(modality(stored)))
     return inverted ? 255 - grey : grey
   }
-  return throughTable(samples, shade)
+  return throughTable(samples, shade, take)
 }
 
 function modalityMap({ modality }: DecodedFrame): ValueMap {

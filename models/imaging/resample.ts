@@ -3,6 +3,7 @@
  * 22 bits of precision, horizontal then vertical pass (but see isMainlyDown); nearest by the centre of each pixel (Pillow: src/libImaging/
  * Resample.c and Geometry.c). Models are trained on it, so serving must not differ.
  */
+import { fresh, type Take } from './memory.ts'
 
 export type Filter = 'nearest' | 'bilinear' | 'bicubic'
 
@@ -43,6 +44,7 @@ export function resample(
   toWidth: number,
   toHeight: number,
   filter: Filter,
+  take = fresh,
 ): Uint8Array {
   if (data.length !== width * height * channels || toWidth < 1 || toHeight < 1)
     throw new RangeError(`${data.length} samples for ${width} x ${height} x ${channels}, to ${toWidth} x ${toHeight}`)
@@ -51,9 +53,9 @@ export function resample(
   const across = width === toWidth ? undefined : coefficients(width, toWidth, filter)
   const down = height === toHeight ? undefined : coefficients(height, toHeight, filter)
   if (across !== undefined && down !== undefined && isMainlyDown(width, height, toWidth, toHeight))
-    return horizontal(vertical(data, width, height, channels, down), width, toHeight, channels, across)
-  const wide = across === undefined ? data : horizontal(data, width, height, channels, across)
-  return down === undefined ? wide : vertical(wide, toWidth, height, channels, down)
+    return horizontal(vertical(data, width, height, channels, down, take), width, toHeight, channels, across, take)
+  const wide = across === undefined ? data : horizontal(data, width, height, channels, across, take)
+  return down === undefined ? wide : vertical(wide, toWidth, height, channels, down, take)
 }
 
 /** Pillow 13 does the vertical pass first then; each pass rounds, so the order shows in the last bit. */
@@ -129,10 +131,17 @@ function cubic(x: number): number {
 
 const clip = (sum: number) => Math.min(255, Math.max(0, sum >> precision))
 
-function horizontal(data: Uint8Array, width: number, height: number, channels: 1 | 3, c: Coefficients): Uint8Array {
+function horizontal(
+  data: Uint8Array,
+  width: number,
+  height: number,
+  channels: 1 | 3,
+  c: Coefficients,
+  take: Take,
+): Uint8Array {
   const { taps, starts, counts, weights } = c
   const toWidth = starts.length
-  const out = new Uint8Array(toWidth * height * channels)
+  const out = take(toWidth * height * channels)
   if (channels === 1) return horizontalGrey(data, width, height, c, out)
   for (let y = 0, to = 0; y < height; y++) {
     const row = y * width * channels
@@ -176,11 +185,18 @@ function horizontalGrey(data: Uint8Array, width: number, height: number, c: Coef
   return out
 }
 
-function vertical(data: Uint8Array, width: number, height: number, channels: 1 | 3, c: Coefficients): Uint8Array {
+function vertical(
+  data: Uint8Array,
+  width: number,
+  height: number,
+  channels: 1 | 3,
+  c: Coefficients,
+  take: Take,
+): Uint8Array {
   const { taps, starts, counts, weights, padded } = c
   const stride = width * channels
   const toHeight = starts.length
-  const out = new Uint8Array(stride * toHeight)
+  const out = take(stride * toHeight)
   if (data.length !== stride * height) throw new RangeError('rows of another width')
   if (padded !== undefined) {
     const lines = { count: stride, step: 1, tap: stride, outStep: 1 }

@@ -2,15 +2,16 @@
  * Stored values to 8 bit by a table. An image has far more pixels than values, so each value is worked out once; what is left
  * is one look-up a pixel, a quarter of a million for a slice: it is that which counts.
  */
+import { fresh, type Take } from './memory.ts'
 import type { Samples } from './types.ts'
 
 type Shade = (stored: number) => number
 
 /** @param shade 0 to 255 of one stored value */
-export function throughTable(samples: Samples, shade: Shade): Uint8Array {
+export function throughTable(samples: Samples, shade: Shade, take = fresh): Uint8Array {
   if (samples instanceof Uint8Array) return throughBytes(samples, tableOf(256, shade))
   const words = samples instanceof Uint16Array || samples instanceof Int16Array
-  const made = words ? throughWords(samples, shade) : undefined
+  const made = words ? throughWords(samples, shade, take) : undefined
   if (made !== undefined) return made
   const out = new Uint8Array(samples.length)
   const span = spanOf(samples)
@@ -44,7 +45,7 @@ function throughBytes(samples: Uint8Array, table: Uint8Array): Uint8Array {
  *
  * @returns nothing where they do not make pairs, or a table would be larger than the image
  */
-function throughWords(samples: Uint16Array | Int16Array, shade: Shade): Uint8Array | undefined {
+function throughWords(samples: Uint16Array | Int16Array, shade: Shade, take: Take): Uint8Array | undefined {
   const { buffer, byteOffset, length } = samples
   if (byteOffset % 4 !== 0 || length % 4 !== 0) return undefined
   const pairs = new Int32Array(buffer, byteOffset, length / 2)
@@ -53,8 +54,8 @@ function throughWords(samples: Uint16Array | Int16Array, shade: Shade): Uint8Arr
   if (count > Math.max(256, length)) return undefined
   const table = tableOf(count, at => shade(signed && at >= count / 2 ? at - count : at))
   const mask = count - 1
-  const out = new Uint8Array(length)
-  const fours = new Int32Array(out.buffer)
+  const out = take(length)
+  const fours = new Int32Array(out.buffer, out.byteOffset, length / 4)
   for (let i = 0, from = 0; i < fours.length; i++, from += 2) {
     const first = pairs[from] ?? 0
     const second = pairs[from + 1] ?? 0

@@ -1,4 +1,5 @@
 /** Brings pixels to the width and height of a model's input. */
+import { fresh, type Take } from '../imaging/memory.ts'
 import { resample } from '../imaging/resample.ts'
 import type { ModelManifest } from '../manifest.ts'
 import { frameDigit } from './digit.ts'
@@ -7,19 +8,19 @@ import type { Pixels } from './intensity.ts'
 type Input = Pick<ModelManifest['input'], 'fit' | 'width' | 'height' | 'resample'>
 
 /** Pixels of exactly the input's size; the channels stay as they are. Resampling is Pillow's, on 8 bit. */
-export function fitTo(pixels: Pixels, input: Input): Pixels {
+export function fitTo(pixels: Pixels, input: Input, take = fresh): Pixels {
   if (input.fit === 'digit') {
     const data = frameDigit(pixels.data, pixels.width, pixels.height)
     return { width: input.width, height: input.height, channels: 1, data }
   }
-  if (input.fit === 'pad') return pad(pixels, input)
-  return resize(input.fit === 'crop' ? centreSquare(pixels) : pixels, input.width, input.height, input)
+  if (input.fit === 'pad') return pad(pixels, input, take)
+  return resize(input.fit === 'crop' ? centreSquare(pixels) : pixels, input.width, input.height, input, take)
 }
 
-function resize(pixels: Pixels, width: number, height: number, input: Input): Pixels {
+function resize(pixels: Pixels, width: number, height: number, input: Input, take: Take): Pixels {
   if (pixels.width === width && pixels.height === height) return pixels
   const { channels } = pixels
-  const data = resample(pixels.data, pixels.width, pixels.height, channels, width, height, input.resample)
+  const data = resample(pixels.data, pixels.width, pixels.height, channels, width, height, input.resample, take)
   return { width, height, channels, data }
 }
 
@@ -39,10 +40,10 @@ function centreSquare(pixels: Pixels): Pixels {
 }
 
 /** The whole picture, its proportions kept, centred on black; an odd remainder leaves the extra black at the end. */
-function pad(pixels: Pixels, input: Input): Pixels {
+function pad(pixels: Pixels, input: Input, take: Take): Pixels {
   const scale = Math.min(input.width / pixels.width, input.height / pixels.height)
   const side = (length: number, most: number) => Math.min(most, Math.max(1, Math.floor(length * scale + 0.5)))
-  const inner = resize(pixels, side(pixels.width, input.width), side(pixels.height, input.height), input)
+  const inner = resize(pixels, side(pixels.width, input.width), side(pixels.height, input.height), input, take)
   const left = Math.floor((input.width - inner.width) / 2)
   const top = Math.floor((input.height - inner.height) / 2)
   const { channels } = inner

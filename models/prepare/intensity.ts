@@ -1,5 +1,6 @@
 /** A decoded frame as 8 bit pixels in the channels that a model wants: one (grey) or three (RGB). */
 import { toDisplay, toModality } from '../imaging/display.ts'
+import { fresh } from '../imaging/memory.ts'
 import type { DecodedFrame } from '../imaging/types.ts'
 import type { ModelManifest } from '../manifest.ts'
 
@@ -17,8 +18,9 @@ type Input = Pick<ModelManifest['input'], 'intensity' | 'channels'>
  * 8 bit pixels as the manifest's `intensity` and `channels` say. A grey picture stays one channel for an RGB model: its
  * three planes are equal, and are made equal when the tensor is written (tensor.ts).
  */
-export function toPixels(frame: DecodedFrame, input: Input): Pixels {
-  const pixels = input.intensity.from === 'display' ? toDisplay(frame) : fromModality(frame, input.intensity)
+export function toPixels(frame: DecodedFrame, input: Input, take = fresh): Pixels {
+  const pixels =
+    input.intensity.from === 'display' ? toDisplay(frame, undefined, take) : fromModality(frame, input.intensity)
   if (input.channels !== 'grey' || pixels.channels === 1) return pixels
   return { width: pixels.width, height: pixels.height, channels: 1, data: toGrey(pixels.data) }
 }

@@ -2,6 +2,7 @@
  * From a decoded frame to a model's input, in this order: intensity to 8 bit, channels, fit with resampling, then
  * (value / divideBy - mean) / std. The twin of models/training/prepare.py; models/fixtures/serving.json holds them equal.
  */
+import type { Take } from '../imaging/memory.ts'
 import type { DecodedFrame } from '../imaging/types.ts'
 import type { ModelManifest } from '../manifest.ts'
 import { fitTo } from './fit.ts'
@@ -12,7 +13,7 @@ export interface Preparer {
   /** Elements of one image. */
   readonly elements: number
   /** Writes the frame as image number `index` of the batch that `target` holds. */
-  into(frame: DecodedFrame, target: TensorData, index: number): void
+  into(frame: DecodedFrame, target: TensorData, index: number, take?: Take): void
 }
 
 export function createPreparer(input: ModelManifest['input']): Preparer {
@@ -20,8 +21,8 @@ export function createPreparer(input: ModelManifest['input']): Preparer {
   const tables = makeTables(input)
   return {
     elements,
-    into(frame, target, index) {
-      writeTensor(fitTo(toPixels(frame, input), input), input, tables, target, index * elements)
+    into(frame, target, index, take) {
+      writeTensor(fitTo(toPixels(frame, input, take), input, take), input, tables, target, index * elements)
     },
   }
 }

@@ -7,10 +7,14 @@ import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { unreadable } from '../../storage/folder-keys.ts'
 import { decodeFrame } from '../imaging/decode.ts'
+import { createScratch } from '../imaging/memory.ts'
 import type { Fetched } from './fetch.ts'
 import { readOutput } from './outputs.ts'
 import { type DoneMessage, preciseNow, type Source, type Work, type WorkResult, type WorkTimings } from './protocol.ts'
 import type { Session } from './sessions.ts'
+
+/** Images are prepared one after another, and of none more is left than its tensor. */
+const scratch = createScratch()
 
 /** @param fetched for each item that is fetched: its bytes, when they are there */
 export async function runBatch(
@@ -50,9 +54,10 @@ async function prepareOne(
     const bytes = fetched?.bytes ?? ('path' in work.from ? readObject(work.from) : Buffer.alloc(0))
     check(bytes, work)
     const there = preciseNow()
-    const frame = await decodeFrame(bytes, work.frame)
+    scratch.reset()
+    const frame = await decodeFrame(bytes, work.frame, scratch.take)
     const decoded = preciseNow()
-    session.preparer.into(frame, session.input, index)
+    session.preparer.into(frame, session.input, index, scratch.take)
     return { fetchMs: there - began, decodeMs: decoded - there, prepareMs: preciseNow() - decoded }
   } finally {
     // What was decoded may be a view of it; by now the tensor has it.

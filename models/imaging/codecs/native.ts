@@ -1,6 +1,7 @@
 /** Uncompressed pixels (PS3.5 8.1, 8.2): 1, 8, 16, 32 and 64 bits, either byte order, 4:2:2 chrominance. */
 import { RaylogError } from '../../../schemas/errors.ts'
 import { frameBytes, type PixelModule } from '../dicom/pixels.ts'
+import { fresh, type Take } from '../memory.ts'
 import type { Raster } from './raster.ts'
 
 /**
@@ -13,7 +14,7 @@ export function nativeFrame(
   pixels: Uint8Array,
   module: PixelModule,
   index: number,
-  { big, words }: { big: boolean; words: boolean },
+  { big, words, take = fresh }: { big: boolean; words: boolean; take?: Take },
 ): Raster {
   const bytes = frameBytes(module)
   const start = bytes * index
@@ -22,7 +23,10 @@ export function nativeFrame(
   const swap = big ? (module.bitsAllocated <= 8 ? (words ? 2 : 1) : module.bitsAllocated >> 3) : 1
   if (module.bitsAllocated === 1) return bitmap(pixels, module, start * 8, swap === 2)
   const from = swap === 2 ? start & ~1 : start // pairs count from the first byte of the pixel data
-  const taken = swapped(pixels.slice(from, Math.min(pixels.length, start + bytes + (start - from) + 1)), swap)
+  const value = pixels.subarray(from, Math.min(pixels.length, start + bytes + (start - from) + 1))
+  const copy = take(value.length)
+  copy.set(value)
+  const taken = swapped(copy, swap)
   const data = taken.subarray(start - from, start - from + bytes)
   return raster(halved(module) ? full422(data, module) : data, module)
 }
