@@ -71,7 +71,7 @@ const levels: [string, string, string[], (string | undefined)[]][] = [
   ['-S', 'IMAGE', [ofStudy, `SeriesInstanceUID=${ownSeries}`, ofImage], [uids[2]]],
 ]
 
-const dcmtk = titleOf('DCMTK', ['findscu', 'getscu', 'movescu'])
+const dcmtk = titleOf('DCMTK', ['findscu', 'getscu', 'movescu', 'storescu'])
 
 describe.skipIf(dcmtk.missing.length > 0)(dcmtk.title, () => {
   const keysOf = (level: string, ...keys: string[]) =>
@@ -103,6 +103,22 @@ describe.skipIf(dcmtk.missing.length > 0)(dcmtk.title, () => {
     const args = ['-v', model, '+B', '-od', folder, '-aec', 'RAYLOG', '127.0.0.1', String(node.port)]
     await run('getscu', [...args, ...keysOf(level, ...keys)], { env })
     expect(await received()).toEqual(expected)
+  })
+
+  it('keeps what storescu sends under a UID that is taken beside what was there, and gives what was there', async () => {
+    await open('STORESCU', await freePort())
+    const other = image(1)
+    other.fill(0x55, other.length - 1_000)
+    await writeFile(join(folder, 'other.dcm'), other)
+    await run('storescu', ['-aec', 'RAYLOG', '127.0.0.1', String(node.port), join(folder, 'other.dcm')], { env })
+    await rm(join(folder, 'other.dcm'))
+    const of = node.stage.published.filter(({ dicom }) => dicom?.sopInstance === uids[0])
+    expect(new Set(of.map(({ id }) => id)).size).toBe(2)
+    const kept = await Promise.all(of.map(({ object }) => node.stage.stores.objects.get(object.key)))
+    expect(kept.map(dataSetOf)).toEqual([image(1), other].map(dataSetOf))
+    const key = keysOf('IMAGE', ofStudy, `SeriesInstanceUID=${sharedSeries}`, `SOPInstanceUID=${uids[0]}`)
+    await run('getscu', ['-S', '+B', '-od', folder, '-aec', 'RAYLOG', '127.0.0.1', String(node.port), ...key], { env })
+    expect(await received()).toEqual([uids[0]])
   })
 
   it.each(levels)('moves to itself with movescu %s %s what it names', async (model, level, keys, expected) => {
