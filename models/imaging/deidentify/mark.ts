@@ -8,7 +8,7 @@ import { textBytes } from './values.ts'
 type DataSet = Map<number, Written>
 
 /** PS3.16 context group 7050. */
-const codes: Readonly<Record<'basic' | DeidentifyOption, readonly [string, string]>> = {
+export const methodCodes: Readonly<Record<'basic' | DeidentifyOption, readonly [string, string]>> = {
   basic: ['113100', 'Basic Application Confidentiality Profile'],
   'clean-pixels': ['113101', 'Clean Pixel Data Option'],
   'clean-structured-content': ['113104', 'Clean Structured Content Option'],
@@ -40,7 +40,7 @@ export function markDeidentified(set: DataSet, encoding: Encoding, { options, bu
   text(0x00120062, 'CS', 'YES')
   text(0x00120063, 'LO', ['DICOM PS3.15 E.1-1 2026c', ...options].join('\\'))
   const items = used.flatMap(name => {
-    const [value, meaning] = codes[name]
+    const [value, meaning] = methodCodes[name]
     const parts = [
       [0x00080100, 'SH', value],
       [0x00080102, 'SH', 'DCM'],
