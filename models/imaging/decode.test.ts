@@ -69,7 +69,8 @@ describe('every encoding decodes to what was encoded', () => {
 /** Largest difference between what was decoded and base64 little endian samples. */
 function farthest(samples: Samples, data: string | undefined, type: string): number {
   const bytes = Uint8Array.from(Buffer.from(data ?? '', 'base64'))
-  const want = [...(type === 'uint16' ? new Uint16Array(bytes.buffer) : bytes)]
+  const wide = { uint16: Uint16Array, int16: Int16Array }[type]
+  const want = [...(wide ? new wide(bytes.buffer) : bytes)]
   if (want.length !== samples.length) return Number.POSITIVE_INFINITY
   return Math.max(...want.map((value, i) => Math.abs(value - (samples[i] ?? Number.NaN))))
 }

@@ -58,6 +58,8 @@ const files: Readonly<Record<string, string>> = {
   [`${encapsulated}90`]: 'j2k-90-frames.dcm',
   [`${encapsulated}91`]: 'j2k-91-uint16.dcm',
   [`${encapsulated}201`]: 'htj2k-201-frames.dcm',
+  [`${encapsulated}202`]: 'htj2k-202-uint8-rgb.dcm',
+  [`${encapsulated}203`]: 'htj2k-203-int16.dcm',
   '1.2.840.10008.1.2.8.1': 'deflated-frames.dcm',
 }
 
