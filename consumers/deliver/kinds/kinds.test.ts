@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer as createTlsServer } from 'node:tls'
+import { promisify } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../monitoring/clock.ts'
 import { platformConfig } from '../../../schemas/config.ts'
@@ -44,7 +45,11 @@ async function server(answer: (asked: Asked, response: ServerResponse) => void) 
     http.closeAllConnections()
     http.close()
   })
-  return { url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`, asked }
+  return {
+    url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
+    asked,
+    connections: promisify(http.getConnections.bind(http)),
+  }
 }
 
 async function temp(): Promise<string> {
@@ -200,6 +205,7 @@ describe('a bucket', () => {
     await until('it is asked', () => there.asked.length === 1)
     stop.abort(new Error('it stops'))
     await expect(sending).rejects.toThrow('it stops')
+    await until('nothing of it is open', async () => (await there.connections()) === 0)
   })
 
   it('that takes one report is not cut off by another that it does not take', async () => {

@@ -74,7 +74,7 @@ export function s3Sender(name: string, config: S3Settings): Sender {
 }
 
 /** One outbox for all reports, until one cannot be sent with it: the login may be another by now. */
-function createOutboxes(open: () => Promise<S3Outbox>) {
+function createOutboxes(make: () => Promise<S3Outbox>) {
   interface Shared {
     outbox: Promise<S3Outbox>
     users: number
@@ -83,7 +83,7 @@ function createOutboxes(open: () => Promise<S3Outbox>) {
   const shut = async ({ outbox }: Shared) => await (await outbox.catch(() => undefined))?.close()
   return {
     async use(work: (outbox: S3Outbox) => Promise<void>): Promise<void> {
-      current ??= { outbox: open(), users: 0 }
+      current ??= { outbox: make(), users: 0 }
       const mine = current
       mine.users++
       try {
