@@ -1,6 +1,9 @@
 /** DICOMweb as it is served (PS3.18): one table for routes, their documentation and the conformance statement. */
 
-/** Media type of frames of each compressed transfer syntax (PS3.18 table 8.7.3-2 to 5). */
+const ofVideo = (type: string, ...tails: string[]) =>
+  Object.fromEntries(tails.map(tail => [`1.2.840.10008.1.2.4.${tail}`, type]))
+
+/** Media type of frames of each compressed transfer syntax, of a video as a whole (PS3.18 table 8.7.3-5). */
 export const compressedTypes: Readonly<Record<string, string>> = {
   '1.2.840.10008.1.2.5': 'image/dicom-rle',
   '1.2.840.10008.1.2.4.50': 'image/jpeg',
@@ -11,13 +14,17 @@ export const compressedTypes: Readonly<Record<string, string>> = {
   '1.2.840.10008.1.2.4.81': 'image/jls',
   '1.2.840.10008.1.2.4.90': 'image/jp2',
   '1.2.840.10008.1.2.4.91': 'image/jp2',
+  '1.2.840.10008.1.2.4.92': 'image/jpx',
+  '1.2.840.10008.1.2.4.93': 'image/jpx',
   '1.2.840.10008.1.2.4.201': 'image/jphc',
   '1.2.840.10008.1.2.4.202': 'image/jphc',
   '1.2.840.10008.1.2.4.203': 'image/jphc',
-  '1.2.840.10008.1.2.4.100': 'video/mpeg',
-  '1.2.840.10008.1.2.4.101': 'video/mpeg',
-  '1.2.840.10008.1.2.4.102': 'video/mp4',
-  '1.2.840.10008.1.2.4.103': 'video/mp4',
+  '1.2.840.10008.1.2.4.110': 'image/jxl',
+  '1.2.840.10008.1.2.4.111': 'image/jxl',
+  '1.2.840.10008.1.2.4.112': 'image/jxl',
+  ...ofVideo('video/mpeg', '100', '100.1', '101', '101.1'),
+  ...ofVideo('video/mp4', '102', '102.1', '103', '103.1', '104', '104.1', '105', '105.1', '106', '106.1'),
+  ...ofVideo('video/H265', '107', '108'),
 }
 
 /** Those that lost something, or may have: their objects leave as they are stored unless another syntax is named. */

@@ -29,7 +29,8 @@ function deliveryOf(
       if (asked === undefined || nativeSyntaxes.includes(asked)) return { stored: false }
     }
     const fits = asked === undefined || asked === '*' || asked === transferSyntax
-    if (compressed !== undefined && takes(inner, compressed) && fits) return { stored: true, type: compressed }
+    if (compressed !== undefined && takes(inner, compressed.toLowerCase()) && fits)
+      return { stored: true, type: compressed }
   }
   return undefined
 }
@@ -74,7 +75,7 @@ export async function sendFrames(
     if (!first.done) yield first.value
     yield* all
   }
-  const single = numbers.length === 1 && accepted[0]?.type === type
+  const single = numbers.length === 1 && accepted[0]?.type === type.toLowerCase()
   if (single && !first.done) {
     const { 'Content-Type': contentType = type, 'Content-Length': length = '0' } = first.value.headers
     return reply
@@ -93,18 +94,18 @@ export async function sendBulk(
   const accepted = acceptedBy(request).filter(
     ({ type, parts }) => takes(type, octets) || (takes(type, 'multipart/related') && takes(parts, octets)),
   )
-  if (accepted.length === 0) refuse(`multipart/related; type="${octets}"`)
   const located = await instanceOf(context, resource)
   const { doc } = located
-  context.audit.viewed(request, seen(located))
   const value = await context.deps.images.dicom.bulk(doc.object, path.toUpperCase())
   if (value === undefined) {
     if (!/^7fe000(08|09|10)$/i.test(path)) throw new RaylogError('not-found', 'There is no bulk data of this path.')
-    // Encapsulated pixels are given frame by frame (PS3.18 8.7.3.2).
+    // Encapsulated pixels are given frame by frame, a video as a whole (PS3.18 8.7.3.2).
     const { count } = await context.deps.images.dicom.frames(doc.object)
     const frames = Array.from({ length: count }, (_, index) => index + 1).join(',')
     return sendFrames(context, request, reply, { ...resource, frames })
   }
+  if (accepted.length === 0) refuse(`multipart/related; type="${octets}"`)
+  context.audit.viewed(request, seen(located))
   const range = rangeOf(request.headers.range, value.bytes)
   if (range === 'unsatisfiable') return unsatisfiable(request, reply, value.bytes)
   const { start, end } = range ?? { start: 0, end: value.bytes }

@@ -101,7 +101,8 @@ function syntaxOf(contentType: string): string {
 const preferred = ['.70', '.80', '.90', '.201']
 const defaults = new Map<string, string>()
 for (const [uid, type] of Object.entries(compressedTypes))
-  if (!defaults.has(type) || preferred.some(end => uid.endsWith(end))) defaults.set(type, uid)
+  if (!defaults.has(type.toLowerCase()) || preferred.some(end => uid.endsWith(end)))
+    defaults.set(type.toLowerCase(), uid)
 
 function fileOf(attributes: DicomAttributes, bulk: ReadonlyMap<string, Sent>, maxBytes: number): Buffer | Failed {
   const uid = (tag: string) => String(attributes[tag]?.Value?.[0] ?? '')

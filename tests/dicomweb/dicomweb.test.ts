@@ -517,3 +517,36 @@ describe('the audit', () => {
     ])
   })
 })
+
+describe('a video', () => {
+  it('is one stream, by frame and as bulk data, whatever number of frames it says', async () => {
+    const still = await fixture('j2k-90-frames.dcm')
+    const uid = readFileMeta(still)?.sopInstance ?? ''
+    const at = still.indexOf('1.2.840.10008.1.2.4.90')
+    const file = Buffer.concat([
+      still.subarray(0, at),
+      Buffer.from('1.2.840.10008.1.2.4.107\0'),
+      still.subarray(at + 22),
+    ])
+    file.writeUInt16LE(24, at - 2)
+    file.writeUInt32LE(still.readUInt32LE(140) + 2, 140)
+    const own = uid.replace('.3.', '.4.')
+    for (let from = file.indexOf(uid); from >= 0; from = file.indexOf(uid)) file.write(own, from, 'latin1')
+    const stored = JSON.parse(await (await kit.store([still, file])).text())['00081199'].Value
+    const [stillPath = '', path = ''] = stored.map((item: { '00081190': { Value: string[] } }) =>
+      item['00081190'].Value[0]?.slice(kit.base.length),
+    )
+    const accept = (type: string) => ({ headers: { accept: `multipart/related; type="${type}"` } })
+    const frames = await partsOf(await kit.ask(`${stillPath}/frames/1,2`, accept('image/jp2')))
+    const stream = Buffer.concat(frames.map(({ body }) => body))
+    expect(frames).toHaveLength(2)
+    for (const where of ['frames/1', 'bulkdata/7FE00010']) {
+      const [video, ...more] = await partsOf(await kit.ask(`${path}/${where}`, accept('video/H265')))
+      expect(more).toEqual([])
+      expect(video?.headers['content-type']).toBe('video/H265; transfer-syntax=1.2.840.10008.1.2.4.107')
+      expect(video?.body.equals(stream)).toBe(true)
+    }
+    expect((await kit.ask(`${path}/frames/2`, accept('video/*'))).status).toBe(404)
+    expect((await kit.ask(`${path}/bulkdata/7FE00010`, accept('image/jp2'))).status).toBe(406)
+  })
+})

@@ -82,6 +82,7 @@ describe.skipIf(noPython !== '')(`a viewer made of dicomweb-client${noPython}`, 
         [0, 0],
       ],
       jpeg: true,
+      video: { '1.2.840.10008.1.2.4.102': [true, true], '1.2.840.10008.1.2.4.106': [true, true] },
     })
   }, 300_000)
 })

@@ -10,7 +10,7 @@ import pydicom
 import requests
 from dicomweb_client.api import DICOMwebClient
 from PIL import Image
-from pydicom.encaps import generate_frames
+from pydicom.encaps import encapsulate, generate_frames
 
 url, token, *paths = sys.argv[1:]
 
@@ -105,4 +105,25 @@ bright = client.retrieve_instance_rendered(*uids, media_types=("image/png",), pa
 dark = client.retrieve_instance_rendered(*uids, media_types=("image/png",), params={"window": "90000,10,linear"})
 said["window"] = [Image.open(io.BytesIO(picture)).convert("L").getextrema() for picture in (bright, dark)]
 said["jpeg"] = client.retrieve_instance_rendered(*uids, media_types=("image/jpeg",), params={"quality": 50})[:2] == b"\xff\xd8"
+
+# A video is one stream, whatever number of frames is in it.
+said["video"] = {}
+for syntax, type in (("1.2.840.10008.1.2.4.102", "video/mp4"), ("1.2.840.10008.1.2.4.106", "video/mp4")):
+    video = pydicom.dcmread(paths[0])
+    video.SOPClassUID = video.file_meta.MediaStorageSOPClassUID = pydicom.uid.VideoEndoscopicImageStorage
+    video.StudyInstanceUID, video.SeriesInstanceUID, video.SOPInstanceUID = (pydicom.uid.generate_uid() for _ in range(3))
+    video.file_meta.MediaStorageSOPInstanceUID = video.SOPInstanceUID
+    video.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
+    video.NumberOfFrames = 240
+    stream = bytes(range(256)) * 40
+    video.PixelData = encapsulate([stream], fragments_per_frame=5)
+    video["PixelData"].VR, video["PixelData"].is_undefined_length = "OB", True
+    client.store_instances([video])
+    uids = (video.StudyInstanceUID, video.SeriesInstanceUID, video.SOPInstanceUID)
+    where = client.retrieve_instance_metadata(*uids)["7FE00010"]["BulkDataURI"]
+    media = ((type, syntax),)
+    said["video"][syntax] = [
+        client.retrieve_bulkdata(url + where.split("/dicomweb", 1)[1], media_types=media) == [stream],
+        client.retrieve_instance(*uids, media_types=as_stored).PixelData == video.PixelData,
+    ]
 print(json.dumps(said))

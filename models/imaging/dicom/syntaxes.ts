@@ -58,6 +58,9 @@ function videos(name: string, ...tails: string[]) {
   return Object.fromEntries(tails.map(tail => [`1.2.840.10008.1.2.4.${tail}`, { name, video: true }]))
 }
 
+/** Whether all frames of an object are one stream, of which none can be taken alone. */
+export const isVideo = (uid: string): boolean => Object.hasOwn(storedOnly, uid) && storedOnly[uid]?.video === true
+
 /** Why pixels in a transfer syntax are not decoded. */
 export function notDecoded(uid: string): RaylogError {
   const known = Object.hasOwn(storedOnly, uid) ? storedOnly[uid] : undefined

@@ -37,6 +37,11 @@ export async function frameSpans(
   return byCounting(fragments, frames)
 }
 
+/** The one stream of a video, whatever number of frames is in it (PS3.5 8.2.5). @throws RaylogError malformed-dicom, truncated */
+export async function streamSpans(bytes: ObjectBytes, pixels: BulkPlace): Promise<Span[][]> {
+  return [(await fragmentSpans(bytes, pixels.start)).fragments]
+}
+
 function nativeSpans(attributes: DicomAttributes, start: number, length: number, frames: number): Span[][] {
   const number = (tag: string, otherwise: number) => {
     const value = attributes[tag]?.Value?.[0]

@@ -4,11 +4,11 @@ import { LRUCache } from 'lru-cache'
 import type { DicomAttributes } from '../../../schemas/dicom-json.ts'
 import { RaylogError } from '../../../schemas/errors.ts'
 import type { ObjectStore } from '../../../storage/objects.ts'
-import { deflated, transcodedTo } from '../dicom/syntaxes.ts'
+import { deflated, isVideo, transcodedTo } from '../dicom/syntaxes.ts'
 import type { BulkValue, DicomFrames, DicomReader, ReadableObject } from '../port.ts'
 import { type Transcoder, transcode } from '../transcode/transcode.ts'
 import { type Contents, type ObjectBytes, readContents } from './contents.ts'
-import { frameSpans, type Span } from './frames.ts'
+import { frameSpans, type Span, streamSpans } from './frames.ts'
 import { wordSize } from './values.ts'
 
 type Objects = Pick<ObjectStore, 'range' | 'stream'>
@@ -79,7 +79,11 @@ export function createDicomReader(
       const { contents } = one
       const { pixels, transferSyntax, attributes, bytes } = contents
       if (pixels === undefined) throw new RaylogError('no-pixels', 'the object has no pixel data')
-      one.spans ??= frameSpans(bytes, attributes, pixels).catch(thrown => {
+      const reading = () => {
+        const streamed = pixels.length === undefined && isVideo(transferSyntax)
+        return streamed ? streamSpans(bytes, pixels) : frameSpans(bytes, attributes, pixels)
+      }
+      one.spans ??= reading().catch(thrown => {
         delete one.spans // the store may be back when it is asked for again
         throw thrown
       })
