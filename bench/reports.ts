@@ -1,9 +1,10 @@
 /**
  * What the reports of a study cost: time and CPU from the event of its assessment to its reports, by format and all together.
  *
- *   node bench/reports.ts [--images 20] [--rounds 7] [--size 512]
+ *   node bench/reports.ts [--images 20] [--rounds 7] [--size 512] [--all]
  *
- * Each round is another study, since pictures are kept; threads are warm, as in a process that has made a report before.
+ * Each round is another study, since pictures are kept. Medians are of threads that have made reports before; what the first
+ * of the process takes, with all that is loaded and started for it, is in a row of its own. --all leaves out the single ones.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -11,7 +12,7 @@ import { studyFormats } from '../consumers/report/formats.ts'
 import { reportStage } from '../consumers/report/stage.ts'
 import { chestDicom } from '../producers/simulator/phantoms.ts'
 import { type StudyAssessed, topics } from '../schemas/topics.ts'
-import { openForTest } from '../tests/harness/stage.ts'
+import { type OpenedStage, openForTest } from '../tests/harness/stage.ts'
 import { openLog, openStores } from '../tests/harness/stores.ts'
 import { keepStudy } from '../tests/reports/kit.ts'
 import { markdown, median, type Row, round } from './table.ts'
@@ -21,9 +22,12 @@ const { values: flags } = parseArgs({
     images: { type: 'string', default: '20' },
     rounds: { type: 'string', default: '7' },
     size: { type: 'string', default: '512' },
+    all: { type: 'boolean', default: false },
   },
 })
-const [images, rounds, size] = [Number(flags.images), Number(flags.rounds), Number(flags.size)]
+const [images, counted, size] = [Number(flags.images), Number(flags.rounds), Number(flags.size)]
+/** Rounds that start threads, load what is drawn with and have it compiled. */
+const warming = 2
 
 const opened = await openStores()
 const stores = { ...opened, log: await openLog(join(opened.folder, 'log')) }
@@ -39,31 +43,34 @@ async function study(): Promise<StudyAssessed> {
   return (await keepStudy(stores, files, { said: i => (i % 4 === 0 ? { regions } : {}) })).assessed
 }
 
-async function measure(formats: string[]): Promise<Row['figures']> {
+async function measure(formats: string[]): Promise<{ first: Row['figures']; figures: Row['figures'] }> {
   const stage = await openForTest(reportStage(studyFormats, []), stores, { settings: { formats } })
-  const [took, cpu]: [number[], number[]] = [[], []]
-  let bytes = 0
-  for (let i = 0; i < rounds + 2; i++) {
-    const assessed = await study()
-    const [begun, before] = [performance.now(), process.cpuUsage()]
-    await stage.hand(topics.studies, assessed)
-    const { user, system } = process.cpuUsage(before)
-    // The first two start threads and load what is drawn with.
-    if (i < 2) continue
-    took.push(performance.now() - begun)
-    cpu.push((user + system) / 1000)
-    const [doc] = (await stores.documents.find('studyReports', { where: { study: assessed.study } })).items
-    bytes = (doc?.reports ?? []).reduce((sum, one) => sum + one.bytes, 0)
-  }
+  const rounds: Row['figures'][] = []
+  for (let i = 0; i < warming + counted; i++) rounds.push(await once(stage, await study()))
   await stage.close()
-  return { 'ms (median)': round(median(took)), 'CPU ms': round(median(cpu)), KB: round(bytes / 1024) }
+  const [first = {}] = rounds
+  const steady = rounds.slice(warming)
+  const middle = (what: string) => median(steady.map(one => Number(one[what])))
+  return { first, figures: Object.fromEntries(Object.keys(first).map(what => [what, middle(what)])) }
+}
+
+async function once(stage: OpenedStage, assessed: StudyAssessed): Promise<Row['figures']> {
+  const [begun, before] = [performance.now(), process.cpuUsage()]
+  await stage.hand(topics.studies, assessed)
+  const [took, { user, system }] = [performance.now() - begun, process.cpuUsage(before)]
+  const [doc] = (await stores.documents.find('studyReports', { where: { study: assessed.study } })).items
+  const bytes = (doc?.reports ?? []).reduce((sum, one) => sum + one.bytes, 0)
+  return { ms: round(took), 'CPU ms': round((user + system) / 1000), KB: round(bytes / 1024) }
 }
 
 const all = Object.keys(studyFormats)
+const { first, figures } = await measure(all)
+const what = `${images} images of ${size} × ${size}: all ${all.length} formats`
 const rows: Row[] = [
-  { what: `${images} images of ${size} × ${size}: all ${all.length} formats`, figures: await measure(all) },
+  { what: `${what}, the first of the process`, figures: first },
+  { what, figures },
 ]
-for (const name of all) rows.push({ what: name, figures: await measure([name]) })
+if (!flags.all) for (const name of all) rows.push({ what: name, figures: (await measure([name])).figures })
 await stores.log.close()
 await opened.close()
 console.error(markdown(rows))

@@ -2,7 +2,6 @@
 import type { ModelVersion } from '../../../../schemas/topics.ts'
 import type { StudyImage } from '../../study/format.ts'
 import type { Referenced } from '../common.ts'
-import { fillOutline } from './raster.ts'
 
 /** What one model calls by one label. */
 export interface Segment {
@@ -19,34 +18,28 @@ export interface MaskedFrame {
   frame: number
   /** Which of the images' frames that something is marked on: 1, 2, 3 … The same for every segment (PS3.3 C.7.6.17). */
   position: number
-  /** One byte a pixel. */
-  mask: Uint8Array
+  /** x, y, x, y … each. */
+  outlines: readonly (readonly number[])[]
 }
 
 const keyOf = ({ model, label }: Segment) => JSON.stringify([model.name, model.version, model.digest, label])
 
 /** By segment (by model and label), then in the order of the images and their frames. */
-export function framesOf(
-  images: readonly Referenced[],
-  { rows, columns }: { rows: number; columns: number },
-): { segments: Segment[]; frames: MaskedFrame[] } {
+export function framesOf(images: readonly Referenced[]): { segments: Segment[]; frames: MaskedFrame[] } {
   const marked = images.flatMap(of =>
     markedOn(of.image)
-      .map(region => ({ ...region, of }))
+      .map(region => ({ ...region, of, segment: keyOf(region), plane: `${of.sopInstance} ${region.frame}` }))
       .sort((a, b) => a.frame - b.frame),
   )
-  const planes = [...Map.groupBy(marked, ({ of, frame }) => `${of.sopInstance} ${frame}`).values()]
-  const segments = [...new Map(marked.map(({ model, label }) => [keyOf({ model, label }), { model, label }]))]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, segment]) => segment)
-  const frames = segments.flatMap((segment, i) =>
-    planes.flatMap((regions, at) => {
-      const own = regions.filter(region => keyOf(region) === keyOf(segment))
+  const positions = new Map([...new Set(marked.map(({ plane }) => plane))].map((plane, i) => [plane, i + 1]))
+  const bySegment = [...Map.groupBy(marked, ({ segment }) => segment)].sort(([a], [b]) => (a < b ? -1 : 1))
+  const segments = bySegment.flatMap(([, [first]]) => (first ? [{ model: first.model, label: first.label }] : []))
+  const frames = bySegment.flatMap(([, regions], i) =>
+    [...Map.groupBy(regions, ({ plane }) => plane)].flatMap(([plane, own]) => {
       const [first] = own
       if (!first) return []
-      const mask = new Uint8Array(rows * columns)
-      for (const { points } of own) fillOutline(mask, columns, rows, points)
-      return [{ segment: i + 1, of: first.of, frame: first.frame, position: at + 1, mask }]
+      const outlines = own.map(({ points }) => points)
+      return [{ segment: i + 1, of: first.of, frame: first.frame, position: positions.get(plane) ?? 0, outlines }]
     }),
   )
   return { segments, frames }

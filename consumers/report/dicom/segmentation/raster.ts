@@ -1,11 +1,24 @@
-/** Outlines to masks of one bit a pixel. */
+/**
+ * Outlines to masks of one bit a pixel: frames one after the other without a gap, the first pixel in the lowest bit (PS3.5
+ * 8.1.1, Annex D). Drawn where they stand in the file: a mask of a byte a pixel would be eight times as large.
+ */
+
+export interface Grid {
+  columns: number
+  rows: number
+}
+
+/** Of so many frames with nothing set; an even length. */
+export const emptyFrames = (count: number, { columns, rows }: Grid): Uint8Array =>
+  new Uint8Array(2 * Math.ceil((count * columns * rows) / 16))
 
 /**
  * Sets the pixels whose centre lies within an outline (even-odd), row by row.
+ * @param frame which, counted from 0
  * @param points x, y, x, y … in pixels; 0, 0 is the upper left corner of the upper left pixel
- * @param mask one byte a pixel, row by row
  */
-export function fillOutline(mask: Uint8Array, columns: number, rows: number, points: readonly number[]): void {
+export function fillOutline(bits: Uint8Array, frame: number, { columns, rows }: Grid, points: readonly number[]): void {
+  const start = frame * columns * rows
   const count = points.length >> 1
   const [top, bottom] = rangeOf(points, rows)
   for (let row = top; row <= bottom; row++) {
@@ -21,7 +34,7 @@ export function fillOutline(mask: Uint8Array, columns: number, rows: number, poi
     for (let i = 0; i + 1 < crossings.length; i += 2) {
       const from = Math.max(0, Math.ceil((crossings[i] ?? 0) - 0.5))
       const to = Math.min(columns, Math.ceil((crossings[i + 1] ?? 0) - 0.5))
-      if (to > from) mask.fill(1, row * columns + from, row * columns + to)
+      if (to > from) setBits(bits, start + row * columns + from, start + row * columns + to)
     }
   }
 }
@@ -36,16 +49,18 @@ function rangeOf(points: readonly number[], rows: number): [number, number] {
   return [Math.max(0, Math.floor(low)), Math.min(rows - 1, Math.ceil(high))]
 }
 
-/** Frames one after the other without a gap, the first pixel in the lowest bit (PS3.5 8.1.1, Annex D); an even length. */
-export function packBits(frames: readonly Uint8Array[]): Uint8Array {
-  const bits = frames.reduce((sum, { length }) => sum + length, 0)
-  const packed = new Uint8Array(2 * Math.ceil(bits / 16))
-  let at = 0
-  for (const frame of frames) {
-    for (const pixel of frame) {
-      if (pixel !== 0) packed[at >> 3] = (packed[at >> 3] ?? 0) | (1 << (at & 7))
-      at += 1
-    }
+function setBits(bits: Uint8Array, from: number, to: number): void {
+  let at = from
+  const set = () => {
+    const byte = Math.floor(at / 8)
+    bits[byte] = (bits[byte] ?? 0) | (1 << (at % 8))
+    at += 1
   }
-  return packed
+  while (at < to && at % 8 !== 0) set()
+  const whole = Math.floor(to / 8)
+  if (whole * 8 > at) {
+    bits.fill(0xff, at / 8, whole)
+    at = whole * 8
+  }
+  while (at < to) set()
 }

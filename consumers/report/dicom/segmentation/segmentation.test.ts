@@ -3,31 +3,43 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chestDicom } from '../../../../producers/simulator/phantoms.ts'
 import type { DicomAttributes } from '../../../../schemas/dicom-json.ts'
 import { openStores, type Stores } from '../../../../tests/harness/stores.ts'
-import { anImage } from '../../../../tests/reports/content.ts'
+import { aContent, anImage } from '../../../../tests/reports/content.ts'
 import { keepStudy } from '../../../../tests/reports/kit.ts'
 import { attributesOf, itemsOf } from '../../../../tests/reports/objects.ts'
+import { dicomSeg } from '../../formats/dicom-seg.ts'
 import { gatherStudy } from '../../study/content.ts'
+import type { StudyImage, StudyTools } from '../../study/format.ts'
 import { referencedOf } from '../common.ts'
 import { framesOf } from './frames.ts'
 import { geometryOf } from './geometry.ts'
-import { fillOutline, packBits } from './raster.ts'
+import { emptyFrames, fillOutline } from './raster.ts'
 import { segmentation } from './segmentation.ts'
+
+/** Pixels of a frame, one after the other. */
+const pixelsIn = (bits: Uint8Array, frame: number, count: number): number[] =>
+  Array.from({ length: count }, (_, i) => {
+    const at = frame * count + i
+    return ((bits[at >> 3] ?? 0) >> (at & 7)) & 1
+  })
+
+function filled(columns: number, rows: number, points: readonly number[], frame = 0): number[] {
+  const bits = emptyFrames(frame + 1, { columns, rows })
+  fillOutline(bits, frame, { columns, rows }, points)
+  for (let before = 0; before < frame; before++) expect(pixelsIn(bits, before, columns * rows)).not.toContain(1)
+  return pixelsIn(bits, frame, columns * rows)
+}
 
 describe('an outline as a mask', () => {
   it('has the pixels whose centre lies within', () => {
-    const mask = new Uint8Array(5 * 4)
-    fillOutline(mask, 5, 4, [1, 1, 4, 1, 4, 3, 1, 3])
-    expect([...mask].join('')).toBe('00000' + '01110' + '01110' + '00000')
+    expect(filled(5, 4, [1, 1, 4, 1, 4, 3, 1, 3]).join('')).toBe('00000' + '01110' + '01110' + '00000')
   })
 
   it('has a hole where it crosses itself, and ends at the edges of the image', () => {
-    const mask = new Uint8Array(3 * 3)
-    fillOutline(mask, 3, 3, [-9, -9, 99, -9, 99, 99, -9, 99, -9, -9, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1])
-    expect([...mask].join('')).toBe('111' + '101' + '111')
+    const points = [-9, -9, 99, -9, 99, 99, -9, 99, -9, -9, 1, 1, 1, 2, 2, 2, 2, 1, 1, 1]
+    expect(filled(3, 3, points).join('')).toBe('111' + '101' + '111')
   })
 
-  it('is that of testing each pixel by itself', () => {
-    const size = 9
+  it('is that of testing each pixel by itself, wherever its frame begins', () => {
     const inside = (points: readonly number[], x: number, y: number): boolean => {
       let within = false
       for (let i = 0, j = points.length - 2; i < points.length; j = i, i += 2) {
@@ -36,21 +48,32 @@ describe('an outline as a mask', () => {
       }
       return within
     }
-    const coordinate = fc.double({ min: -3, max: 12, noNaN: true })
+    const coordinate = fc.double({ min: -3, max: 30, noNaN: true })
+    const corner = fc.tuple(coordinate, coordinate)
     fc.assert(
-      fc.property(fc.array(fc.tuple(coordinate, coordinate), { minLength: 3, maxLength: 8 }), corners => {
-        const points = corners.flat()
-        const mask = new Uint8Array(size * size)
-        fillOutline(mask, size, size, points)
-        for (let i = 0; i < mask.length; i++)
-          expect(mask[i]).toBe(Number(inside(points, (i % size) + 0.5, Math.floor(i / size) + 0.5)))
-      }),
+      fc.property(
+        fc.array(corner, { minLength: 3, maxLength: 8 }),
+        fc.constantFrom(7, 9, 16, 27),
+        fc.nat({ max: 2 }),
+        (corners, size, frame) => {
+          const points = corners.flat()
+          for (const [i, set] of filled(size, size, points, frame).entries())
+            expect(set).toBe(Number(inside(points, (i % size) + 0.5, Math.floor(i / size) + 0.5)))
+        },
+      ),
     )
   })
 
   it('is packed without a gap between frames, the first pixel in the lowest bit', () => {
-    const frames = [new Uint8Array([1, 0, 1]), new Uint8Array([0, 1, 1]), new Uint8Array([1, 1, 0])]
-    expect([...packBits(frames)]).toEqual([0b11110101, 0])
+    const bits = emptyFrames(3, { columns: 3, rows: 1 })
+    for (const [frame, from, to] of [
+      [0, 0, 1],
+      [0, 2, 3],
+      [1, 1, 3],
+      [2, 0, 2],
+    ] as const)
+      fillOutline(bits, frame, { columns: 3, rows: 1 }, [from, 0, to, 0, to, 1, from, 1])
+    expect([...bits]).toEqual([0b11110101, 0])
   })
 })
 
@@ -61,13 +84,55 @@ describe('frames with something marked', () => {
       anImage(1, { regions: [on('b', 3), on('a', 1), on('b', 1)] }),
       anImage(2, { regions: [on('a', 2)] }),
     ]
-    const { frames } = framesOf(referencedOf([one, two]), { rows: 2, columns: 2 })
+    const { frames } = framesOf(referencedOf([one, two]))
     expect(frames.map(({ segment, of, frame, position }) => [segment, of.image.id, frame, position])).toEqual([
       [1, one.id, 1, 1],
       [1, two.id, 2, 3],
       [2, one.id, 1, 1],
       [2, one.id, 3, 2],
     ])
+  })
+})
+
+describe('masks of a study', () => {
+  const drawn: unknown[] = []
+  const { render } = dicomSeg({
+    threads: { draw: (_, task) => Promise.resolve(Buffer.from(String(drawn.push(task)))), close: async () => {} },
+    ...{ previewPixels: 1, captures: 1, linkBase: null, attachPdf: false, systems: { patients: {}, accessions: null } },
+  })
+  const tools: StudyTools = {
+    signal: new AbortController().signal,
+    preview: () => Promise.reject(new Error('not asked for')),
+    header: async () => ({
+      attributes: { '00200020': { vr: 'CS', Value: ['L', 'F'] }, '00100010': { vr: 'PN', Value: [] } },
+    }),
+    rendered: () => Promise.reject(new Error('not asked for')),
+  }
+  const large = (count: number, labels: number) =>
+    Array.from({ length: count }, (_, i): StudyImage => {
+      const region = { score: 1, frame: 1, points: [0, 0, 9, 0, 9, 9] }
+      const image = anImage(i + 1, {
+        regions: Array.from({ length: labels }, (_, k) => ({ ...region, label: `l${k}` })),
+      })
+      return { ...image, instance: image.instance && { ...image.instance, rows: 4096, columns: 4096 } }
+    })
+
+  it.each([
+    ['frames of 4096 × 4096', 11, 3],
+    ['segments', 1, 33],
+  ])('beyond 512 Mi pixels are refused, and nothing is read or drawn: %s', async (_, images, labels) => {
+    await expect(render(aContent({ images: large(images, labels) }), tools)).rejects.toMatchObject({
+      code: 'too-large',
+      message: expect.stringContaining(`33 frames of ${33 * 2 ** 24} pixels`),
+    })
+    expect(drawn).toEqual([])
+  })
+
+  it('up to that are drawn, with what they need of the headers', async () => {
+    expect(await render(aContent({ images: large(32, 1) }), tools)).toHaveLength(1)
+    const needed = { '00200020': { vr: 'CS', Value: ['L', 'F'] } }
+    expect(drawn).toMatchObject([{ headers: { in_0001: needed, in_00032: needed } }])
+    expect(JSON.stringify(drawn[0])).not.toContain('"PN"')
   })
 })
 

@@ -10,12 +10,18 @@ import { line, lines } from '../text.ts'
 import { type DataSet, toFile } from '../write.ts'
 import { framesOf, type MaskedFrame, type Segment } from './frames.ts'
 import { type Geometry, geometryOf } from './geometry.ts'
-import { packBits } from './raster.ts'
+import { emptyFrames, fillOutline, type Grid } from './raster.ts'
+
+/** Of an image's header, what is read here: orientation, what was lost, and where it lies (geometry.ts). */
+export const segmentedTags: readonly string[] = [
+  ...['00200020', '00282110', '00282112', '00282114'],
+  ...['00180050', '00200032', '00200037', '00200052', '00280030', '52009229', '52009230'],
+]
 
 export interface Segmented {
   /** Its images are those of one series and size, with something marked on each. */
   content: StudyContent
-  /** By id of the image; null where it cannot be read. */
+  /** `segmentedTags` of each, by id of the image; null where it cannot be read. */
   headers: Record<string, DicomAttributes | null>
   part: string
   /** 1, 2, 3 … within the revision. */
@@ -25,8 +31,7 @@ export interface Segmented {
 
 export function segmentation({ content, headers, part, ordinal, version }: Segmented): Buffer {
   const images = referencedOf(content.images)
-  const { rows, columns } = sizeOf(images[0])
-  const { segments, frames } = framesOf(images, { rows, columns })
+  const { segments, frames } = framesOf(images)
   const placed = frames.map(frame => {
     const header = headers[frame.of.image.id]
     return { ...frame, geometry: header ? geometryOf(header, frame.frame) : undefined }
@@ -45,7 +50,7 @@ export function segmentation({ content, headers, part, ordinal, version }: Segme
         version,
       }),
       ImageType: ['DERIVED', 'PRIMARY'],
-      ...pixelModule(rows, columns, placed),
+      ...pixelModule(sizeOf(images[0]), placed),
       ...lossiness(headers[images[0]?.image.id ?? '']),
       SegmentationType: 'BINARY',
       ...(segments.length > 1 && { SegmentsOverlap: 'UNDEFINED' }),
@@ -69,25 +74,31 @@ export function segmentation({ content, headers, part, ordinal, version }: Segme
   )
 }
 
-const sizeOf = (of: Referenced | undefined) => ({
+const sizeOf = (of: Referenced | undefined): Grid => ({
   rows: of?.image.instance?.rows ?? 0,
   columns: of?.image.instance?.columns ?? 0,
 })
 
 type Placed = MaskedFrame & { geometry: Geometry | undefined }
 
-const pixelModule = (rows: number, columns: number, frames: readonly MaskedFrame[]): DataSet => ({
+const pixelModule = (grid: Grid, frames: readonly MaskedFrame[]): DataSet => ({
   SamplesPerPixel: 1,
   PhotometricInterpretation: 'MONOCHROME2',
   NumberOfFrames: frames.length,
-  Rows: rows,
-  Columns: columns,
+  Rows: grid.rows,
+  Columns: grid.columns,
   BitsAllocated: 1,
   BitsStored: 1,
   HighBit: 0,
   PixelRepresentation: 0,
-  PixelData: packBits(frames.map(({ mask }) => mask)),
+  PixelData: drawn(grid, frames),
 })
+
+function drawn(grid: Grid, frames: readonly MaskedFrame[]): Uint8Array {
+  const bits = emptyFrames(frames.length, grid)
+  for (const [i, { outlines }] of frames.entries()) for (const points of outlines) fillOutline(bits, i, grid, points)
+  return bits
+}
 
 /** Of a radiograph: a mask lies as its image does. */
 const orientationOf = (header: DicomAttributes | null | undefined): string[] =>
