@@ -93,6 +93,16 @@ describe('a pseudonym', () => {
     expect(of('main', 'HOSP', '12345')).toMatch(/^pt_[\w-]{22}$/)
   })
 
+  it('is what it always was of that key: whoever updates keeps their patients', async () => {
+    const before = await mkdtemp(join(tmpdir(), 'raylog-secrets-'))
+    const key = Uint8Array.from({ length: 64 }, (_, at) => at)
+    await writeFile(join(before, 'secrets.key'), key, { mode: 0o600 })
+    const kept = await openSecrets(before)
+    expect(kept.pseudonym('main', { issuer: 'HOSP', patientId: '12345' })).toBe('pt_92yxBdnKMH-yHcfK7xaTIw')
+    expect(kept.digest('name', 'Größe')).toBe('name_F61egBIswVMf3105ytagew')
+    await rm(before, { recursive: true })
+  })
+
   it('is the same for the same patient, spaces around the id or not', () => {
     expect(of('main', 'HOSP', '12345 ')).toBe(of('main', ' HOSP', '12345'))
     expect(of('main', null, '12345')).toBe(of('main', '', '12345'))
