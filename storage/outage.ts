@@ -2,6 +2,9 @@
 import type { Clock } from '../monitoring/clock.ts'
 import { RaylogError, toRaylogError } from '../schemas/errors.ts'
 
+/** Given as the reason: without one a DOMException is made each time, with its stack. */
+const over = 'over'
+
 /**
  * The outcome of `work`, or store-unavailable after `ms`: a server that is frozen keeps its connections and says nothing.
  * The work itself goes on until its own timeouts end it; what it wrote meanwhile may be there.
@@ -14,7 +17,7 @@ export async function within<T>(clock: Clock, ms: number, what: string, work: Pr
   try {
     return await Promise.race([work, late])
   } finally {
-    settled.abort()
+    settled.abort(over)
   }
 }
 

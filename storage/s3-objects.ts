@@ -12,6 +12,7 @@ import type { ObjectRange, ObjectStore } from './objects.ts'
 import { type Caller, createCaller, type Request } from './s3/caller.ts'
 import { type Connection, connect, encryptionOf } from './s3/client.ts'
 import { codeOf, fromS3, isRefusal } from './s3/errors.ts'
+import { createSigner, type Signer } from './s3/presign.ts'
 import { bufferSource, openFileSource, type Source, sweepUploads, type UploadSettings, upload } from './s3/upload.ts'
 
 export interface S3Options extends Connection {
@@ -69,7 +70,8 @@ export async function openS3Objects(options: S3Options): Promise<S3Objects> {
   }
   const { partsFromBytes = 256 * 1024 * 1024 } = options
   const settings = { encryption: encryptionOf(options.sse), partsFromBytes }
-  return s3Objects({ caller, incoming, prefix, settings, clock, close })
+  const sign = createSigner({ ...options, client, clock })
+  return s3Objects({ caller, incoming, prefix, settings, sign, clock, close })
 }
 
 async function findBucket(client: Client, { bucket, region, makeBucket = false }: S3Options): Promise<void> {
@@ -91,11 +93,12 @@ interface Parts {
   incoming: Incoming
   prefix: string
   settings: UploadSettings
+  sign: Signer
   clock: Clock
   close(): Promise<void>
 }
 
-function s3Objects({ caller, incoming, prefix, settings, clock, close }: Parts): S3Objects {
+function s3Objects({ caller, incoming, prefix, settings, sign, clock, close }: Parts): S3Objects {
   const nameOf = (key: string): string => {
     if (!keyPattern.test(key)) throw missing(key)
     return prefix + key
@@ -207,7 +210,8 @@ function s3Objects({ caller, incoming, prefix, settings, clock, close }: Parts):
     async presign(key, seconds) {
       if (!(Number.isInteger(seconds) && seconds >= 1 && seconds <= 604_800))
         throw new RaylogError('bad-request', 'a signed URL is good for 1 second to 7 days')
-      return await caller.client.presignedGetObject(caller.bucket, nameOf(key), seconds)
+      if (!keyPattern.test(key)) throw missing(key)
+      return await sign(prefix, key, seconds)
     },
     close,
   }

@@ -47,6 +47,8 @@ export interface LinkSettings {
 
 const connectTimeoutMs = 3_000
 const answerTimeoutMs = 5_000
+/** Given as the reason: without one a DOMException is made for each request, with its stack. */
+const over = 'over'
 
 /** kafkajs's own log lines, at the level of details: what they tell of is handled here. */
 export const createLog = (kafkajs: Kafkajs, logger: Logger): Log =>
@@ -103,7 +105,7 @@ export async function openLink({ host, port }: Address, settings: LinkSettings):
     } catch (error) {
       throw isProtocolError(error) ? error : asLinkError(where, error)
     } finally {
-      answered.abort()
+      answered.abort(over)
       await late
     }
   }

@@ -20,7 +20,7 @@ function opened({ behind = false, enough = 4, refuses = (_: readonly NewRecord[]
   }
   const state = { behind }
   const clock: Clock = { ...systemClock, sleep: () => due.promise }
-  const append = createAppender({ log, clock, behind: () => state.behind, enough })
+  const append = createAppender({ log, clock, behind: () => state.behind, enough, gatherMs: 20 })
   return {
     appends,
     state,

@@ -7,9 +7,6 @@ import type { Clock } from '../../monitoring/clock.ts'
 import { toRaylogError } from '../../schemas/errors.ts'
 import type { EventLog, NewRecord } from '../log.ts'
 
-/** Longest wait for company, ms. */
-const gatherMs = 20
-
 export interface AppenderOptions {
   log: Pick<EventLog, 'append'>
   clock: Clock
@@ -17,10 +14,12 @@ export interface AppenderOptions {
   behind(): boolean
   /** So many handlers' events go without waiting for more. */
   enough: number
+  /** Longest wait for company, ms. */
+  gatherMs: number
 }
 
 /** @returns appends the records of one handler; resolves when they are durable, rejects when none may be taken to be */
-export function createAppender({ log, clock, behind, enough }: AppenderOptions) {
+export function createAppender({ log, clock, behind, enough, gatherMs }: AppenderOptions) {
   let gathered: { records: readonly NewRecord[]; done: PromiseWithResolvers<void> }[] = []
 
   async function flush(): Promise<void> {

@@ -23,7 +23,8 @@ export interface Feed {
   stuck(): number
 }
 
-const commitEveryMs = 100
+/** What was done since then is done again after a crash; on a broker each commit is a record of its own, ms. */
+const commitEveryMs = 250
 
 interface Held {
   partition: TopicPartition
@@ -46,7 +47,14 @@ export async function openFeed(
   const { stage, log, clock, logger, settings } = surroundings
   const scheduler = new Scheduler({ limit: options.concurrency, byKey: stage.order === 'key' })
   const enough = Math.ceil(options.concurrency / 4)
-  const append = createAppender({ log, clock, behind: () => scheduler.waiting > 0, enough })
+  const append = createAppender({
+    log,
+    clock,
+    behind: () => scheduler.waiting > 0,
+    enough,
+    // Where order counts the next event of a key waits for this one.
+    gatherMs: stage.order === 'key' ? 20 : 100,
+  })
   const context: AttemptContext = { ...surroundings, append }
   const held = new Map<string, Held>()
   const highWater = Math.max(256, options.concurrency * 4)

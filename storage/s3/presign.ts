@@ -1,0 +1,62 @@
+/**
+ * Signed URLs that read an object (AWS Signature Version 4, in the query). A worker gets one for each image: the client, which
+ * derives the key of the day anew for each, takes five times as long.
+ */
+import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto'
+import type { Client } from 'minio'
+import type { Clock } from '../../monitoring/clock.ts'
+
+export interface SignerParts {
+  client: Pick<Client, 'presignedGetObject'>
+  bucket: string
+  region: string
+  accessKey: string
+  secretKey: string
+  clock: Clock
+}
+
+/** @returns a URL for the object of this name (letters, digits, `/`, `-`, `_` and `.` only), good for so long */
+export type Signer = (prefix: string, key: string, seconds: number) => Promise<string>
+
+const algorithm = 'AWS4-HMAC-SHA256'
+
+export function createSigner({ client, bucket, region, accessKey, secretKey, clock }: SignerParts): Signer {
+  let base: Promise<{ origin: string; host: string; path: string }> | undefined
+  let today: { day: string; key: KeyObject } | undefined
+
+  /** How the client addresses the bucket: that is its business, so one of its own URLs says it. */
+  async function learn(prefix: string) {
+    const probe = 'x'
+    const url = new URL(await client.presignedGetObject(bucket, prefix + probe, 60))
+    return { origin: url.origin, host: url.host, path: url.pathname.slice(0, -probe.length) }
+  }
+
+  function keyOf(day: string): KeyObject {
+    if (today?.day !== day) {
+      const steps = [day, region, 's3', 'aws4_request']
+      const bytes = steps.reduce(
+        (key: string | Buffer, step) => createHmac('sha256', key).update(step).digest(),
+        `AWS4${secretKey}`,
+      )
+      today = { day, key: createSecretKey(Buffer.from(bytes)) }
+    }
+    return today.key
+  }
+
+  return async (prefix, key, seconds) => {
+    base ??= learn(prefix).catch((error: unknown) => {
+      base = undefined
+      throw error
+    })
+    const { origin, host, path } = await base
+    const time = new Date(clock.now()).toISOString().replaceAll(/[-:]|\.\d+/g, '')
+    const day = time.slice(0, 8)
+    const scope = `${day}/${region}/s3/aws4_request`
+    const credential = encodeURIComponent(`${accessKey}/${scope}`)
+    const query = `X-Amz-Algorithm=${algorithm}&X-Amz-Credential=${credential}&X-Amz-Date=${time}&X-Amz-Expires=${seconds}&X-Amz-SignedHeaders=host`
+    const canonical = `GET\n${path}${key}\n${query}\nhost:${host}\n\nhost\nUNSIGNED-PAYLOAD`
+    const signed = `${algorithm}\n${time}\n${scope}\n${hash('sha256', canonical)}`
+    const signature = createHmac('sha256', keyOf(day)).update(signed).digest('hex')
+    return `${origin}${path}${key}?${query}&X-Amz-Signature=${signature}`
+  }
+}
