@@ -4,7 +4,6 @@ import { defineStage } from '../../kafka/stage.ts'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { topics } from '../../schemas/topics.ts'
 import { createIntake, type Hints } from '../intake.ts'
-import { chestDicom, digitPng, tissuePng } from './phantoms.ts'
 import { seeded } from './random.ts'
 
 export const kinds = ['chest', 'digit', 'tissue'] as const
@@ -48,6 +47,8 @@ export const simulator = defineStage({
     const intake = createIntake({ producer: 'simulator', site, clock, deps, publish, ...most })
 
     async function make(kind: Kind, seed: number): Promise<Buffer> {
+      // What writes DICOM takes 30 MB, and hardly any process makes up images.
+      const { chestDicom, digitPng, tissuePng } = await import('./phantoms.ts')
       if (kind === 'digit') return digitPng(seed)
       if (kind === 'tissue') return tissuePng(seed)
       return chestDicom(seed, { size: config.chestSize, takenAt: clock.now() })
