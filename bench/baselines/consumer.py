@@ -1,8 +1,9 @@
 """The ordinary way to run a model over images that a broker announces: one Python process a core, in one consumer group.
 
-It does for each instance what Raylog's `infer` and `persist` do for its prediction: read the record (Avro, schema of the
-registry), get the object from S3, hold it against its SHA-256, decode it, bring it to 8 bit as it is displayed, resize it
-with Pillow's bilinear filter, run the model, write the prediction as a document and as a record, and commit after that.
+It does for each instance what Raylog's `infer` and `persist` do: read the record (Avro, schema of the registry), get the
+object from S3, hold it against its SHA-256, decode it, bring it to 8 bit as it is displayed, resize it with Pillow's bilinear
+filter, run the model, write the prediction as a document and as a record, write the instance and its study as documents and,
+of a study that is new, its line of the worklist, and commit after that.
 
 Written to be fast: whatever waits is taken at once, all its objects are fetched side by side while the model runs (both
 let go of the interpreter's lock), documents go in one bulk, records are flushed once, and there is one commit for all.
@@ -133,6 +134,49 @@ def prediction_of(instance: dict, scores: np.ndarray, timings: dict) -> dict:
     }
 
 
+def study_of(known: dict | None, instance: dict) -> dict:
+    """The study with this instance in it: the same again changes nothing (mergeStudy of consumers/persist/studies.ts)."""
+    known = known or {}
+    first, last = known.get("firstAt", instance["receivedAt"]), known.get("lastAt", instance["receivedAt"])
+    return {
+        "_id": instance["study"],
+        "site": instance["site"],
+        "studyUid": known.get("studyUid") or (instance["dicom"] or {}).get("study"),
+        "patient": known.get("patient") or instance["patient"],
+        "modality": known.get("modality") or instance["modality"],
+        "bodyPart": known.get("bodyPart") or instance["bodyPart"],
+        "firstAt": min(first, instance["receivedAt"]),
+        "lastAt": max(last, instance["receivedAt"]),
+    }
+
+
+def line_of(instance: dict) -> dict:
+    """A line of the worklist, of the first image of a study."""
+    return {
+        "_id": instance["study"],
+        "version": 1,
+        "site": instance["site"],
+        "modality": instance["modality"],
+        "patient": instance["patient"],
+        "priority": instance["priority"],
+        "rank": instance["receivedAt"],
+        "state": "gathering",
+        "firstAt": instance["receivedAt"],
+        "revision": 0,
+        "findings": [],
+        "missing": 0,
+        "expected": instance["studyInstances"],
+    }
+
+
+def replacing(documents: list[dict]) -> list[ReplaceOne]:
+    return [ReplaceOne({"_id": document["_id"]}, document, upsert=True) for document in documents]
+
+
+def stored(event: dict) -> dict:
+    return {"_id": event["id"], **{key: value for key, value in event.items() if key != "id"}}
+
+
 class Worker:
     def __init__(self) -> None:
         self.stopping = False
@@ -143,11 +187,8 @@ class Worker:
             s3["endpoint"], access_key=s3["accessKey"], secret_key=s3["secretKey"], region="us-east-1", secure=False
         )
         self.bucket = s3["bucket"]
-        self.documents = (
-            MongoClient(OPTIONS["mongo"])
-            .get_database(OPTIONS["database"])
-            .get_collection("predictions", write_concern=WriteConcern(w="majority", j=True))
-        )
+        durable = WriteConcern(w="majority", j=True)
+        self.documents = MongoClient(OPTIONS["mongo"], tz_aware=True).get_database(OPTIONS["database"], write_concern=durable)
         self.session = open_session()
         self.threads = ThreadPoolExecutor(FETCHES)
         self.producer = Producer(
@@ -205,6 +246,22 @@ class Worker:
         }
         return prediction_of(instance, output.reshape(-1), timings)
 
+    def keep(self, instances: list[dict], predictions: list[dict]) -> None:
+        """Records of a study come by one partition, so nobody else changes it between reading and writing."""
+        wanted = list({instance["study"] for instance in instances})
+        studies = {study["_id"]: study for study in self.documents.studies.find({"_id": {"$in": wanted}})}
+        lines = {}
+        for instance in instances:
+            study = instance["study"]
+            if study not in studies:
+                lines[study] = line_of(instance)
+            studies[study] = study_of(studies.get(study), instance)
+        if lines:
+            self.documents.worklist.bulk_write(replacing(list(lines.values())), ordered=False)
+        self.documents.instances.bulk_write(replacing([stored(instance) for instance in instances]), ordered=False)
+        self.documents.studies.bulk_write(replacing(list(studies.values())), ordered=False)
+        self.documents.predictions.bulk_write(replacing([stored(each) for each in predictions]), ordered=False)
+
     def handle(self, messages: list[Message]) -> None:
         instances = [self.decode(message) for message in messages]
         fetched = [self.threads.submit(self.fetch, instance["object"]) for instance in instances]
@@ -218,11 +275,7 @@ class Worker:
                 on_delivery=lambda error, _: failures.append(error) if error else None,
             )
             self.producer.poll(0)
-        operations = []
-        for prediction in predictions:
-            document = {"_id": prediction["id"], **{key: value for key, value in prediction.items() if key != "id"}}
-            operations.append(ReplaceOne({"_id": document["_id"]}, document, upsert=True))
-        self.documents.bulk_write(operations, ordered=False)
+        self.keep(instances, predictions)
         if self.producer.flush(30) or failures:
             raise RuntimeError(f"records were not written: {failures[:1]}")
         self.consumer.commit(asynchronous=False)

@@ -30,7 +30,7 @@ export interface Turn {
   residentMb: number
 }
 
-/** Raylog as a user starts it: `infer` with a worker for each core in one process, `persist` in another. */
+/** Raylog as a user starts it for this and nothing else: `infer` with a worker for each core, and `persist`, in one process. */
 export async function raylogContender(ground: Ground, scenario: Scenario, workers: number): Promise<Contender> {
   await using starting = new AsyncDisposableStack()
   const folder = mkdtempSync(join(tmpdir(), 'raylog-bench-models-'))
@@ -38,9 +38,7 @@ export async function raylogContender(ground: Ground, scenario: Scenario, worker
   mkdirSync(folder, { recursive: true })
   writeModel(folder, 'model', scenario.manifest, scenario.weights)
   const set = ['models.builtIn=false', `models.folders=["${folder}"]`, `models.workers=${workers}`, 'logLevel=warn']
-  const processes = starting.use(
-    await startProcesses(ground.services, { infer: ['infer'], persist: ['persist'] }, { set }),
-  )
+  const processes = starting.use(await startProcesses(ground.services, { all: ['infer', 'persist'] }, { set }))
   const before = await ground.documents('raylog', 'predictions')
   const running = starting.move()
   return {

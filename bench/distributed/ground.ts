@@ -7,7 +7,9 @@ import { MongoClient } from 'mongodb'
 import { createCodec, subjectOf } from '../../kafka/codec.ts'
 import { toRecord } from '../../kafka/runner/attempt.ts'
 import { instanceOf } from '../../models/testing.ts'
+import type { Collection } from '../../schemas/documents.ts'
 import { type StoredObject, topics } from '../../schemas/topics.ts'
+import { indexesOf } from '../../storage/mongo/query.ts'
 import { openS3Objects } from '../../storage/s3-objects.ts'
 import { cpuMsOf, treeOf } from '../../tests/harness/cost.ts'
 import { type Services, startServices } from '../../tests/services/distributed/services.ts'
@@ -24,6 +26,8 @@ export interface Ground extends AsyncDisposable {
   store(scenario: Scenario): Promise<StoredObject[]>
   /** So many instances, in turn of these images, onto the topic: all in one append. */
   append(topic: string, scenario: Scenario, objects: readonly StoredObject[], count: number): Promise<void>
+  /** With the indexes that Raylog gives its own collections of these names. */
+  index(database: string, names: readonly Collection[]): Promise<void>
   /** Documents of a collection, as the server counts them without looking at each. */
   documents(database: string, collection: string): Promise<number>
 }
@@ -86,6 +90,9 @@ async function openGround(services: Services): Promise<Ground> {
         return { ...(await toRecord(codec, topics.instances, event)), topic }
       })
       await log.append(await Promise.all(records))
+    },
+    async index(database, names) {
+      for (const name of names) await client.db(database).collection(name).createIndexes(indexesOf(name))
     },
     documents: (database, collection) => client.db(database).collection(collection).estimatedDocumentCount(),
     [Symbol.asyncDispose]: () => open.disposeAsync(),

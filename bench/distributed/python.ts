@@ -45,6 +45,7 @@ export async function pythonContender(
   const topic = `bench.instances.${manifest.name}`
   const into = `bench.predictions.${manifest.name}`
   await ground.ensureTopics([topic, into])
+  await ground.index(database, ['instances', 'studies', 'worklist', 'predictions'])
   const options = {
     brokers: services.kafka.brokers.join(','),
     registry: services.registry.url,
@@ -94,7 +95,8 @@ export async function pythonContender(
       if (ended) throw new Error(ended)
       return (await ground.documents(database, 'predictions')) - before
     },
-    isLevel: async () => true,
+    isLevel: async () =>
+      (await ground.documents(database, 'predictions')) === (await ground.documents(database, 'instances')),
     pids: () => children.flatMap(({ pid }) => pid ?? []),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
