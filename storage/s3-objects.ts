@@ -70,7 +70,7 @@ export async function openS3Objects(options: S3Options): Promise<S3Objects> {
   }
   const { partsFromBytes = 256 * 1024 * 1024 } = options
   const settings = { encryption: encryptionOf(options.sse), partsFromBytes }
-  const sign = createSigner({ ...options, client, clock })
+  const sign = createSigner({ ...options, client, prefix, clock })
   return s3Objects({ caller, incoming, prefix, settings, sign, clock, close })
 }
 
@@ -211,7 +211,7 @@ function s3Objects({ caller, incoming, prefix, settings, sign, clock, close }: P
       if (!(Number.isInteger(seconds) && seconds >= 1 && seconds <= 604_800))
         throw new RaylogError('bad-request', 'a signed URL is good for 1 second to 7 days')
       if (!keyPattern.test(key)) throw missing(key)
-      return await sign(prefix, key, seconds)
+      return await sign(key, seconds)
     },
     close,
   }

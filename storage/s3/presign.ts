@@ -9,23 +9,25 @@ import type { Clock } from '../../monitoring/clock.ts'
 export interface SignerParts {
   client: Pick<Client, 'presignedGetObject'>
   bucket: string
+  /** Of the names of all objects. */
+  prefix: string
   region: string
   accessKey: string
   secretKey: string
   clock: Clock
 }
 
-/** @returns a URL for the object of this name (letters, digits, `/`, `-`, `_` and `.` only), good for so long */
-export type Signer = (prefix: string, key: string, seconds: number) => Promise<string>
+/** @returns a URL for the object of this key (hexadecimal digits and `/`: nothing to escape), good for so long */
+export type Signer = (key: string, seconds: number) => Promise<string>
 
 const algorithm = 'AWS4-HMAC-SHA256'
 
-export function createSigner({ client, bucket, region, accessKey, secretKey, clock }: SignerParts): Signer {
+export function createSigner({ client, bucket, prefix, region, accessKey, secretKey, clock }: SignerParts): Signer {
   let base: Promise<{ origin: string; host: string; path: string }> | undefined
   let today: { day: string; key: KeyObject } | undefined
 
   /** How the client addresses the bucket: that is its business, so one of its own URLs says it. */
-  async function learn(prefix: string) {
+  async function learn() {
     const probe = 'x'
     const url = new URL(await client.presignedGetObject(bucket, prefix + probe, 60))
     return { origin: url.origin, host: url.host, path: url.pathname.slice(0, -probe.length) }
@@ -43,8 +45,8 @@ export function createSigner({ client, bucket, region, accessKey, secretKey, clo
     return today.key
   }
 
-  return async (prefix, key, seconds) => {
-    base ??= learn(prefix).catch((error: unknown) => {
+  return async (key, seconds) => {
+    base ??= learn().catch((error: unknown) => {
       base = undefined
       throw error
     })
