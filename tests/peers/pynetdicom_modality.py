@@ -118,12 +118,12 @@ def crowded(port, count):
 
 def together(port, count, *files):
     """COUNT associations, all of them open before the first sends; each sends one of the files."""
-    ready = threading.Barrier(int(count), timeout=120)
+    ready = threading.Barrier(int(count), timeout=200)
     statuses = []
 
     def one(number):
         file = files[number % len(files)]
-        assoc = called(port, (DX, uid.ExplicitVRLittleEndian), calling=f'CT{number}')
+        assoc = called(port, (DX, uid.ExplicitVRLittleEndian), calling=f'CT{number}', patience=180)
         ready.wait()
         statuses.append(assoc.send_c_store(file).Status if assoc.is_established else None)
         assoc.release()
