@@ -35,7 +35,7 @@ function studyCsv(content: StudyContent): string {
   ]
   const lines = assessed.findings.map(finding => {
     const { name, version } = modelOf(finding.model)
-    const code = codes[finding.label]
+    const code = Object.hasOwn(codes, finding.label) ? codes[finding.label] : undefined
     return csvLine([
       ...common,
       ...[name, version, finding.label, code?.scheme ?? null, code?.value ?? null, finding.group, finding.present],

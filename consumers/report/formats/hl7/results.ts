@@ -88,7 +88,7 @@ function findingResults(speech: Speech, { codes }: StudyContent, finding: StudyF
   const of = { sub: number }
   return [
     {
-      ...{ type: 'CE', what: codeOf(label, codes[label]), ...of, abnormal },
+      ...{ type: 'CE', what: codeOf(label, Object.hasOwn(codes, label) ? codes[label] : undefined), ...of, abnormal },
       value: present ? coded.present : coded.absent,
       method: components(rule, ruleWords(speech, rule), '99RAYLOG'),
       equipment: components(model, 'RAYLOG'),

@@ -39,7 +39,8 @@ export function studyJson(content: StudyContent): StudyReportJson {
   }
 }
 
-const codeFor = (codes: Readonly<Record<string, Code>>, label: string): Code | null => codes[label] ?? null
+const codeFor = (codes: Readonly<Record<string, Code>>, label: string): Code | null =>
+  Object.hasOwn(codes, label) ? (codes[label] ?? null) : null
 
 function studyPart(content: StudyContent): StudyReportJson['study'] {
   const { assessed, header, site, institution, identity, showNames } = content

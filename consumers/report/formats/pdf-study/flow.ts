@@ -38,8 +38,11 @@ export class Flow {
     this.need(height + 34)
     if (this.y > top) this.y += 14
     const { doc, pen } = this
-    doc.outline.addItem(text)
-    pen.line(text, page.left, this.y, { size: 12, bold: true, colour: colour.accent })
+    const style = { size: 12, bold: true, colour: colour.accent }
+    // A label may be anything: what does not fit on the line is not drawn beyond the page, nor in the outline.
+    const shown = pen.cut(text, page.width, style)
+    doc.outline.addItem(shown)
+    pen.line(shown, page.left, this.y, style)
     doc
       .moveTo(page.left, this.y + 18)
       .lineTo(page.left + page.width, this.y + 18)

@@ -10,7 +10,7 @@ export interface Style {
   leading?: number
 }
 
-/** No paragraph is longer, and to measure a text takes time. */
+/** No line or paragraph is longer: to measure a text takes time, and to lay out a very long one takes minutes. */
 const mostCharacters = 2_000
 
 export class Pen {
@@ -31,7 +31,7 @@ export class Pen {
 
   /** One line, not wrapped. */
   line(text: string, x: number, y: number, style: Style = {}): void {
-    this.#draw(this.#runs(text, style), x, y, style)
+    this.#draw(this.#runs(text.slice(0, mostCharacters), style), x, y, style)
   }
 
   /** One line that ends at `right`. */
