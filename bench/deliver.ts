@@ -68,6 +68,8 @@ interface Turn {
   seconds: number
   /** Of this process, ms a report. */
   cpuMs: number
+  /** Share of the time in which its main thread was at work. */
+  busy: number
 }
 
 /** So many reports at the rate. */
@@ -80,6 +82,7 @@ async function measure(): Promise<Turn> {
   const handed = new Map<number, number>()
   const first = number - reports + 1
   const cpu = process.cpuUsage()
+  const loop = performance.eventLoopUtilization()
   const begun = hostMs()
   const putting = made.map(async (report, n) => {
     await wait((n * 1000) / rate)
@@ -90,9 +93,10 @@ async function measure(): Promise<Turn> {
   const seconds = (hostMs() - begun) / 1000
   await until('all came', async () => (await waitingFor('fhir')) === 0, { deadlineMs: 60_000 })
   const { user, system } = process.cpuUsage(cpu)
+  const { utilization: busy } = performance.eventLoopUtilization(loop)
   const came = new Map((await ask()).came)
   const took = [...handed].map(([one, at]) => (came.get(one) ?? Number.NaN) - at)
-  return { took, seconds, cpuMs: (user + system) / 1000 / reports }
+  return { took, seconds, cpuMs: (user + system) / 1000 / reports, busy }
 }
 
 /** Fills the queue of the PACS, which begins to take its time. */
@@ -136,6 +140,7 @@ const row = (what: string, turns: Turn[]) => ({
     'p99 ms of each round': turns.map(({ took }) => round(quantile(took, 0.99), 1)).join(' '),
     'reports/s': round(median(turns.map(({ seconds }) => reports / seconds)), 1),
     'CPU ms a report': round(median(turns.map(({ cpuMs }) => cpuMs)), 2),
+    'main thread busy, %': round(100 * median(turns.map(({ busy }) => busy)), 1),
     reports: reports * rounds,
   },
 })
