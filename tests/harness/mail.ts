@@ -13,8 +13,8 @@ export interface Mail {
 export interface MailServer extends AsyncDisposable {
   port: number
   mails: Mail[]
-  /** Called with each mail as its last byte is here. */
-  onMail: (mail: Mail) => void
+  /** Called with each mail as its last byte is here; the server answers when it is done. */
+  onMail: (mail: Mail) => void | Promise<void>
 }
 
 /** @param refuse an SMTP answer instead of taking the mail, by how many there were before; null takes it */
@@ -23,7 +23,7 @@ export async function startMail(
   refuse: (before: number) => { code: number; text: string } | null = () => null,
 ): Promise<MailServer> {
   const mails: Mail[] = []
-  const hear = { onMail: (_mail: Mail) => {} }
+  const hear: Pick<MailServer, 'onMail'> = { onMail: () => undefined }
   let before = 0
   const server = new SMTPServer({
     authOptional: true,
@@ -32,13 +32,13 @@ export async function startMail(
     closeTimeout: 100,
     ...options,
     onData(stream, session, done) {
-      void buffer(stream).then(bytes => {
+      void buffer(stream).then(async bytes => {
         const no = refuse(before++)
         if (no) return done(Object.assign(new Error(no.text), { responseCode: no.code }))
         const to = session.envelope.rcptTo.map(({ address }) => address)
         const mail = readMail(bytes.toString(), to)
         mails.push(mail)
-        hear.onMail(mail)
+        await hear.onMail(mail)
         done()
       }, done)
     },

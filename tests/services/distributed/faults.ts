@@ -131,13 +131,23 @@ export function watchOver(processes: Readonly<Record<string, Raylog>>) {
   return {
     mortals,
     endedAlone,
-    /** Kills one after the other at random moments, each at least once, until told to stop. @param pauseMs between two */
-    async killAtRandom(random: () => number, pauseMs: readonly [number, number], isOver: () => boolean): Promise<void> {
+    /**
+     * Kills one after the other at random moments, each at least once, until told to stop.
+     * @param pauseMs before each
+     * @param moment waited for before that, so that a kill meets something
+     */
+    async killAtRandom(
+      random: () => number,
+      pauseMs: readonly [number, number],
+      isOver: () => boolean,
+      moment: (name: string) => Promise<unknown> = async () => undefined,
+    ): Promise<void> {
       for (let line: Mortal[] = []; ; ) {
         if (isOver() && mortals.every(({ kills }) => kills > 0)) return
         if (line.length === 0) line = shuffled(mortals, random)
-        await wait(between(random, ...pauseMs))
         const next = line.shift()
+        if (next) await moment(next.name)
+        await wait(between(random, ...pauseMs))
         if (next && !down.has(next)) await kill(next)
       }
     },
