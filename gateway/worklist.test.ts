@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { ids } from '../schemas/ids.ts'
+import { newDelivery, type ReportDeliveryState } from '../schemas/report-delivery.ts'
 import { topics } from '../schemas/topics.ts'
 import { joined, type Started, startGateway } from '../tests/gateway/kit.ts'
 import {
@@ -35,6 +36,14 @@ beforeAll(async () => {
   await documents.upsert('predictions', [aPrediction(1), aPrediction(11)])
   await documents.upsert('reports', [aReport(1)])
   await documents.upsert('deliveries', [aDelivery(1), aDelivery(11, { state: 'failed' })])
+  const toSystem = (state: ReportDeliveryState) => ({
+    ...newDelivery({ ...aReport(1), object: 'aa/bb' }, state, began),
+    state,
+  })
+  await documents.upsert(
+    'reportDeliveries',
+    (['sent', 'refused', 'pending', 'sending', 'superseded'] as const).map(toSystem),
+  )
   await documents.upsert('assessments', [
     anAssessment(1),
     anAssessment(1, { id: 'sr_0001_2', revision: 2, completedAt: began + 90 }),
@@ -75,7 +84,7 @@ describe('the worklist', () => {
     expect(line).toEqual({
       ...{ id: 'st_0001', site: 'main', modality: 'DX', patient: { pseudonym: 'pt_1' }, priority: 'urgent' },
       ...{ state: 'waiting', firstAt: began + 5, revision: 1, findings: ['chest: pneumonia'], missing: 0, expected: 2 },
-      ...{ images: 2, predictions: 2, reports: 1, deliveries: { sent: 1, failed: 1, claimed: 0 } },
+      ...{ images: 2, predictions: 2, reports: 1, deliveries: { sent: 2, failed: 2, claimed: 2 } },
     })
   })
 })

@@ -32,7 +32,9 @@ export const lineShape = z.object({
   images: z.int(),
   predictions: z.int(),
   reports: z.int(),
-  deliveries: z.object({ sent: z.int(), failed: z.int(), claimed: z.int() }),
+  deliveries: z
+    .object({ sent: z.int(), failed: z.int(), claimed: z.int() })
+    .describe('messages to people, and reports to systems; claimed: under way, or waiting for a system'),
 })
 export type WorklistLine = z.infer<typeof lineShape>
 
@@ -41,12 +43,15 @@ export async function linesOf(context: ApiContext, docs: readonly WorklistDoc[])
   if (docs.length === 0) return []
   const { documents } = context.deps
   const study = { in: docs.map(({ id }) => id) }
-  const [images, predictions, reports, sent, failed, claimed] = await Promise.all([
+  const [images, predictions, reports, sent, failed, claimed, arrived, refused, underWay] = await Promise.all([
     documents.countBy('instances', 'study', { study }),
     documents.countBy('predictions', 'study', { study }),
     documents.countBy('reports', 'study', { study }),
     ...(['sent', 'failed', 'claimed'] as const).map(state =>
       documents.countBy('deliveries', 'study', { study, state }),
+    ),
+    ...(['sent', 'refused', { in: ['pending', 'sending'] }] as const).map(state =>
+      documents.countBy('reportDeliveries', 'study', { study, state }),
     ),
   ])
   return Promise.all(
@@ -56,10 +61,17 @@ export async function linesOf(context: ApiContext, docs: readonly WorklistDoc[])
       images: images?.[line.id] ?? 0,
       predictions: predictions?.[line.id] ?? 0,
       reports: reports?.[line.id] ?? 0,
-      deliveries: { sent: sent?.[line.id] ?? 0, failed: failed?.[line.id] ?? 0, claimed: claimed?.[line.id] ?? 0 },
+      deliveries: {
+        sent: of(line.id, sent, arrived),
+        failed: of(line.id, failed, refused),
+        claimed: of(line.id, claimed, underWay),
+      },
     })),
   )
 }
+
+const of = (id: string, ...counts: (Record<string, number> | undefined)[]): number =>
+  counts.reduce((sum, count) => sum + (count?.[id] ?? 0), 0)
 
 export function addWorklistRoute(app: App, context: ApiContext): void {
   app.get(
