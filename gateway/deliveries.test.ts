@@ -46,6 +46,12 @@ beforeEach(async () => {
     delivery(2, 'pacs', { state: 'pending', at: day + 3_600_000, attempts: 5, code: 'peer-unavailable' }),
     delivery(3, 'pacs', { state: 'sending', attempts: 1 }),
   ])
+  await documents.upsert('worklist', [
+    {
+      ...{ id: 'st_0', version: 1, site: 'main', modality: 'DX', patient: 'pt_abcdefgh', priority: 'routine', rank: 1 },
+      ...{ state: 'waiting', firstAt: day, revision: 1, findings: [], missing: 0, expected: null },
+    },
+  ])
   await documents.upsert('commitmentsAsked', [
     {
       ...{ id: '2.25.7', version: 2, delivery: 'rd', peer: 'PACS', items: [], state: 'failed' },
@@ -77,6 +83,7 @@ describe('deliveries of reports', () => {
       items: [
         {
           ...{ state: 'sent', receipt: 'C-STORE 0x0000', nextAt: null },
+          ...{ modality: 'DX', patient: { pseudonym: 'pt_abcdefgh' } },
           commitment: { state: 'failed', answeredAt: day + 2, reasons: [0x0112] },
         },
       ],
@@ -86,6 +93,7 @@ describe('deliveries of reports', () => {
         { report: 'rp_2', code: 'peer-unavailable', remedy: expect.stringContaining('Check'), nextAt: day + 3_600_000 },
       ],
     })
+    expect(await get('deliveries?study=st_1')).toMatchObject({ items: [{ modality: null, patient: null }] })
     expect(await get(`deliveries/${delivery(1, 'pacs').id}`)).toMatchObject({ state: 'refused', message: 'no' })
     expect((await gateway.ask('/api/v1/deliveries/rd_none')).status).toBe(404)
   })

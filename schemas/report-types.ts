@@ -1,4 +1,4 @@
-/** What the bytes of a report are, by its format: for those who make it, and those who give it out. */
+/** What the bytes of a report are, by its format: for those who make it, those who give it out, and those who read of it. */
 
 export interface ReportType {
   contentType: string
@@ -25,3 +25,20 @@ export function reportType(format: string): ReportType {
   if (Object.hasOwn(reportTypes, format)) return reportTypes[format as keyof typeof reportTypes]
   return format.startsWith('dicom-') ? dicom : unknown
 }
+
+/** What people call each format, wherever one is named to them. */
+const words: Readonly<Record<string, string>> = {
+  pdf: 'PDF page of one image',
+  'pdf-study': 'PDF report',
+  'dicom-sr': 'Structured report',
+  'dicom-pdf': 'PDF report in DICOM',
+  'dicom-sc': 'Picture',
+  'dicom-seg': 'Segmentation',
+  fhir: 'FHIR',
+  hl7: 'HL7',
+  json: 'JSON',
+  csv: 'CSV',
+}
+
+/** A format as people call it; one of a later version by its own name. */
+export const reportWords = (format: string): string => (Object.hasOwn(words, format) && words[format]) || format

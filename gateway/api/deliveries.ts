@@ -9,7 +9,8 @@ import {
 import type { DocumentStore } from '../../storage/documents.ts'
 import { problems } from '../http/problem.ts'
 import { type ApiContext, type App, found, page, where } from './context.ts'
-import { explainCode, idParams, listOf, paging, word } from './shapes.ts'
+import { patientIdentity } from './patient.ts'
+import { explainCode, idParams, listOf, paging, patientShape, word } from './shapes.ts'
 
 const at = z.int().describe('ms since the epoch')
 
@@ -17,6 +18,8 @@ export const reportDeliveryShape = z.object({
   id: z.string(),
   report: z.string(),
   study: z.string(),
+  modality: z.string().nullable().describe("the study's, as the worklist has it"),
+  patient: patientShape,
   site: z.string(),
   instance: z.string().nullable(),
   prediction: z.string().nullable(),
@@ -67,7 +70,9 @@ const query = z.object({
 /** Without a sign of life for so long, a queue in which nothing waits is not listed: a process that is not up for a night is back. */
 const goneMs = 86_400_000
 
-export function addDeliveryRoutes(app: App, { deps: { documents }, clock }: ApiContext): void {
+export function addDeliveryRoutes(app: App, context: ApiContext): void {
+  const { deps, clock } = context
+  const { documents } = deps
   const tags = ['deliveries']
   app.get(
     '/deliveries',
@@ -80,7 +85,7 @@ export function addDeliveryRoutes(app: App, { deps: { documents }, clock }: ApiC
     },
     async ({ query: { cursor, limit, ...fields } }) => {
       const listed = await documents.find('reportDeliveries', { where: where(fields), ...page({ cursor, limit }) })
-      return { items: await deliveryViews(documents, listed.items), next: listed.next }
+      return { items: await deliveryViews(context, listed.items), next: listed.next }
     },
   )
   app.get(
@@ -97,7 +102,7 @@ export function addDeliveryRoutes(app: App, { deps: { documents }, clock }: ApiC
     '/deliveries/:id',
     { schema: { tags, summary: 'One', params: idParams, response: { 200: reportDeliveryShape, ...problems } } },
     async ({ params }) => {
-      const [view] = await deliveryViews(documents, [
+      const [view] = await deliveryViews(context, [
         found(await documents.get('reportDeliveries', params.id), 'delivery'),
       ])
       return found(view, 'delivery')
@@ -105,17 +110,39 @@ export function addDeliveryRoutes(app: App, { deps: { documents }, clock }: ApiC
   )
 }
 
-export async function deliveryViews(
-  documents: Pick<DocumentStore, 'getMany'>,
+async function deliveryViews(
+  context: ApiContext,
   deliveries: readonly ReportDeliveryDoc[],
 ): Promise<ReportDeliveryView[]> {
+  const { documents } = context.deps
   const asked = deliveries.flatMap(({ commitment }) => commitment ?? [])
   const commitments = asked.length > 0 ? await documents.getMany('commitmentsAsked', asked) : []
   const byId = new Map(commitments.map(one => [one.id, one]))
-  return deliveries.map(one => viewOf(one, byId.get(one.commitment ?? '')))
+  const named = await studiesOf(context, [...new Set(deliveries.map(({ study }) => study))])
+  return deliveries.map(one => ({
+    ...viewOf(one, byId.get(one.commitment ?? '')),
+    ...(named.get(one.study) ?? { modality: null, patient: null }),
+  }))
 }
 
-function viewOf(delivery: ReportDeliveryDoc, commitment: CommitmentAskedDoc | undefined): ReportDeliveryView {
+type StudyPart = Pick<ReportDeliveryView, 'modality' | 'patient'>
+
+/** By id; of a study that is not on the worklist, nothing. */
+async function studiesOf(context: ApiContext, ids: readonly string[]): Promise<Map<string, StudyPart>> {
+  const lines = ids.length > 0 ? await context.deps.documents.getMany('worklist', ids) : []
+  return new Map(
+    await Promise.all(
+      lines.map(
+        async (line): Promise<[string, StudyPart]> => [
+          line.id,
+          { modality: line.modality, patient: await patientIdentity(context, line) },
+        ],
+      ),
+    ),
+  )
+}
+
+function viewOf(delivery: ReportDeliveryDoc, commitment: CommitmentAskedDoc | undefined) {
   const { version: _version, queue, object: _object, line: _line, at: nextAt, ...shown } = delivery
   const { code, state } = delivery
   return {

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Ports } from '../../kafka/ports.ts'
 import type { DeliveryDoc, ParkedDoc } from '../../schemas/documents.ts'
+import { reportWords } from '../../schemas/report-types.ts'
 import type { Instance, Prediction, Report } from '../../schemas/topics.ts'
 import type { DocumentStore } from '../../storage/documents.ts'
 import { explainCode, instanceShape, routeShape } from './shapes.ts'
@@ -93,7 +94,14 @@ function parkedStep({ id, stage, code, message, attempts, state, at }: ParkedDoc
 }
 
 function reportedStep({ id, format, outcome, destination, at }: Report): Step {
-  return { at, stage: 'report', what: 'reported', id, text: `${format} ${outcome}, to ${destination}`, ...fine }
+  return {
+    at,
+    stage: 'report',
+    what: 'reported',
+    id,
+    text: `${reportWords(format)} ${outcome}, ${destination === 'store' ? 'kept here' : `to ${destination}`}`,
+    ...fine,
+  }
 }
 
 function deliveredStep(delivery: DeliveryDoc): Step {

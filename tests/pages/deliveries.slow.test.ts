@@ -53,6 +53,11 @@ describe.skipIf(!browserPath)(
         await page.screenshot({ path: join(out, `deliveries-${width}.png`) })
       }
       expect(await unnamed(page)).toEqual([])
+      // Each names its study, as the worklist does, and leads to it.
+      const { items } = await raylog.json<{ items: { id: string }[] }>('/api/v1/worklist?state=all')
+      const link = page.locator('.delivery-lines').getByRole('link', { name: /· main/ }).first()
+      await link.click()
+      await page.waitForURL(url => items.some(({ id }) => url.pathname === `/worklist/${id}`))
     })
 
     it('stand with their study, and are sent again from there', async () => {
@@ -65,11 +70,11 @@ describe.skipIf(!browserPath)(
       await rm(path)
       await page.goto(`${raylog.url}/worklist/${delivery.study}`)
       const block = page.getByRole('region', { name: 'Sent to' })
-      await block.getByText('PDF to share: sent').waitFor()
+      await block.getByText('PDF page of one image to share: sent').waitFor()
       await page.screenshot({ path: join(out, 'study-deliveries.png') })
-      await block.getByRole('button', { name: 'Send the pdf report to share again' }).click()
+      await block.getByRole('button', { name: 'Send again: PDF page of one image to share' }).click()
       await until('it is there again', () => readdirSync(join(folder, delivery.study)).length === 1)
-      await block.getByText('PDF to share: sent').waitFor()
+      await block.getByText('PDF page of one image to share: sent').waitFor()
       expect(await unnamed(page)).toEqual([])
       expect(opened.complaints.list).toEqual([])
     })

@@ -104,7 +104,7 @@ describe('a study', () => {
     const { page, complaints } = opened
     await page.goto(`${raylog.url}/worklist/${study}?token=${raylog.token}`)
     const block = page.locator('section', { has: page.getByRole('heading', { name: 'Reports', exact: true }) })
-    await block.getByRole('link', { name: 'Report (PDF)' }).first().waitFor()
+    await block.getByRole('link', { name: 'PDF report' }).first().waitFor()
     await block.getByText('Revision 1, replaced').click()
     expect(await block.getByRole('link', { name: 'FHIR' }).count()).toBe(2)
     await block.scrollIntoViewIfNeeded()

@@ -14,7 +14,17 @@ function has<T>(...fields: (keyof T & string)[]) {
   }
 }
 
-const toDelivery = has<ReportDeliveryView>('id', 'study', 'format', 'destination', 'state', 'attempts', 'queuedAt')
+const toDelivery = has<ReportDeliveryView>(
+  'id',
+  'study',
+  'site',
+  'patient',
+  'format',
+  'destination',
+  'state',
+  'attempts',
+  'queuedAt',
+)
 const toQueue = has<ReportQueueView>('destination', 'kind', 'waiting', 'refused', 'breaker', 'failingSince')
 
 export interface DeliveryQuery {

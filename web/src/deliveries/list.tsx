@@ -1,9 +1,12 @@
 /** Deliveries, each with what became of it and a way to send it again. */
 import { useState } from 'react'
+import { reportWords } from '../../../schemas/report-types.ts'
 import { type Problem, toProblem } from '../api/client.ts'
 import { time } from '../format.ts'
 import { useLoaded } from '../hooks.ts'
 import { useStudyNews } from '../live/context.ts'
+import { followLink } from '../router.ts'
+import { studyHref, studyName } from '../studies/words.ts'
 import { CodeLink, ProblemNotice } from '../ui/basics.tsx'
 import { getDeliveries, type ReportDeliveryView, resend } from './api.ts'
 import './deliveries.css'
@@ -33,7 +36,14 @@ export function StudyDeliveries({ study }: { study: string }) {
   )
 }
 
-export function DeliveryList({ items, onChanged }: { items: readonly ReportDeliveryView[]; onChanged(): void }) {
+interface Props {
+  items: readonly ReportDeliveryView[]
+  /** Of many studies: each row names its own. */
+  named?: boolean
+  onChanged(): void
+}
+
+export function DeliveryList({ items, named = false, onChanged }: Props) {
   const [busy, setBusy] = useState<string | null>(null)
   const [problem, setProblem] = useState<Problem | null>(null)
   async function again(id: string) {
@@ -53,16 +63,16 @@ export function DeliveryList({ items, onChanged }: { items: readonly ReportDeliv
       <ul className="lines delivery-lines">
         {items.map(one => (
           <li key={one.id}>
-            <Delivery delivery={one} />
+            <Delivery delivery={one} named={named} />
             {one.state !== 'sending' && (
               <button
                 type="button"
                 className="button"
                 disabled={busy !== null}
                 onClick={() => void again(one.id)}
-                aria-label={`Send the ${one.format} report to ${one.destination} ${one.state === 'pending' ? 'now' : 'again'}`}
+                aria-label={`${sendWords(one)}: ${reportWords(one.format)} to ${one.destination}${named ? `, ${studyName(one)}` : ''}`}
               >
-                {one.state === 'pending' ? 'Send now' : 'Send again'}
+                {sendWords(one)}
               </button>
             )}
           </li>
@@ -72,22 +82,41 @@ export function DeliveryList({ items, onChanged }: { items: readonly ReportDeliv
   )
 }
 
-function Delivery({ delivery }: { delivery: ReportDeliveryView }) {
-  const { format, revision, destination, state, attempts, redelivered, code, message, sentAt, commitment } = delivery
+const sendWords = ({ state }: ReportDeliveryView) => (state === 'pending' ? 'Send now' : 'Send again')
+
+/** Messages begin with the destination's name, which stands beside them already. */
+export const withoutName = (message: string, destination: string): string =>
+  message.startsWith(`${destination}: `) ? message.slice(destination.length + 2) : message
+
+function Delivery({ delivery, named }: { delivery: ReportDeliveryView; named: boolean }) {
+  const { study, format, revision, destination, state, attempts, redelivered, code, message, sentAt, commitment } =
+    delivery
   const more = [
     state === 'sent' && sentAt !== null && time(sentAt),
     attempts > 1 && `after ${attempts} attempts`,
     redelivered && 'may have come twice',
     commitment && commitmentWords[commitment.state],
+    message !== null && withoutName(message, destination),
   ].filter(text => typeof text === 'string')
   return (
-    <span className="delivery-words">
-      {format.toUpperCase()}
-      {revision !== null && revision > 1 && ` of revision ${revision}`} to {destination}:{' '}
-      <strong className={`delivery-${commitment?.state === 'failed' ? 'refused' : state}`}>{stateWords[state]}</strong>{' '}
-      <span className="muted small">
-        {more.join(', ')} {message} {code && <CodeLink code={code} />}
+    <>
+      <span className="delivery-words">
+        {named && (
+          <a className="delivery-study" href={studyHref(study, new URLSearchParams())} onClick={followLink}>
+            {studyName(delivery)}
+          </a>
+        )}
+        {reportWords(format)}
+        {revision !== null && revision > 1 && ` of revision ${revision}`} to {destination}:{' '}
+        <strong className={`delivery-${commitment?.state === 'failed' ? 'refused' : state}`}>
+          {stateWords[state]}
+        </strong>
       </span>
-    </span>
+      {(more.length > 0 || code) && (
+        <span className="delivery-more muted small">
+          {more.join(' · ')} {code && <CodeLink code={code} />}
+        </span>
+      )}
+    </>
   )
 }

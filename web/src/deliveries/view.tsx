@@ -5,7 +5,7 @@ import { useLoaded } from '../hooks.ts'
 import { hrefWith, navigate, usePlace } from '../router.ts'
 import { Age, CodeLink, ProblemNotice, SkeletonRows } from '../ui/basics.tsx'
 import { getDeliveries, getQueues, type ReportQueueView } from './api.ts'
-import { DeliveryList } from './list.tsx'
+import { DeliveryList, withoutName } from './list.tsx'
 import './deliveries.css'
 
 const everyMs = 2_000
@@ -54,11 +54,12 @@ export function DeliveriesView() {
           ))}
         </fieldset>
         {listed.problem && <ProblemNotice problem={listed.problem} retry={listed.reload} />}
+        {!listed.value && listed.loading && <SkeletonRows count={4} />}
         {listed.value &&
           (listed.value.items.length === 0 ? (
             <p className="muted">None.</p>
           ) : (
-            <DeliveryList items={listed.value.items} onChanged={listed.reload} />
+            <DeliveryList items={listed.value.items} named onChanged={listed.reload} />
           ))}
       </div>
     </div>
@@ -83,12 +84,13 @@ function Queue({ queue }: { queue: ReportQueueView }) {
             for <Age at={failingSince} />
           </span>
           {breaker === 'open' && ', left alone for a while'}
-          {breaker === 'trying' && ', being tried'}: {message} {code && <CodeLink code={code} />}
+          {breaker === 'trying' && ', being tried'}: {message !== null && withoutName(message, destination)}{' '}
+          {code && <CodeLink code={code} />}
         </p>
       )}
       {silent && (
         <p className="small muted">
-          No process works on it, the last did <Age at={seenAt} /> ago.
+          No process works on it, the last did <Age at={seenAt} ago />.
         </p>
       )}
     </li>

@@ -1,3 +1,4 @@
+import { reportWords } from '../../../schemas/report-types.ts'
 import { objectUrl, reportUrl } from '../api/client.ts'
 import type { DeliveryDoc, Detail, Instance, Report } from '../api/types.ts'
 import { bytes, cameBy, time } from '../format.ts'
@@ -15,10 +16,10 @@ export function Reports({ reports }: { reports: readonly Report[] }) {
           <li key={report.id}>
             {report.object ? (
               <a href={reportUrl(report.id)} target="_blank" rel="noreferrer">
-                {report.format.toUpperCase()} report
+                {reportWords(report.format)}
               </a>
             ) : (
-              `${report.format.toUpperCase()} report`
+              reportWords(report.format)
             )}{' '}
             <span className="muted small">
               {report.outcome}, {report.destination === 'store' ? 'kept here' : `to ${report.destination}`}

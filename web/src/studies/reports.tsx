@@ -1,10 +1,9 @@
 /** The files that were made of a study, by revision: the newest open, what it replaced and the pages of single images folded away. */
-import { reportType } from '../../../schemas/report-types.ts'
+import { reportType, reportWords } from '../../../schemas/report-types.ts'
 import { reportUrl } from '../api/client.ts'
 import type { Report } from '../api/types.ts'
 import { bytes } from '../format.ts'
 import { DownloadIcon } from '../ui/icons.tsx'
-import { reportWords } from './words.ts'
 
 export function StudyReports({ reports }: { reports: readonly Report[] }) {
   const kept = reports.filter(({ destination }) => destination === 'store')

@@ -170,9 +170,9 @@ function Heading({ detail, onBack, onChanged }: Omit<StudyProps, 'query'>) {
           )}
           first image{' '}
           <span title={time(study.firstAt)}>
-            <Age at={study.firstAt} />
+            <Age at={study.firstAt} ago />
           </span>{' '}
-          ago · {study.site}
+          · {study.site}
         </p>
       </div>
       <span className="spring" />

@@ -35,16 +35,8 @@ export const groupWords = (group: string): string => sides[group] ?? `series ${g
 export const studyHref = (id: string, query: URLSearchParams): string =>
   hrefWith(`/worklist/${encodeURIComponent(id)}`, query)
 
-const reports: Readonly<Record<string, string>> = {
-  pdf: 'Page of one image (PDF)',
-  'pdf-study': 'Report (PDF)',
-  'dicom-sr': 'DICOM structured report',
-  'dicom-pdf': 'Report as DICOM object',
-  'dicom-sc': 'DICOM secondary capture',
-  'dicom-seg': 'DICOM segmentation',
-  fhir: 'FHIR',
-  hl7: 'HL7 v2',
-  json: 'JSON',
-  csv: 'CSV',
-}
-export const reportWords = (format: string): string => reports[format] ?? format
+/** What a study is called where its findings are not the point: what was taken, where, and of whom. */
+export const studyName = ({ modality, site, patient }: Pick<WorklistLine, 'modality' | 'site' | 'patient'>): string =>
+  [modality ?? 'Image', site, patient && (patient.name ?? `Patient ${patient.pseudonym.slice(3, 11)}`)]
+    .filter(Boolean)
+    .join(' · ')

@@ -9,7 +9,7 @@ import { Age, ProblemNotice, SkeletonRows } from '../ui/basics.tsx'
 import { LevelIcon } from '../ui/icons.tsx'
 import { getWorklist, type WorklistLine, type WorklistQuery } from './api.ts'
 import { Marks } from './marks.tsx'
-import { priorityLevel, priorityWords, stateWords, studyHref } from './words.ts'
+import { priorityLevel, priorityWords, stateWords, studyHref, studyName } from './words.ts'
 import './studies.css'
 
 const states = [
@@ -137,7 +137,7 @@ function Filters({ asked, query }: { asked: WorklistQuery; query: URLSearchParam
       </fieldset>
       <label>
         <span className="muted small">Priority</span>
-        <select value={asked.priority} onChange={event => set('priority', event.target.value)}>
+        <select className="field" value={asked.priority} onChange={event => set('priority', event.target.value)}>
           <option value="">Any</option>
           <option value="stat">STAT</option>
           <option value="urgent">Urgent</option>
@@ -161,6 +161,7 @@ function ModalityFilter({ value, set }: { value: string; set(value: string): voi
       <span className="muted small">Modality</span>
       <input
         ref={field}
+        className="field"
         defaultValue={value}
         placeholder="Any"
         size={6}
@@ -193,7 +194,8 @@ function Nothing({ asked }: { asked: WorklistQuery }) {
 }
 
 function Line({ line, current, query }: { line: WorklistLine; current: boolean; query: URLSearchParams }) {
-  const { id, priority, state, modality, patient, findings, firstAt, site } = line
+  const { id, priority, state, firstAt } = line
+  const words = foundWords(line)
   const href = studyHref(id, query)
   return (
     <li
@@ -206,17 +208,11 @@ function Line({ line, current, query }: { line: WorklistLine; current: boolean; 
         {priorityWords[priority]}
       </span>
       <span className="study-what">
-        <a href={href} onClick={followLink} className="open">
-          {findings.length > 0
-            ? findings.map(shortFinding).join(', ')
-            : state === 'gathering'
-              ? 'Images are still coming'
-              : 'Nothing found'}
+        <a href={href} onClick={followLink} className="open" title={words}>
+          {words}
         </a>
         <span className="small muted">
-          {[modality ?? 'Image', site, patient?.name ?? (patient ? `Patient ${patient.pseudonym.slice(3, 11)}` : null)]
-            .filter(Boolean)
-            .join(' · ')}
+          {studyName(line)}
           {state === 'reviewed' && ` · ${stateWords.reviewed}`}
         </span>
       </span>
@@ -226,6 +222,14 @@ function Line({ line, current, query }: { line: WorklistLine; current: boolean; 
       </span>
     </li>
   )
+}
+
+/** What was found. That nothing was is said only where a model looked, and no answer is missing. */
+function foundWords({ findings, state, predictions, missing }: WorklistLine): string {
+  if (findings.length > 0) return findings.map(shortFinding).join(', ')
+  if (state === 'gathering') return stateWords.gathering
+  if (missing > 0) return predictions > 0 ? 'Nothing found so far, answers are missing' : 'No answer came'
+  return predictions > 0 ? 'Nothing found' : 'No model looked at it'
 }
 
 /** "pneumonia: Pneumonia" says it twice. */

@@ -28,8 +28,10 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
   )
 }
 
-export function Age({ at }: { at: number }) {
-  const words = useAge(at)
+/** @param ago says "ago" too, but not of what is now */
+export function Age({ at, ago = false }: { at: number; ago?: boolean }) {
+  const age = useAge(at)
+  const words = ago && age !== 'now' ? `${age} ago` : age
   return (
     <time dateTime={new Date(at).toISOString()} title={time(at)}>
       {words}
