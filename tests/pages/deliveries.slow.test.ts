@@ -55,7 +55,10 @@ describe.skipIf(!browserPath)(
       expect(await unnamed(page)).toEqual([])
       // Each names its study, as the worklist does, and leads to it.
       const { items } = await raylog.json<{ items: { id: string }[] }>('/api/v1/worklist?state=all')
-      const link = page.locator('.delivery-lines').getByRole('link', { name: /· main/ }).first()
+      const link = page
+        .locator('.delivery-lines')
+        .getByRole('link', { name: /· main/ })
+        .first()
       await link.click()
       await page.waitForURL(url => items.some(({ id }) => url.pathname === `/worklist/${id}`))
     })

@@ -73,7 +73,9 @@ function Probabilities({ said }: { said: Prediction }) {
       <tbody>
         {sorted.slice(0, 10).map(([label, probability]) => (
           <tr key={label} className={label === said.label ? 'given' : ''}>
-            <th scope="row">{label}</th>
+            <th scope="row">
+              <span>{label}</span>
+            </th>
             <td className="track">
               <span style={{ width: `${probability * 100}%` }} />
             </td>

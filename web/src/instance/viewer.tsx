@@ -89,6 +89,7 @@ interface PictureProps {
 function Picture({ url, about, instance, window, setWindow }: PictureProps) {
   const [state, setState] = useState<'loading' | 'shown' | 'none'>('loading')
   const noPixels = instance !== null && instance.rows === null
+  const loading = state === 'loading' && !noPixels
   const [measure, box] = useSize()
   const scale =
     instance?.rows && instance.columns ? Math.min(box.width / instance.columns, box.height / instance.rows) : 0
@@ -113,7 +114,8 @@ function Picture({ url, about, instance, window, setWindow }: PictureProps) {
   return (
     <div
       ref={measure}
-      className="picture"
+      className={loading ? 'picture loading' : 'picture'}
+      aria-busy={loading}
       onPointerDown={onPointerDown}
       onPointerMove={onPointerMove}
       onPointerUp={endDrag}
@@ -134,6 +136,7 @@ function Picture({ url, about, instance, window, setWindow }: PictureProps) {
           onError={() => setState('none')}
         />
       )}
+      {loading && <output className="hidden">The picture is loading</output>}
       {scale > 0 && state === 'shown' && (
         <span className="picture-note size mono">
           {instance?.columns} × {instance?.rows} at {Math.round(scale * 100)} %

@@ -57,7 +57,12 @@ function Metric({ name, values, show, secondary = false }: MetricProps) {
 }
 
 function Well({ health, lost }: { health: Pulse['health'] | null; lost: boolean }) {
-  if (!health) return <span className="well muted">Health not known {lost ? 'while disconnected' : 'yet'}</span>
+  if (!health)
+    return (
+      <span className="well muted">
+        <span>Health not known {lost ? 'while disconnected' : 'yet'}</span>
+      </span>
+    )
   if (health.ok) {
     return (
       <span className="well muted">

@@ -37,12 +37,24 @@ function Mark({ stage, name, value, words }: { stage: Stage; name: string; value
   )
 }
 
-const plural = (count: number, one: string, many = `${one}s`) => `${count} ${count === 1 ? one : many}`
+const plural = (count: number, one: string) => `${count} ${one}${count === 1 ? '' : 's'}`
+
+/** The number shown is of what the shape is about: what was not sent comes before what waits, that before what was sent. */
+function Sent({ sent, failed, claimed }: WorklistLine['deliveries']) {
+  const [stage, value, name]: [Stage, number, string] =
+    failed > 0
+      ? ['fault', failed, 'not sent']
+      : claimed > 0
+        ? ['under-way', claimed, 'to send']
+        : [sent > 0 ? 'done' : 'none', sent, 'sent']
+  const counts = [`${sent} sent`, failed > 0 && `${failed} not sent`, claimed > 0 && `${claimed} still to be sent`]
+  const words = `Messages to people and reports to systems: ${counts.filter(Boolean).join(', ')}`
+  return <Mark name={name} stage={stage} value={String(value)} words={words} />
+}
 
 export function Marks({ line }: { line: WorklistLine }) {
   const { state, images, expected, predictions, missing, reports, deliveries } = line
   const gathering = state === 'gathering'
-  const { sent, failed, claimed } = deliveries
   return (
     <span className="study-marks small">
       <Mark
@@ -63,12 +75,7 @@ export function Marks({ line }: { line: WorklistLine }) {
         value={String(reports)}
         words={plural(reports, 'report')}
       />
-      <Mark
-        name="sent"
-        stage={failed > 0 ? 'fault' : claimed > 0 ? 'under-way' : sent > 0 ? 'done' : 'none'}
-        value={String(sent)}
-        words={`${plural(sent, 'delivery', 'deliveries')} sent${failed > 0 ? `, ${failed} failed` : ''}${claimed > 0 ? `, ${claimed} under way` : ''}`}
-      />
+      <Sent {...deliveries} />
     </span>
   )
 }

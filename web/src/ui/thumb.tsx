@@ -36,7 +36,10 @@ export function Thumb({ id, size, none = false, eager = false }: Props) {
     else timer.current = setTimeout(() => setAsked(asked + 1), wait)
   }
   return (
-    <span className="thumb" style={{ width: size, height: size }}>
+    <span
+      className={state === 'waiting' || state === 'asked' ? 'thumb loading' : 'thumb'}
+      style={{ width: size, height: size }}
+    >
       {(state === 'asked' || state === 'shown') && (
         <img
           key={asked}
