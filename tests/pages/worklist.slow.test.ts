@@ -150,6 +150,62 @@ describe.skipIf(!browserPath)(
       }
     })
 
+    it('keeps the place of a picture that loads, seen, and still where motion is not wanted', async () => {
+      const one = (await lines()).find(({ images }) => images > 1)
+      const held = Promise.withResolvers<void>()
+      await page.route(/preview/, async route => {
+        await held.promise
+        await route.continue()
+      })
+      await page.emulateMedia({ reducedMotion: 'reduce' })
+      // What is held back holds back the page's load event too.
+      await page.goto(`${raylog.url}/worklist/${one?.id}`, { waitUntil: 'commit' })
+      const places = () =>
+        page.evaluate<string>(
+          `JSON.stringify([...document.querySelectorAll('.picture, .thumb, .viewer-tools, .strip-note')].map(one => one.getBoundingClientRect()))`,
+        )
+      await page.locator('.picture.loading').waitFor()
+      await page.locator('.thumb.loading').first().waitFor()
+      const before = await places()
+      const painted = await page.evaluate<Record<string, string>>(`(() => {
+        const { backgroundColor, animationName } = getComputedStyle(document.querySelector('.picture'), '::after')
+        return { backgroundColor, animationName }
+      })()`)
+      expect(painted).toEqual({ backgroundColor: 'rgb(54, 60, 66)', animationName: 'none' })
+      held.resolve()
+      await page.locator('.picture img.shown').waitFor()
+      await page.locator('.thumb.loading').first().waitFor({ state: 'detached' })
+      expect(await page.locator('.picture.loading').count()).toBe(0)
+      expect(await places()).toBe(before)
+      await page.unrouteAll({ behavior: 'ignoreErrors' })
+      await page.emulateMedia({ reducedMotion: null })
+    })
+
+    it('shows a label of any length whole on a phone, beside its score', async () => {
+      const label = `Bronchopneumonia_${'bilateral_'.repeat(8)}unconfirmed or something else altogether`
+      await page.setViewportSize({ width: 390, height: sizes[390] })
+      await page.route(/api\/v1\/(studies|worklist|instances)(\/[^/]*)?(\?|$)/, async route => {
+        const response = await route.fetch()
+        const body = (await response.text()).replaceAll('Pneumonia', label)
+        await route.fulfill({ response, body })
+      })
+      const one = (await lines()).find(({ findings }) => findings.length > 0)
+      const { instances } = await raylog.json<{ instances: { id: string }[] }>(`/api/v1/studies/${one?.id}`)
+      for (const path of ['/worklist?state=all', `/worklist/${one?.id}`, `/instances/${instances[0]?.id}`]) {
+        await page.goto(`${raylog.url}${path}`)
+        const said = page.locator('.study-what, .finding-block h2').filter({ hasText: label }).first()
+        await said.waitFor()
+        expect(await overflow(page)).toBe(0)
+        expect(
+          await said.evaluate(
+            (element: { scrollWidth: number; clientWidth: number }) => element.scrollWidth - element.clientWidth,
+          ),
+        ).toBe(0)
+      }
+      expect((await page.locator('.finding-block .number').first().boundingBox())?.height).toBeLessThan(40)
+      await page.unrouteAll({ behavior: 'ignoreErrors' })
+    })
+
     it('says what is wrong when the study is not there', async () => {
       opened.complaints.pause()
       await page.goto(`${raylog.url}/worklist/st_none`)
