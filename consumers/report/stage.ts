@@ -26,7 +26,7 @@ const reportSettings = (formats: typeof studyFormats, byDefault: readonly string
   z.strictObject({
     concurrency: z.int().min(1).max(256).default(8).describe('reports in the making'),
     threads: z.int().min(1).max(64).default(1).describe('threads that draw pages'),
-    timeoutMs: z.int().min(100).default(20_000).describe('time to draw one page before its thread is replaced, ms'),
+    timeoutMs: z.int().min(100).default(60_000).describe('time to draw one page before its thread is replaced, ms'),
     recycleAfter: z.int().min(1).default(2_000).describe('pages after which the threads are replaced'),
     previewPixels: z.int().min(64).max(4096).default(768).describe('longest side of the image in the report, pixels'),
     formats: z

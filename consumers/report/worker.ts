@@ -2,13 +2,18 @@
  * What the threads of threads.ts do, by the name of the export. A fault is told, so that a task that rejects is a thread
  * that died.
  */
+
 import { secondaryCapture } from './dicom/capture/capture.ts'
 import { encapsulatedPdf } from './dicom/encapsulated.ts'
 import { segmentation } from './dicom/segmentation/segmentation.ts'
 import { structuredReport } from './dicom/sr/report.ts'
 import type { ReportContent } from './format.ts'
 import { renderStudy, type StudyPages } from './formats/pdf-study/document.ts'
+import { giveWay } from './give-way.ts'
 import { renderPage } from './pdf-page.ts'
+
+// An image is answered, and a study analysed, while its pages are still drawn.
+giveWay()
 
 export type Drawn = { bytes: Uint8Array } | { fault: string }
 
