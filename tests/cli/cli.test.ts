@@ -94,7 +94,7 @@ describe('the command line, beside a running Raylog', { timeout: 120_000 }, () =
     expect(stdout).toMatch(/pneumonia@1 +took it/)
     expect(stdout).toMatch(/digits@1 +did not +modality is/)
     expect(stdout).toMatch(/infer +pneumonia@1 \(production\): (Normal|Pneumonia), score 0\.\d+/)
-    expect(stdout).toMatch(/report +pdf made/)
+    expect(stdout).toMatch(/report +PDF page of one image made/)
     expect(code).toBe(0)
     const json = JSON.parse((await on('explain', id, '--json')).stdout)
     expect(json).toMatchObject({ instance: id, routes: expect.any(Array), steps: expect.any(Array) })
