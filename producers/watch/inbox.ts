@@ -1,6 +1,6 @@
 /** Takes complete files out of the folder: received, then moved. A file that is killed in between is taken again: same id. */
 import { constants } from 'node:fs'
-import { access, stat, unlink, writeFile } from 'node:fs/promises'
+import { access, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { Models } from '../../models/port.ts'
@@ -77,7 +77,10 @@ export function createInbox(options: InboxOptions) {
     }
     const { file: _, ...why } = told(first)
     const more = failures.length > 1 || stored > 0 ? { stored, entries: failures.map(told) } : {}
-    await writeFile(`${to}.error.json`, `${JSON.stringify({ ...why, ...more }, null, 2)}\n`)
+    // Whole or not there: whoever waits for the note reads it at once.
+    const note = `${to}.error.json`
+    await writeFile(`${note}.part`, `${JSON.stringify({ ...why, ...more }, null, 2)}\n`)
+    await rename(`${note}.part`, note)
     return 'failed'
   }
 

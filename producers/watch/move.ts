@@ -4,7 +4,7 @@ import { dirname, join, parse } from 'node:path'
 
 const errno = (thrown: unknown) => (thrown instanceof Error && 'code' in thrown ? thrown.code : undefined)
 
-/** Names of files have 255 bytes on most systems; ours may become `NAME-123.EXT.error.json`. */
+/** Names of files have 255 bytes on most systems; ours may become `NAME-123.EXT.error.json.part`. */
 const maxNameBytes = 230
 
 function shortened(path: string) {

@@ -38,11 +38,12 @@ async function drop(stores: Stores, name: string, bytes: Uint8Array): Promise<st
   return path
 }
 
+/** What is there whole: not what is written at this moment. */
 async function filesIn(stores: Stores, folder: string): Promise<string[]> {
   const path = join(stores.folder, folder)
   const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => [])
   return entries
-    .filter(entry => entry.isFile())
+    .filter(entry => entry.isFile() && !entry.name.endsWith('.part'))
     .map(entry => join(entry.parentPath, entry.name).slice(path.length + 1))
     .sort()
 }
