@@ -9,7 +9,7 @@ import { fragmentsByFrame } from '../dicom/fragments.ts'
 import { readPixelModule } from '../dicom/pixels.ts'
 import { skipUndefined } from '../dicom/skip.ts'
 import { sniff } from '../dicom/sniff.ts'
-import { deflated, explicitBig, explicitLittle, type Packing, syntaxOf } from '../dicom/syntaxes.ts'
+import { deflated, explicitBig, explicitLittle, isVideo, type Packing, syntaxOf } from '../dicom/syntaxes.ts'
 import { textOf } from '../dicom/text.ts'
 import type { Deidentified, DeidentifyReport } from '../port.ts'
 import { type Cleaning, cleaningOf } from './burnt-in.ts'
@@ -156,8 +156,9 @@ async function cleanPixels(
   })
 }
 
-/** Pixels that stay compressed, without the text in their frames. */
+/** Pixels that stay compressed, without the text in their frames. A video is one stream, cut wherever its sender liked. */
 function withoutComments(written: Map<number, Written>, parsed: Parsed, record: Recorder): void {
+  if (isVideo(parsed.transferSyntax)) return
   const old = written.get(0x7fe00010)
   const [chunk] = old?.chunks ?? []
   if (!chunk || withoutMarkers.has(syntaxOf(parsed.transferSyntax)?.packing ?? 'jpeg')) return

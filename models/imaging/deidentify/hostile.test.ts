@@ -1,12 +1,8 @@
 /** Objects in which names hide where a reader that goes by the book does not look. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { deidentifyRules } from '../../../schemas/deidentify.ts'
-import { decodeFrame } from '../decode.ts'
 import { parseDataSet } from '../dicom/dataset.ts'
 import { type Encoding, headOf, itemTag } from '../dicom/elements.ts'
-import { framesOf } from '../dicom/pixels.ts'
 import { explicitLittle, implicitLittle } from '../dicom/syntaxes.ts'
 import { deidentify } from './deidentify.ts'
 import { fileMeta } from './file-meta.ts'
@@ -15,8 +11,6 @@ const key = Buffer.alloc(32, 7)
 const explicit: Encoding = { explicit: true, big: false }
 const implicit: Encoding = { explicit: false, big: false }
 const secret = 'CANARY^SMITH'
-const fixture = (name: string) =>
-  new Uint8Array(readFileSync(join(import.meta.dirname, '../../fixtures/imaging', `${name}.dcm`)))
 
 type Part = [tag: number, vr: string, value: string | Buffer]
 const even = (value: string | Buffer) => {
@@ -129,90 +123,6 @@ describe('descriptions are kept', () => {
     ['a name in GBK, whose bytes read as words', Buffer.from([0x43, 0x54, 0x20, 0x81, 0x43, 0x82, 0x54])],
   ])('but not %s', async (_what, value) => {
     expect(await described(value)).not.toContain(even(value).toString('latin1').trim())
-  })
-})
-
-describe('text in compressed frames', () => {
-  const comment = Buffer.concat([Buffer.from([0xff, 0xfe, 0, 2 + secret.length]), Buffer.from(secret)])
-  const exif = Buffer.concat([Buffer.from([0xff, 0xe1, 0, 2 + secret.length]), Buffer.from(secret)])
-  const com = Buffer.concat([Buffer.from([0xff, 0x64, 0, 4 + secret.length, 0, 1]), Buffer.from(secret)])
-
-  const marks = [Buffer.from([0xff, 0xd8, 0xff]), Buffer.from([0xff, 0x4f, 0xff])]
-
-  /** Put in so far after the first bytes of the frame, or at its end; the fragment's length is set right. */
-  function planted(name: string, after: number, what: Buffer, cut?: number): Uint8Array {
-    const bytes = Buffer.from(fixture(name))
-    const start = Math.max(...marks.map(mark => bytes.indexOf(mark)))
-    const item = name.includes('boxed') ? bytes.lastIndexOf(Buffer.from('jP  '), start) - 4 : start
-    const length = bytes.readUInt32LE(item - 4)
-    const at = after < 0 ? item + length : start + after
-    const head = Buffer.concat([bytes.subarray(item, at), what])
-    const frame = Buffer.concat([head, bytes.subarray(at, item + length)])
-    const parts = cut === undefined ? [frame] : [frame.subarray(0, cut), frame.subarray(cut)]
-    const fragments = parts.flatMap(part => [headOf(itemTag, 'UN', part.length, explicit), part])
-    return new Uint8Array(Buffer.concat([bytes.subarray(0, item - 8), ...fragments, bytes.subarray(item + length)]))
-  }
-
-  const jfxx = Buffer.concat([Buffer.from([0xff, 0xe0, 0, 7 + secret.length]), Buffer.from(`JFXX\0${secret}`)])
-  const adobe = Buffer.concat([Buffer.from([0xff, 0xee, 0, 2 + secret.length]), Buffer.from(secret)])
-  const long = Buffer.concat([
-    Buffer.from([0xff, 0xe0, 0, 16 + secret.length]),
-    Buffer.from('JFIF\0\x01\x01\0\0\x01\0\x01\0\0', 'latin1'),
-    Buffer.from(secret),
-  ])
-
-  it.each([
-    ['jpeg-50-grey', 2, Buffer.concat([comment, exif])],
-    ['jpeg-50-grey', 2, jfxx],
-    ['jpeg-50-grey', 2, long],
-    ['jpeg-50-rgb-adobe', 2, adobe],
-    ['jpeg-ls-80-uint8', 2, comment],
-    ['jpeg-ls-80-uint8', 2, Buffer.concat([Buffer.from([0xff, 0xe8, 0, 2 + secret.length]), Buffer.from(secret)])],
-    ['j2k-90-uint8', 45, com],
-    ['j2k-90-jp2-boxed', 45, com],
-    ['jpeg-50-grey', -1, Buffer.from(secret)],
-    ['jpeg-ls-80-uint8', -1, Buffer.from(secret)],
-    ['j2k-90-uint8', -1, Buffer.from(secret)],
-    ['htj2k-201-uint8', -1, Buffer.from(secret)],
-  ])('is written over, and no pixel changes: %s, at %i', async (name, after, what) => {
-    const bytes = planted(name, after, what)
-    const { bytes: out, report } = await clean(bytes)
-    expect(Buffer.from(out).toString('latin1')).not.toContain('SMITH')
-    expect(report.changes).toContainEqual(expect.objectContaining({ tag: '7fe00010', name: 'Comments in Pixel Data' }))
-    expect((await decodeFrame(out)).samples).toEqual((await decodeFrame(fixture(name))).samples)
-  })
-
-  it.each([
-    ['jpeg-50-grey', 2, comment],
-    ['j2k-90-uint8', 45, com],
-    ['jpeg-50-grey', -1, Buffer.from(secret)],
-  ])('is found where two fragments share it: %s, at %i', async (name, after, what) => {
-    const whole = Buffer.from(planted(name, after, what))
-    const frame = whole.indexOf(what) - Math.max(...marks.map(mark => whole.indexOf(mark)))
-    for (const cut of [frame + 2, frame + 6, frame + what.length - 4]) {
-      const bytes = planted(name, after, what, cut + (cut % 2))
-      const { bytes: out } = await clean(bytes)
-      for (const half of [secret.slice(0, 4), 'SMITH'.slice(1), 'ANARY'])
-        expect(Buffer.from(out).toString('latin1')).not.toContain(half)
-      expect((await decodeFrame(out)).samples).toEqual((await decodeFrame(fixture(name))).samples)
-    }
-  })
-
-  it.each([
-    'jpeg-50-rgb-adobe',
-    'frames-two-fragments',
-    'frames-two-fragments-no-table',
-    'frames-ragged-no-table',
-    'j2k-90-frames',
-    'j2k-90-tiled',
-    'htj2k-201-frames',
-    'rle-uint16',
-  ])('where there is none, every frame stays as it was: %s', async name => {
-    const before = fixture(name)
-    const { bytes: out } = await clean(before)
-    const { data } = await parseDataSet(before, { lastGroup: 0x7fe0, complete: true, maxInflated: 1e6 })
-    for (let frame = 1; frame <= framesOf(data); frame++)
-      expect((await decodeFrame(out, frame)).samples).toEqual((await decodeFrame(before, frame)).samples)
   })
 })
 
