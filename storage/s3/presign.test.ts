@@ -6,7 +6,7 @@ import { createSigner } from './presign.ts'
 const key = `ab/${'0123456789abcdef'.repeat(4)}`
 
 function signerOf(endPoint: string, pathStyle: boolean, port: number | undefined, prefix: string) {
-  const [accessKey, secretKey, region] = ['an/access+key', 'a secret', 'eu-central-1']
+  const [accessKey, secretKey, region] = ["an/access+key!'()*", 'a secret', 'eu-central-1']
   const address = { endPoint, pathStyle, ...(port === undefined ? {} : { port }), useSSL: port === undefined }
   const client = new Client({ ...address, accessKey, secretKey, region })
   const time = { now: Date.UTC(2026, 1, 3, 23, 59, 59, 900) }

@@ -22,6 +22,10 @@ export type Signer = (key: string, seconds: number) => Promise<string>
 
 const algorithm = 'AWS4-HMAC-SHA256'
 
+/** All but letters, digits and `-._~`, as the signature has it. */
+const escaped = (text: string) =>
+  encodeURIComponent(text).replaceAll(/[!'()*]/g, one => `%${one.charCodeAt(0).toString(16).toUpperCase()}`)
+
 export function createSigner({ client, bucket, prefix, region, accessKey, secretKey, clock }: SignerParts): Signer {
   let base: Promise<{ origin: string; host: string; path: string }> | undefined
   let today: { day: string; key: KeyObject } | undefined
@@ -54,7 +58,7 @@ export function createSigner({ client, bucket, prefix, region, accessKey, secret
     const time = new Date(clock.now()).toISOString().replaceAll(/[-:]|\.\d+/g, '')
     const day = time.slice(0, 8)
     const scope = `${day}/${region}/s3/aws4_request`
-    const credential = encodeURIComponent(`${accessKey}/${scope}`)
+    const credential = escaped(`${accessKey}/${scope}`)
     const query = `X-Amz-Algorithm=${algorithm}&X-Amz-Credential=${credential}&X-Amz-Date=${time}&X-Amz-Expires=${seconds}&X-Amz-SignedHeaders=host`
     const canonical = `GET\n${path}${key}\n${query}\nhost:${host}\n\nhost\nUNSIGNED-PAYLOAD`
     const signed = `${algorithm}\n${time}\n${scope}\n${hash('sha256', canonical)}`
