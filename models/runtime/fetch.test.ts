@@ -66,6 +66,17 @@ describe('a worker that fetches', () => {
     await expect(fetcher.fetch('http://127.0.0.1:9/')).rejects.toMatchObject({ code: 'store-unavailable' })
   })
 
+  it('lets go of the connection on which an object of no length comes', async () => {
+    const gone = Promise.withResolvers<void>()
+    answer = response => {
+      response.once('close', gone.resolve)
+      response.writeHead(200)
+      response.write('and it never ends')
+    }
+    await expect(fetcher.fetch(url)).rejects.toMatchObject({ code: 'store-unavailable' })
+    await gone.promise
+  })
+
   it('has eight objects at once, in the order of the calls; the next when one is let go of, or fails', async () => {
     let asked = 0
     answer = response => {

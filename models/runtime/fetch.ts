@@ -127,7 +127,13 @@ export function createFetcher({ withinMs }: { withinMs: number }): Fetcher {
     request.once('error', reject)
     request.once('response', response => {
       const { statusCode } = response
-      if (statusCode === 200) return void read(response).then(resolve, reject)
+      if (statusCode === 200) {
+        return void read(response).then(resolve, error => {
+          // What is not read to its end would keep the connection for good.
+          response.destroy()
+          reject(error)
+        })
+      }
       response.resume()
       reject(
         statusCode === 404
