@@ -49,6 +49,8 @@ export async function listParked(sources: SettingSources, flags: { stage?: strin
   }
 }
 
+const ofOne: ReadonlySet<string> = new Set(['bad-request', 'not-found'])
+
 export async function actOnParked(
   sources: SettingSources,
   action: 'retry' | 'drop',
@@ -62,8 +64,8 @@ export async function actOnParked(
       await api.call('POST', `/api/v1/parked/${encodeURIComponent(id)}/${action}`, z.unknown())
       console.log(`${id} ${action === 'retry' ? 'is tried again' : 'dropped'}`)
     } catch (thrown) {
-      // One that cannot be retried does not keep the others back.
-      if (!(thrown instanceof RaylogError && thrown.code === 'bad-request')) throw thrown
+      // One that cannot be retried, or is gone by now, does not keep the others back.
+      if (!(thrown instanceof RaylogError && ofOne.has(thrown.code))) throw thrown
       console.error(`${id}: ${thrown.message}`)
       process.exitCode = 1
     }
