@@ -79,6 +79,29 @@ it('beats that fail are passed over while nobody else can have it, and the last 
   expect(lost).toEqual([undefined])
 })
 
+it('what it looks at after each beat may be away, as may the beat be', async () => {
+  let looks = 0
+  const looked = async () => {
+    looks++
+    throw away
+  }
+  const { last } = await run({ term: { held: false }, looked, wanted: async () => (looks > 1 ? 'pause' : 'run') })
+  expect(last).toMatchObject({ state: 'paused' })
+  looks = 0
+  const kept: (LastWord | undefined)[] = []
+  await run({
+    looked,
+    async save(last) {
+      if (!last) throw away
+      return kept.push(last) > 0
+    },
+    async work() {
+      while (looks === 0) await setImmediate()
+    },
+  })
+  expect(kept).toMatchObject([{ state: 'done' }])
+})
+
 it('what is away is waited out, what may pass is tried so often, and the rest is an error at once', async () => {
   const options = { clock, random: () => 0.5, retries: 2, firstMs: 1, longestMs: 1 }
   const { signal } = new AbortController()

@@ -43,7 +43,7 @@ export interface JobRun {
   wanted(): Promise<JobDoc['wanted'] | undefined>
   /** Writes how far it is, and what is said last. @returns false when the term is not ours any more (`Term.save`) */
   save(last?: LastWord): Promise<boolean>
-  /** After each beat. */
+  /** After each beat, one that was not kept too. What it throws ends no term. */
   looked?(): Promise<void>
   /** It goes no further: for the log, which of it may be told there. */
   failed(error: RaylogError): void
@@ -68,10 +68,14 @@ export async function runJob(run: JobRun, stopping: AbortSignal): Promise<void> 
         const wanted = (await run.wanted()) ?? 'cancel'
         if (!(await run.save())) stop.abort(new Ended('lost'))
         else if (wanted !== 'run') stop.abort(new Ended(wanted))
-        await run.looked?.()
       } catch (thrown) {
         logger.warn({ [name]: id, code: toRaylogError(thrown).code }, `the progress of a ${name} was not kept`)
         if (!term.held) stop.abort(new Ended('lost'))
+      }
+      try {
+        await run.looked?.()
+      } catch (thrown) {
+        logger.warn({ [name]: id, code: toRaylogError(thrown).code }, `what a ${name} looks at could not be read`)
       }
     }
   }
