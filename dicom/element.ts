@@ -3,7 +3,7 @@ import { type DicomValue, isPersonName } from '../schemas/dicom-json.ts'
 import { RaylogError } from '../schemas/errors.ts'
 
 /** VRs with 4 bytes of length after 2 that are reserved (PS3.5 7.1.2). */
-const longVrs = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV'])
+export const longVrs = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV'])
 
 /** Delimiters have no VR (PS3.5 7.5). */
 export const itemTag = 'FFFEE000'

@@ -3,23 +3,16 @@
  * and version of ours: the object's name is its digest, so an image that is sent again is the same object.
  */
 import { implementation } from '../schemas/implementation.ts'
+import { head, longVrs, padding } from './element.ts'
 
 export { implementation } from '../schemas/implementation.ts'
 
-function element(which: number, vr: string, value: Buffer): Buffer {
-  const long = vr === 'OB'
-  const header = Buffer.alloc(long ? 12 : 8)
-  header.writeUInt16LE(0x0002, 0)
-  header.writeUInt16LE(which, 2)
-  header.write(vr, 4, 'latin1')
-  if (long) header.writeUInt32LE(value.length, 8)
-  else header.writeUInt16LE(value.length, 6)
-  return Buffer.concat([header, value])
-}
-
-function text(which: number, vr: string, value: string): Buffer {
-  const pad = vr === 'UI' ? '\0' : ' '
-  return element(which, vr, Buffer.from(value.length % 2 ? value + pad : value, 'latin1'))
+const tagOf = (which: number) => `0002${which.toString(16).padStart(4, '0')}`
+const element = (which: number, vr: string, value: Buffer) =>
+  Buffer.concat([head(tagOf(which), vr, value.length), value])
+function text(which: number, vr: 'UI' | 'SH', value: string): Buffer {
+  const bytes = Buffer.from(value, 'latin1')
+  return element(which, vr, Buffer.concat([bytes, padding(bytes.length, vr === 'UI' ? '\0' : ' ')]))
 }
 
 /** 128 bytes of zeros, DICM and group 0002, explicit VR little endian. */
@@ -46,29 +39,27 @@ export interface FileMeta {
   dataAt: number
 }
 
-/** VRs with 4 bytes of length in group 0002, or in what somebody put there (PS3.5 7.1.2). */
-const longVrs = new Set(['OB', 'OW', 'UN', 'UT', 'SQ'])
 /** Bytes in which every file meta group that anybody writes ends. */
 export const metaBytes = 65_536
 
 /**
  * Reads File Meta Information: explicit VR little endian, whatever follows (PS3.10 7.1).
- * @param head first bytes of a file, with or without preamble
+ * @param bytes the first bytes of a file, with or without preamble
  * @returns undefined where it has none: the data set begins at once, or it is no DICOM
  */
-export function readFileMeta(head: Buffer): FileMeta | undefined {
-  const prefix = [128, 0].find(at => head.toString('latin1', at, at + 4) === 'DICM')
+export function readFileMeta(bytes: Buffer): FileMeta | undefined {
+  const prefix = [128, 0].find(at => bytes.toString('latin1', at, at + 4) === 'DICM')
   let at = prefix === undefined ? 0 : prefix + 4
   const found = new Map<number, Buffer>()
   let end = Number.POSITIVE_INFINITY
-  while (at + 8 <= head.length && at < end && head.readUInt16LE(at) === 0x0002) {
-    const isLong = longVrs.has(head.toString('latin1', at + 4, at + 6))
-    if (isLong && at + 12 > head.length) break
+  while (at + 8 <= bytes.length && at < end && bytes.readUInt16LE(at) === 0x0002) {
+    const isLong = longVrs.has(bytes.toString('latin1', at + 4, at + 6))
+    if (isLong && at + 12 > bytes.length) break
     const value = at + (isLong ? 12 : 8)
-    const next = value + (isLong ? head.readUInt32LE(at + 8) : head.readUInt16LE(at + 6))
-    const which = head.readUInt16LE(at + 2)
-    found.set(which, head.subarray(value, next))
-    if (which === 0 && next - value === 4) end = next + head.readUInt32LE(value)
+    const next = value + (isLong ? bytes.readUInt32LE(at + 8) : bytes.readUInt16LE(at + 6))
+    const which = bytes.readUInt16LE(at + 2)
+    found.set(which, bytes.subarray(value, next))
+    if (which === 0 && next - value === 4) end = next + bytes.readUInt32LE(value)
     at = next
   }
   if (found.size === 0) return undefined

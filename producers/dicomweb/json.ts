@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { filePrefix } from '../../dicom/part10.ts'
+import { isUid } from '../../dicom/uid.ts'
 import { type BulkValue, writeJson } from '../../dicom/write-json.ts'
 import type { DicomAttributes } from '../../schemas/dicom-json.ts'
 import { compressedTypes, nativeSyntaxes } from '../../schemas/dicomweb.ts'
@@ -108,7 +109,6 @@ function fileOf(attributes: DicomAttributes, bulk: ReadonlyMap<string, Sent>, ma
   const uid = (tag: string) => String(attributes[tag]?.Value?.[0] ?? '')
   const [sopClass, sopInstance] = [uid('00080016'), uid('00080018')]
   try {
-    const isUid = (text: string) => /^[0-9.]{1,64}$/.test(text)
     if (!isUid(sopClass) || !isUid(sopInstance))
       throw new RaylogError('malformed-dicom', 'SOP Class UID or SOP Instance UID is missing')
     const { '00083002': _offered, ...own } = attributes // says how a server has it, and is no part of the object

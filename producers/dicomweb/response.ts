@@ -1,5 +1,6 @@
 /** The answer of STOW-RS (PS3.18 10.5.3, tables 10.5.3-1 and I.2-1). */
 import { readFileMeta } from '../../dicom/part10.ts'
+import { isUid } from '../../dicom/uid.ts'
 import type { Images } from '../../models/imaging/port.ts'
 import type { DicomAttributes, DicomElement } from '../../schemas/dicom-json.ts'
 import { RaylogError } from '../../schemas/errors.ts'
@@ -53,7 +54,6 @@ export function outcomeSoFar() {
   }
 }
 
-const isUid = (text: string) => text.length <= 64 && /^[0-9]+(\.[0-9]+)+$/.test(text)
 const ui = (value: string): DicomElement => ({ vr: 'UI', Value: [value] })
 const ur = (value: string): DicomElement => ({ vr: 'UR', Value: [value] })
 const sq = (items: DicomAttributes[]): DicomElement => ({ vr: 'SQ', Value: items })

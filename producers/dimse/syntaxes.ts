@@ -1,4 +1,5 @@
 /** What is accepted: storage SOP classes (PS3.4 B.5) and transfer syntaxes (PS3.5 A, PS3.6 A). */
+import { isUid } from '../../dicom/uid.ts'
 
 export const verification = '1.2.840.10008.1.1'
 
@@ -32,9 +33,6 @@ export const notStorage: ReadonlySet<string> = new Set([
 ])
 
 const uidForm = /^[0-2](\.(0|[1-9]\d*))+$/
-
-/** Whether it is a UID at all: digits and dots, 64 characters at most (PS3.5 9.1). Zeros that lead a part are let pass. */
-const isUid = (uid: string) => uid.length <= 64 && /^[0-9]+(\.[0-9]+)+$/.test(uid)
 
 /**
  * Whether instances of the SOP class can be stored. Classes that are newer than this code are known by their root.

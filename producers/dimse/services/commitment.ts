@@ -2,6 +2,7 @@
 import type { Logger } from 'pino'
 import { commandField, status } from '../../../dicom/command.ts'
 import { type Elements, readElements } from '../../../dicom/data-set.ts'
+import { isUid } from '../../../dicom/uid.ts'
 import type { Clock } from '../../../monitoring/clock.ts'
 import type { CommitmentDoc } from '../../../schemas/documents.ts'
 import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
@@ -45,8 +46,6 @@ export function commitmentService(options: CommitmentOptions): Service {
   }
   return { field: commandField.action, takes: uid => uid === commitmentClass, serve }
 }
-
-const isUid = (text: string) => text.length <= 64 && /^[0-9]+(\.[0-9]+)+$/.test(text)
 
 /** @throws RaylogError bad-request */
 function requestOf(elements: Elements, peer: string, now: number): CommitmentDoc {

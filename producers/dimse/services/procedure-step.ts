@@ -5,6 +5,7 @@
 import type { Logger } from 'pino'
 import { commandField, status } from '../../../dicom/command.ts'
 import { type Elements, readElements } from '../../../dicom/data-set.ts'
+import { isUid } from '../../../dicom/uid.ts'
 import type { Clock } from '../../../monitoring/clock.ts'
 import type { ProcedureStepDoc } from '../../../schemas/documents.ts'
 import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
@@ -112,5 +113,3 @@ function imagesOf(set: Elements): number {
     )
   return new Set(uids.filter(isUid)).size
 }
-
-const isUid = (text: string) => text.length <= 64 && /^[0-9]+(\.[0-9]+)+$/.test(text)
