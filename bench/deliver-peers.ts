@@ -6,11 +6,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
-import pino from 'pino'
 import { commandField } from '../dicom/command.ts'
-import { createAdmission } from '../producers/dimse/admission.ts'
-import { startServer } from '../producers/dimse/server.ts'
 import type { Service } from '../producers/dimse/services/service.ts'
+import { startPeer } from '../tests/harness/little-peer.ts'
 
 /** What is asked of this process. Each is answered. */
 export interface Ask {
@@ -46,17 +44,7 @@ async function slowPacs(): Promise<number> {
       return { code: 0 }
     },
   }
-  const server = await startServer({
-    plain: { host: '127.0.0.1', port: 0 },
-    tls: null,
-    ...{ aeTitle: 'PACS', strictAeTitle: false, privateSopClasses: false, maxAssociations: 100, maxPduBytes: 131_072 },
-    ...{ artimMs: 10_000, idleMs: 10_000, stallMs: 10_000, logger: pino({ level: 'silent' }) },
-    services: new Map([[store.field, store]]),
-    offered: new Set(),
-    observer: { opened() {}, rejected() {}, refusedTls() {} },
-    identify: createAdmission({ peers: [], acceptAnyone: true }),
-  })
-  return server.plain?.port ?? 0
+  return (await startPeer('PACS', [store])).port
 }
 
 async function fhirServer(): Promise<string> {

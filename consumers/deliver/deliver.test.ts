@@ -1,18 +1,17 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { commandField, writeEventReport } from '../../dicom/command.ts'
 import { explicitLittle, writeElements } from '../../dicom/data-set.ts'
 import type { Network } from '../../kafka/ports.ts'
 import { createAdmission } from '../../producers/dimse/admission.ts'
-import { startServer } from '../../producers/dimse/server.ts'
 import type { Service } from '../../producers/dimse/services/service.ts'
 import { platformConfig } from '../../schemas/config.ts'
 import { ids } from '../../schemas/ids.ts'
 import { type Report, topics } from '../../schemas/topics.ts'
 import { aPrediction } from '../../tests/gateway/samples.ts'
 import { imageFile, type OpenNode, openNode, peerOf } from '../../tests/harness/dicom-node.ts'
+import { startPeer } from '../../tests/harness/little-peer.ts'
 import { aReport } from '../../tests/harness/reports.ts'
 import { type OpenedStage, openForTest } from '../../tests/harness/stage.ts'
 import { openStores, type Stores } from '../../tests/harness/stores.ts'
@@ -213,18 +212,12 @@ describe('deliver', () => {
       service(commandField.action, () => Promise.reject(new Error('it breaks off'))),
     ]
     const us = [{ name: 'us', aeTitle: 'RAYLOG', addresses: ['127.0.0.1'], services: ['store', 'commitment'] }]
-    const there = await startServer({
-      plain: { host: '127.0.0.1', port: 0 },
-      tls: null,
-      ...{ aeTitle: 'PACS', strictAeTitle: true, privateSopClasses: false, maxAssociations: 10, maxPduBytes: 16_384 },
-      ...{ artimMs: 10_000, idleMs: 10_000, stallMs: 10_000, logger: pino({ level: 'silent' }) },
-      services: new Map(services.map(one => [one.field, one])),
+    const there = await startPeer('PACS', services, {
       offered: new Set([commitmentClass]),
-      observer: { opened() {}, rejected() {}, refusedTls() {} },
       identify: createAdmission({ peers: platformConfig.parse({ peers: us }).peers, acceptAnyone: false }),
     })
     cleanup.push(() => there.close())
-    const peers = [{ name: 'pacs', aeTitle: 'PACS', host: '127.0.0.1', port: there.plain?.port, services: [] }]
+    const peers = [{ name: 'pacs', aeTitle: 'PACS', host: '127.0.0.1', port: there.port, services: [] }]
     const network = { peers: platformConfig.parse({ peers }).peers, dicomTls: null }
     const stage = await open([{ name: 'pacs', kind: 'dicom', peer: 'pacs', commitment: true }], network)
     await stage.hand(topics.reports, await aReport(stores, 1, { format: 'sr', content: imageFile({}) }))

@@ -1,35 +1,16 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { RaylogError } from '../../schemas/errors.ts'
 import { HandClock } from '../../tests/harness/hand-clock.ts'
-import { aReport, fakeSender, type OpenedQueue, openTestQueue, put } from '../../tests/harness/reports.ts'
-import { openStores, type Stores } from '../../tests/harness/stores.ts'
+import { queuesPerTest } from '../../tests/harness/queues.ts'
+import { aReport, fakeSender, put } from '../../tests/harness/reports.ts'
 import { until } from '../../tests/harness/until.ts'
 import { backoff } from './backoff.ts'
-import { type Sender, Undelivered } from './sender.ts'
+import { Undelivered } from './sender.ts'
 
-let stores: Stores
-const open: OpenedQueue[] = []
-
-beforeEach(async () => {
-  stores = await openStores()
-})
-afterEach(async () => {
-  for (const queue of open.splice(0)) await queue.close()
-  await stores.close()
-})
-
-function queueOf(sender: Sender, options: Parameters<typeof openTestQueue>[2] = {}): OpenedQueue {
-  const queue = openTestQueue(stores, sender, options)
-  open.push(queue)
-  return queue
-}
-const reports = (count: number) => Promise.all(Array.from({ length: count }, (_, n) => aReport(stores, n)))
-const all = async () => (await stores.documents.find('reportDeliveries', { limit: 1000 })).items
-const count = (state: string) => stores.documents.count('reportDeliveries', { state })
-const over = (many: number) =>
-  until(`${many} are over`, async () => (await stores.documents.count('reportDeliveries', { queue: null })) === many)
-const holder = async () =>
-  (await stores.documents.find('reportQueues', { where: { destination: 'there' }, limit: 1 })).items[0]
+const on = queuesPerTest()
+const { queueOf, reports, over, holder } = on
+const all = async () => (await on.stores.documents.find('reportDeliveries', { limit: 1000 })).items
+const count = (state: string) => on.stores.documents.count('reportDeliveries', { state })
 
 describe('the queue of a destination', () => {
   it('tries again at a whole millisecond, as times are told', () => {
@@ -38,7 +19,7 @@ describe('the queue of a destination', () => {
   })
 
   it('sends each report once, tells of it once, and is empty then', async () => {
-    const deliveries = await put(stores, await reports(200))
+    const deliveries = await put(on.stores, await reports(200))
     const sender = fakeSender()
     sender.behave(async () => void (await until('eight at once', () => sender.most === 8, { everyMs: 1 })))
     const queue = queueOf(sender, { settings: { concurrency: 8 } })
@@ -53,7 +34,7 @@ describe('the queue of a destination', () => {
   })
 
   it('tries again what was not answered, and says why meanwhile', async () => {
-    await put(stores, await reports(1))
+    await put(on.stores, await reports(1))
     const sender = fakeSender()
     sender.behave(() => {
       if (sender.seen.length < 4) throw new Undelivered('nobody there', { code: 'peer-unavailable', answered: false })
@@ -65,7 +46,7 @@ describe('the queue of a destination', () => {
   })
 
   it('does not send again what is refused', async () => {
-    await put(stores, await reports(1))
+    await put(on.stores, await reports(1))
     const sender = fakeSender()
     sender.behave(() => {
       throw new Undelivered('no', { code: 'peer-refused', final: true })
@@ -78,8 +59,8 @@ describe('the queue of a destination', () => {
 
   it('gives up after its time, and refuses a report whose object is gone', async () => {
     const [late, gone] = await reports(2)
-    await put(stores, late ? [late] : [], Date.now() - 60_000)
-    await put(stores, gone ? [{ ...gone, object: `00/${'0'.repeat(64)}` }] : [])
+    await put(on.stores, late ? [late] : [], Date.now() - 60_000)
+    await put(on.stores, gone ? [{ ...gone, object: `00/${'0'.repeat(64)}` }] : [])
     const sender = fakeSender()
     sender.behave(() => {
       throw new Undelivered('busy')
@@ -92,7 +73,7 @@ describe('the queue of a destination', () => {
 
   it('leaves a destination alone that does not answer: one report finds out, the others wait', async () => {
     const clock = new HandClock()
-    await put(stores, await reports(20), clock.now())
+    await put(on.stores, await reports(20), clock.now())
     const sender = fakeSender()
     let there = false
     sender.behave(() => {
@@ -116,7 +97,7 @@ describe('the queue of a destination', () => {
   })
 
   it('does not call a destination dead that refuses one report', async () => {
-    await put(stores, await reports(10))
+    await put(on.stores, await reports(10))
     const sender = fakeSender()
     sender.behave(({ delivery }) => {
       if (delivery.report !== 'rp_9') throw new Undelivered('no', { code: 'peer-refused', final: true })
@@ -127,9 +108,9 @@ describe('the queue of a destination', () => {
   })
 
   it('sends again, and marks it, what was under way when its process died', async () => {
-    const [delivery] = await put(stores, await reports(1))
+    const [delivery] = await put(on.stores, await reports(1))
     if (!delivery) throw new Error('none')
-    await stores.documents.upsert('reportDeliveries', [{ ...delivery, version: 2, state: 'sending', attempts: 1 }])
+    await on.stores.documents.upsert('reportDeliveries', [{ ...delivery, version: 2, state: 'sending', attempts: 1 }])
     const sender = fakeSender()
     queueOf(sender)
     await over(1)
@@ -138,9 +119,9 @@ describe('the queue of a destination', () => {
   })
 
   it('only tells of what was sent when its process died before it could', async () => {
-    const [delivery] = await put(stores, await reports(1))
+    const [delivery] = await put(on.stores, await reports(1))
     if (!delivery) throw new Error('none')
-    await stores.documents.upsert('reportDeliveries', [{ ...delivery, version: 3, state: 'sent', attempts: 1 }])
+    await on.stores.documents.upsert('reportDeliveries', [{ ...delivery, version: 3, state: 'sent', attempts: 1 }])
     const sender = fakeSender()
     const queue = queueOf(sender)
     await over(1)
@@ -149,7 +130,7 @@ describe('the queue of a destination', () => {
   })
 
   it('keeps what became of it while the log is away, and does not send twice for it', async () => {
-    await put(stores, await reports(1))
+    await put(on.stores, await reports(1))
     const sender = fakeSender()
     let away = 3
     queueOf(sender, {
@@ -167,12 +148,12 @@ describe('the queue of a destination', () => {
     const one = queueOf(first, { clock: stopped, owner: 'one' })
     await until('the first has it', async () => (await holder())?.owner === 'one')
     const two = queueOf(second, { clock, owner: 'two', leaseMs: 1_000 })
-    await put(stores, await reports(5), clock.now())
+    await put(on.stores, await reports(5), clock.now())
     for (const queue of [two, one]) queue.poke()
     await over(5)
     expect([first.seen.length, second.seen.length]).toEqual([5, 0])
     first.behave((_, signal) => new Promise((_, no) => signal.addEventListener('abort', () => no(signal.reason))))
-    await put(stores, [await aReport(stores, 77)], clock.now())
+    await put(on.stores, [await aReport(on.stores, 77)], clock.now())
     one.poke()
     await until('the first is at it', () => first.seen.length === 6)
     // Its clock stands still from here on, as that of a process that hangs: it shows no sign of life.
@@ -187,10 +168,10 @@ describe('the queue of a destination', () => {
 
   it('keeps the revisions of a report in their order, one at a time', async () => {
     const revisions = await Promise.all(
-      [1, 2, 3].map(revision => aReport(stores, 1, { revision, content: Buffer.from(`revision ${revision}`) })),
+      [1, 2, 3].map(revision => aReport(on.stores, 1, { revision, content: Buffer.from(`revision ${revision}`) })),
     )
     const now = Date.now()
-    for (const [n, report] of revisions.entries()) await put(stores, [report], now - 10 + n)
+    for (const [n, report] of revisions.entries()) await put(on.stores, [report], now - 10 + n)
     const sender = fakeSender()
     queueOf(sender, { settings: { concurrency: 8 } })
     await over(3)
@@ -200,10 +181,10 @@ describe('the queue of a destination', () => {
 
   it('does not send an older revision after a newer one where the destination keeps the newest alone', async () => {
     const now = Date.now()
-    const older = await aReport(stores, 1, { revision: 1, content: Buffer.from('older') })
-    const newer = await aReport(stores, 1, { revision: 2, content: Buffer.from('newer') })
-    await put(stores, [newer], now - 20)
-    await put(stores, [older], now - 10)
+    const older = await aReport(on.stores, 1, { revision: 1, content: Buffer.from('older') })
+    const newer = await aReport(on.stores, 1, { revision: 2, content: Buffer.from('newer') })
+    await put(on.stores, [newer], now - 20)
+    await put(on.stores, [older], now - 10)
     const sender = fakeSender(true)
     const queue = queueOf(sender)
     await over(2)
@@ -213,7 +194,7 @@ describe('the queue of a destination', () => {
 
   it('sends no faster than it may', async () => {
     const clock = new HandClock()
-    await put(stores, await reports(3), clock.now())
+    await put(on.stores, await reports(3), clock.now())
     const sender = fakeSender()
     queueOf(sender, { clock, settings: { ratePerSecond: 1, concurrency: 3 } })
     await until('one is sent', async () => (await count('sent')) === 1)

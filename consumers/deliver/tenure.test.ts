@@ -1,33 +1,14 @@
 /** What a process' time with a destination stands: stores that are away, faults of ours. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { RaylogError } from '../../schemas/errors.ts'
 import { HandClock } from '../../tests/harness/hand-clock.ts'
-import { aReport, fakeSender, type OpenedQueue, openTestQueue, put } from '../../tests/harness/reports.ts'
-import { openStores, type Stores } from '../../tests/harness/stores.ts'
+import { queuesPerTest } from '../../tests/harness/queues.ts'
+import { aReport, fakeSender, put } from '../../tests/harness/reports.ts'
 import { until } from '../../tests/harness/until.ts'
-import { type Sender, Undelivered } from './sender.ts'
+import { Undelivered } from './sender.ts'
 
-let stores: Stores
-const open: OpenedQueue[] = []
-
-beforeEach(async () => {
-  stores = await openStores()
-})
-afterEach(async () => {
-  for (const queue of open.splice(0)) await queue.close()
-  await stores.close()
-})
-
-function queueOf(sender: Sender, options: Parameters<typeof openTestQueue>[2] = {}): OpenedQueue {
-  const queue = openTestQueue(stores, sender, options)
-  open.push(queue)
-  return queue
-}
-const reports = (count: number) => Promise.all(Array.from({ length: count }, (_, n) => aReport(stores, n)))
-const over = (many: number) =>
-  until(`${many} are over`, async () => (await stores.documents.count('reportDeliveries', { queue: null })) === many)
-const holder = async () =>
-  (await stores.documents.find('reportQueues', { where: { destination: 'there' }, limit: 1 })).items[0]
+const on = queuesPerTest()
+const { queueOf, reports, over, holder } = on
 
 describe('a time with a destination', () => {
   it.each([
@@ -35,8 +16,8 @@ describe('a time with a destination', () => {
     ['the lease, and loses its term', 20_000],
   ])('sends nothing twice where the documents are away for longer than %s', async (_what, outageMs) => {
     const clock = new HandClock()
-    await put(stores, await reports(4), clock.now())
-    const { documents } = stores
+    await put(on.stores, await reports(4), clock.now())
+    const { documents } = on.stores
     let away = false
     const failed = { advance: 0, upsert: 0 }
     const unless = (what: keyof typeof failed) => {
@@ -65,7 +46,7 @@ describe('a time with a destination', () => {
     away = false
     await until('all are over', async () => {
       clock.move(50)
-      return (await stores.documents.count('reportDeliveries', { queue: null })) === 4
+      return (await on.stores.documents.count('reportDeliveries', { queue: null })) === 4
     })
     expect(sender.reports.toSorted()).toEqual(['rp_0', 'rp_1', 'rp_2', 'rp_3'])
     expect(queue.told).toHaveLength(4)
@@ -73,8 +54,8 @@ describe('a time with a destination', () => {
 
   it('rests before it begins again what fails for no reason that passes', async () => {
     const clock = new HandClock()
-    const [bad] = await put(stores, await reports(1), clock.now())
-    const { documents } = stores
+    const [bad] = await put(on.stores, await reports(1), clock.now())
+    const { documents } = on.stores
     let tried = 0
     const broken: typeof documents = {
       ...documents,
@@ -86,8 +67,8 @@ describe('a time with a destination', () => {
     }
     const queue = queueOf(fakeSender(), { clock, documents: broken, settings: { concurrency: 2 } })
     await until('it was tried', () => tried > 0)
-    const others = Array.from({ length: 20 }, (_, n) => aReport(stores, n + 1))
-    await put(stores, await Promise.all(others), clock.now())
+    const others = Array.from({ length: 20 }, (_, n) => aReport(on.stores, n + 1))
+    await put(on.stores, await Promise.all(others), clock.now())
     queue.poke()
     await over(20)
     expect(tried).toBe(1)
@@ -96,7 +77,7 @@ describe('a time with a destination', () => {
   })
 
   it('leaves a destination alone that does not answer, whatever faults of ours come between', async () => {
-    await put(stores, await reports(8))
+    await put(on.stores, await reports(8))
     const sender = fakeSender()
     sender.behave(() => {
       if (sender.seen.length % 2 === 0) throw new Error('a fault of ours')

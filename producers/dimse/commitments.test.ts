@@ -1,5 +1,4 @@
 import { rm, writeFile } from 'node:fs/promises'
-import pino from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
 import { commandField, writeAction, writeResponse } from '../../dicom/command.ts'
 import { type Elements, explicitLittle, readElements, writeElements } from '../../dicom/data-set.ts'
@@ -7,12 +6,11 @@ import type { DicomAttributes } from '../../schemas/dicom-json.ts'
 import { type OpenNode, openNode } from '../../tests/harness/dicom-node.ts'
 import { associate, dataPdus, type Peer, releaseRequest, statusOf } from '../../tests/harness/dicom-peer.ts'
 import { nextMessage } from '../../tests/harness/get-scu.ts'
+import { type LittlePeer, startPeer } from '../../tests/harness/little-peer.ts'
 import { openStores } from '../../tests/harness/stores.ts'
 import { until } from '../../tests/harness/until.ts'
 import { chestDicom, chestUids } from '../simulator/phantoms.ts'
-import { createAdmission } from './admission.ts'
 import { readAll } from './identifier.ts'
-import { type DimseServer, startServer } from './server.ts'
 import type { Service } from './services/service.ts'
 import { commitmentClass, commitmentInstance } from './sop-classes.ts'
 
@@ -70,7 +68,7 @@ async function reportOn(peer: Peer): Promise<Report> {
 }
 
 /** A modality that listens for reports. */
-async function listener(reports: Report[]): Promise<DimseServer> {
+async function listener(reports: Report[]): Promise<LittlePeer> {
   const service: Service = {
     field: commandField.eventReport,
     takes: () => true,
@@ -79,18 +77,9 @@ async function listener(reports: Report[]): Promise<DimseServer> {
       return { code: 0 }
     },
   }
-  const server = await startServer({
-    plain: { host: '127.0.0.1', port: 0 },
-    tls: null,
-    ...{ aeTitle: 'MODALITY', strictAeTitle: true, privateSopClasses: false, maxAssociations: 10, maxPduBytes: 16_384 },
-    ...{ artimMs: 10_000, idleMs: 10_000, stallMs: 10_000, logger: pino({ level: 'silent' }) },
-    services: new Map([[service.field, service]]),
-    offered: new Set([commitmentClass]),
-    observer: { opened() {}, rejected() {}, refusedTls() {} },
-    identify: createAdmission({ peers: [], acceptAnyone: true }),
-  })
-  closing.push(() => server.close())
-  return server
+  const peer = await startPeer('MODALITY', [service], { offered: new Set([commitmentClass]) })
+  closing.push(() => peer.close())
+  return peer
 }
 
 const modality = (port: number) => ({
@@ -158,8 +147,8 @@ describe('storage commitment', () => {
 
   it('is told on an association of ours where the peer has ended its own', async () => {
     const reports: Report[] = []
-    const { plain } = await listener(reports)
-    const node = await open({ network: { peers: [modality(plain?.port ?? 0)] } })
+    const { port } = await listener(reports)
+    const node = await open({ network: { peers: [modality(port)] } })
     await node.keep(chestDicom(1))
     using peer = await ask(node.port)
     peer.write(Buffer.concat([request('1.9.3', [reference(chestUids(1).sopInstance)]), releaseRequest()]))
@@ -175,8 +164,7 @@ describe('storage commitment', () => {
     const stores = await openStores()
     closing.push(() => stores.close())
     const reports: Report[] = []
-    const { plain } = await listener(reports)
-    const port = plain?.port ?? 0
+    const { port } = await listener(reports)
     const first = await open({ stores })
     await first.keep(chestDicom(1))
     {

@@ -1,16 +1,14 @@
 /** Peers that are silent, or ask for more than they may: each limit of the node's own calls and of storage commitment. */
 import { createServer } from 'node:net'
-import pino from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
 import { commandField, writeAction, writeQueryRequest } from '../../dicom/command.ts'
 import { explicitLittle, writeElements } from '../../dicom/data-set.ts'
 import type { DicomAttributes } from '../../schemas/dicom-json.ts'
 import { type OpenNode, openNode, peerOf, studyRoot } from '../../tests/harness/dicom-node.ts'
 import { associate, dataPdus, releaseRequest, statusOf } from '../../tests/harness/dicom-peer.ts'
+import { startPeer } from '../../tests/harness/little-peer.ts'
 import { until } from '../../tests/harness/until.ts'
 import { chestDicom, chestUids } from '../simulator/phantoms.ts'
-import { createAdmission } from './admission.ts'
-import { startServer } from './server.ts'
 import type { Service } from './services/service.ts'
 import { commitmentClass, commitmentInstance } from './sop-classes.ts'
 
@@ -69,17 +67,9 @@ describe('a destination of C-MOVE', () => {
         return { code: 0 }
       },
     }
-    const silent = await startServer({
-      plain: { host: '127.0.0.1', port: 0 },
-      tls: null,
-      ...{ aeTitle: 'PACS', strictAeTitle: true, privateSopClasses: false, maxAssociations: 10, maxPduBytes: 16_384 },
-      ...{ artimMs: 1_000, idleMs: 60_000, stallMs: 60_000, logger: pino({ level: 'silent' }) },
-      ...{ services: new Map([[never.field, never]]), offered: new Set() },
-      observer: { opened() {}, rejected() {}, refusedTls() {} },
-      identify: createAdmission({ peers: [], acceptAnyone: true }),
-    })
+    const silent = await startPeer('PACS', [never])
     closing.push(() => silent.close())
-    const node = await open({ ...anyone, calls: { answerMs: 100 } }, [pacs(silent.plain?.port ?? 0)])
+    const node = await open({ ...anyone, calls: { answerMs: 100 } }, [pacs(silent.port)])
     await node.keep(chestDicom(1))
     expect(await move(node)).toEqual([0xa702])
     expect(asked).toBe(1)

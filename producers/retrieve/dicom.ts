@@ -5,6 +5,7 @@ import { explicitLittle, implicitLittle } from '../../dicom/data-set.ts'
 import { filePrefix } from '../../dicom/part10.ts'
 import type { ProposedSyntaxes, Requestor, StoreSubOperation, UsableContext } from '../../dicom/requestor.ts'
 import { type TalkOptions, talk } from '../../dicom/talk.ts'
+import { compressedTypes } from '../../schemas/dicomweb.ts'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import type { DicomTls, Peer } from '../../schemas/peers.ts'
 import { type Identifier, readIdentifier, writeIdentifier } from './identifier.ts'
@@ -28,24 +29,18 @@ const model = {
   get: '1.2.840.10008.5.1.4.1.2.2.3',
 } as const
 
-const syntaxes = (...tails: string[]) => tails.map(tail => `1.2.840.10008.1.2.${tail}`)
-/** Each in a context of its own, so that what is stored compressed comes as it is, and is not made plain first. */
-const compressed = syntaxes(
-  ...['5', '4.50', '4.51', '4.57', '4.70', '4.80', '4.81', '4.90', '4.91', '4.201', '4.203', '4.202'],
-)
-const video = syntaxes(
-  ...['100', '100.1', '101', '101.1', '102', '102.1', '103', '103.1', '104', '104.1', '105', '105.1', '106', '106.1']
-    .concat('107', '108')
-    .map(tail => `4.${tail}`),
-)
+const isVideo = (syntax: string) => compressedTypes[syntax]?.startsWith('video/') ?? false
 /** Endoscopic, microscopic and photographic video, multi-frame ultrasound, and secondary capture in true colour. */
 const videoClasses = new Set(
   ['77.1.1.1', '77.1.2.1', '77.1.4.1', '3.1', '7.4'].map(tail => `1.2.840.10008.5.1.4.1.1.${tail}`),
 )
 
-/** Contexts in which images of the class may come back. */
+/**
+ * Contexts in which images of the class may come back: each compressed syntax in one of its own, so that what is stored
+ * compressed comes as it is, and is not made plain first.
+ */
 function contextsFor(abstractSyntax: string): ProposedSyntaxes[] {
-  const alone = videoClasses.has(abstractSyntax) ? [...compressed, ...video] : compressed
+  const alone = Object.keys(compressedTypes).filter(syntax => !isVideo(syntax) || videoClasses.has(abstractSyntax))
   const each = [[explicitLittle, implicitLittle], ...alone.map(syntax => [syntax])]
   return each.map(transferSyntaxes => ({ abstractSyntax, transferSyntaxes }))
 }

@@ -36,6 +36,13 @@ export async function pythonWith(packages: readonly string[]): Promise<{ python:
   }
 }
 
+/** pynetdicom's Python, and the title of a test that it drives, which says what is missing (as `titleOf` of tools). */
+export async function pynetdicom(name = 'pynetdicom') {
+  const found = await pythonWith(['pydicom==3.0.1', 'pynetdicom==3.0.4'])
+  if ('python' in found) return { ...found, missing: false, title: name }
+  return { python: '', missing: true, title: `${name} (skipped: ${found.missing})` }
+}
+
 /** @returns what it wrote to stdout */
 export async function runPython(python: string, args: readonly string[]): Promise<string> {
   const { stdout } = await run(python, [...args], { maxBuffer: 256 * 1024 * 1024, timeout: 240_000 })

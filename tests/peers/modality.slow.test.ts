@@ -9,9 +9,9 @@ import { chestDicom, chestUids } from '../../producers/simulator/phantoms.ts'
 import { ids } from '../../schemas/ids.ts'
 import { dataSetOf } from '../harness/dicom-peer.ts'
 import { type OpenProducer, openProducer } from '../harness/producer.ts'
-import { pythonWith, runPython } from '../harness/python.ts'
+import { pynetdicom, runPython } from '../harness/python.ts'
 
-const python = await pythonWith(['pydicom==3.0.1', 'pynetdicom==3.0.4'])
+const { python, missing, title } = await pynetdicom('a modality of pynetdicom')
 const script = join(import.meta.dirname, 'pynetdicom_modality.py')
 const fixtures = join(import.meta.dirname, '../../models/fixtures/imaging')
 
@@ -30,8 +30,7 @@ async function open(settings: object = {}, peers: object[] = []): Promise<void> 
 }
 
 async function modality(what: string, ...args: string[]): Promise<unknown> {
-  if (!('python' in python)) throw new Error(python.missing)
-  return JSON.parse(await runPython(python.python, [script, what, String(stage.endpoints.dicom?.port), ...args]))
+  return JSON.parse(await runPython(python, [script, what, String(stage.endpoints.dicom?.port), ...args]))
 }
 
 async function chestFile(name: string, seed: number, options: Parameters<typeof chestDicom>[1] = {}): Promise<string> {
@@ -63,91 +62,87 @@ const files: Readonly<Record<string, string>> = {
   '1.2.840.10008.1.2.8.1': 'deflated-frames.dcm',
 }
 
-describe.skipIf('missing' in python)(
-  'missing' in python ? `a modality of pynetdicom (skipped: ${python.missing})` : 'a modality of pynetdicom',
-  { timeout: 300_000 },
-  () => {
-    it('has an object of each transfer syntax stored as it is, byte for byte, video too', async () => {
-      await open()
-      const listed = [...transferSyntaxNames.keys()].map(uid => [
-        uid,
-        uid in files ? join(fixtures, files[uid] ?? '') : null,
-      ])
-      const sent = await modality('syntaxes', folder, JSON.stringify(listed))
-      expect(sent).toMatchObject(listed.map(([syntax]) => ({ syntax, status: 0 })))
-      if (!Array.isArray(sent)) return
-      for (const [i, { syntax, file }] of sent.entries()) {
-        const event = stage.published[i]
-        expect(event?.dicom?.transferSyntax).toBe(syntax)
-        expect((await stored(event?.object.key ?? '')).equals(dataSetOf(await readFile(file))), syntax).toBe(true)
-      }
-    })
+describe.skipIf(missing)(title, { timeout: 300_000 }, () => {
+  it('has an object of each transfer syntax stored as it is, byte for byte, video too', async () => {
+    await open()
+    const listed = [...transferSyntaxNames.keys()].map(uid => [
+      uid,
+      uid in files ? join(fixtures, files[uid] ?? '') : null,
+    ])
+    const sent = await modality('syntaxes', folder, JSON.stringify(listed))
+    expect(sent).toMatchObject(listed.map(([syntax]) => ({ syntax, status: 0 })))
+    if (!Array.isArray(sent)) return
+    for (const [i, { syntax, file }] of sent.entries()) {
+      const event = stage.published[i]
+      expect(event?.dicom?.transferSyntax).toBe(syntax)
+      expect((await stored(event?.object.key ?? '')).equals(dataSetOf(await readFile(file))), syntax).toBe(true)
+    }
+  })
 
-    it('has every storage SOP class that it knows accepted', async () => {
-      await open()
-      expect(await modality('every')).toEqual({ known: expect.toSatisfy(count => count > 150), refused: [] })
-    })
+  it('has every storage SOP class that it knows accepted', async () => {
+    await open()
+    expect(await modality('every')).toEqual({ known: expect.toSatisfy(count => count > 150), refused: [] })
+  })
 
-    it('may store private SOP classes where the settings say so, and is told that nobody knows them where not', async () => {
-      const [ours, theirs] = ['1.2.840.10008.5.1.4.1.1.999.1', '1.3.46.670589.11.0.0.12.1']
-      await open()
-      expect(await modality('classes', ours, theirs)).toEqual({ [ours]: 0, [theirs]: 'refused 3' })
-      await stage.close()
-      await open({ privateSopClasses: true })
-      expect(await modality('classes', ours, theirs)).toEqual({ [ours]: 0, [theirs]: 0 })
-      expect(stage.published.map(event => event.dicom?.sopClass)).toEqual([ours, theirs])
-    })
+  it('may store private SOP classes where the settings say so, and is told that nobody knows them where not', async () => {
+    const [ours, theirs] = ['1.2.840.10008.5.1.4.1.1.999.1', '1.3.46.670589.11.0.0.12.1']
+    await open()
+    expect(await modality('classes', ours, theirs)).toEqual({ [ours]: 0, [theirs]: 'refused 3' })
+    await stage.close()
+    await open({ privateSopClasses: true })
+    expect(await modality('classes', ours, theirs)).toEqual({ [ours]: 0, [theirs]: 0 })
+    expect(stage.published.map(event => event.dicom?.sopClass)).toEqual([ours, theirs])
+  })
 
-    it('is turned away for the right reason, and the audit has each', async () => {
-      const known = { name: 'ct', aeTitle: 'CT1', addresses: ['127.0.0.1'], maxAssociations: 2 }
-      const elsewhere = { name: 'mr', aeTitle: 'MR1', addresses: ['192.0.2.7'] }
-      await open({ strictAeTitle: true }, [known, elsewhere])
-      expect(await modality('rejected', 'CT1', 'RAYLOG')).toBeNull()
-      expect(await modality('rejected', 'WHO', 'RAYLOG')).toEqual([1, 1, 3])
-      expect(await modality('rejected', 'MR1', 'RAYLOG')).toEqual([1, 1, 3])
-      expect(await modality('rejected', 'CT1', 'OTHER')).toEqual([1, 1, 7])
-      expect(await modality('crowded', '2')).toEqual({ rejected: [2, 3, 2], afterwards: 0 })
-      const rejected = stage.audited.filter(({ action }) => action === 'association-rejected')
-      expect(rejected.map(({ actor }) => actor)).toEqual(['WHO', 'MR1', 'CT1', 'CT1'])
-    })
+  it('is turned away for the right reason, and the audit has each', async () => {
+    const known = { name: 'ct', aeTitle: 'CT1', addresses: ['127.0.0.1'], maxAssociations: 2 }
+    const elsewhere = { name: 'mr', aeTitle: 'MR1', addresses: ['192.0.2.7'] }
+    await open({ strictAeTitle: true }, [known, elsewhere])
+    expect(await modality('rejected', 'CT1', 'RAYLOG')).toBeNull()
+    expect(await modality('rejected', 'WHO', 'RAYLOG')).toEqual([1, 1, 3])
+    expect(await modality('rejected', 'MR1', 'RAYLOG')).toEqual([1, 1, 3])
+    expect(await modality('rejected', 'CT1', 'OTHER')).toEqual([1, 1, 7])
+    expect(await modality('crowded', '2')).toEqual({ rejected: [2, 3, 2], afterwards: 0 })
+    const rejected = stage.audited.filter(({ action }) => action === 'association-rejected')
+    expect(rejected.map(({ actor }) => actor)).toEqual(['WHO', 'MR1', 'CT1', 'CT1'])
+  })
 
-    it('may be two hundred at once', async () => {
-      // Two hundred threads of Python on a busy machine may take longer than others to ask.
-      await open({ artimMs: 120_000 })
-      const names = await Promise.all(Array.from({ length: 10 }, (_, seed) => chestFile(`${seed}.dcm`, seed)))
-      const statuses = await modality('together', '200', ...names)
-      const opened = stage.audited.filter(({ action }) => action === 'association-opened').length
-      expect({ statuses, opened }).toEqual({ statuses: { 0: 200 }, opened: 200 })
-      // What comes again is the same image: two hundred were told so, ten are kept.
-      expect(new Set(stage.published.map(({ id }) => id)).size).toBe(10)
-      expect(await stage.objectCount()).toBe(10)
-    })
+  it('may be two hundred at once', async () => {
+    // Two hundred threads of Python on a busy machine may take longer than others to ask.
+    await open({ artimMs: 120_000 })
+    const names = await Promise.all(Array.from({ length: 10 }, (_, seed) => chestFile(`${seed}.dcm`, seed)))
+    const statuses = await modality('together', '200', ...names)
+    const opened = stage.audited.filter(({ action }) => action === 'association-opened').length
+    expect({ statuses, opened }).toEqual({ statuses: { 0: 200 }, opened: 200 })
+    // What comes again is the same image: two hundred were told so, ten are kept.
+    expect(new Set(stage.published.map(({ id }) => id)).size).toBe(10)
+    expect(await stage.objectCount()).toBe(10)
+  })
 
-    it('sends one image a hundred times at once: one object, one instance', async () => {
-      await open()
-      expect(await modality('together', '100', await chestFile('a.dcm', 1))).toEqual({ 0: 100 })
-      expect(new Set(stage.published.map(({ id }) => id)).size).toBe(1)
-      expect(await stage.objectCount()).toBe(1)
-    })
+  it('sends one image a hundred times at once: one object, one instance', async () => {
+    await open()
+    expect(await modality('together', '100', await chestFile('a.dcm', 1))).toEqual({ 0: 100 })
+    expect(new Set(stage.published.map(({ id }) => id)).size).toBe(1)
+    expect(await stage.objectCount()).toBe(1)
+  })
 
-    it('breaks off in the middle of an image, and nothing of it is kept', async () => {
-      await open()
-      const file = await chestFile('a.dcm', 1, { size: 1_024 })
-      expect(await modality('broken', file)).toEqual({ abort: null, vanish: null, whole: 0 })
-      expect(stage.published).toHaveLength(1)
-      expect(await stage.objectCount()).toBe(1)
-      expect(stage.logs()).not.toContain('fault of ours')
-    })
+  it('breaks off in the middle of an image, and nothing of it is kept', async () => {
+    await open()
+    const file = await chestFile('a.dcm', 1, { size: 1_024 })
+    expect(await modality('broken', file)).toEqual({ abort: null, vanish: null, whole: 0 })
+    expect(stage.published).toHaveLength(1)
+    expect(await stage.objectCount()).toBe(1)
+    expect(stage.logs()).not.toContain('fault of ours')
+  })
 
-    it('tells of its procedure steps by N-CREATE and N-SET, and the study is to have what they made', async () => {
-      await open()
-      const { study } = chestUids(1)
-      const said = await modality('steps', study)
-      expect(said).toEqual([0, 0x0111, 0, 0x0106, 0x0112, 0, 0x0110, 0, 0])
-      expect(stage.published).toMatchObject([
-        { study: ids.study('main', study), what: 'expect', images: 5, source: 'modality', actor: 'CT1' },
-      ])
-      expect(stage.logs()).not.toMatch(/canary/i)
-    })
-  },
-)
+  it('tells of its procedure steps by N-CREATE and N-SET, and the study is to have what they made', async () => {
+    await open()
+    const { study } = chestUids(1)
+    const said = await modality('steps', study)
+    expect(said).toEqual([0, 0x0111, 0, 0x0106, 0x0112, 0, 0x0110, 0, 0])
+    expect(stage.published).toMatchObject([
+      { study: ids.study('main', study), what: 'expect', images: 5, source: 'modality', actor: 'CT1' },
+    ])
+    expect(stage.logs()).not.toMatch(/canary/i)
+  })
+})

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { type OpenNode, openNode } from '../harness/dicom-node.ts'
-import { pythonWith, runPython } from '../harness/python.ts'
+import { pynetdicom, runPython } from '../harness/python.ts'
 import { titleOf } from '../harness/tools.ts'
 import { sharedPath } from '../shared.ts'
 
@@ -61,27 +61,23 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-const python = await pythonWith(['pydicom==3.0.1', 'pynetdicom==3.0.4'])
+const { python, missing, title } = await pynetdicom()
 
-describe.skipIf('missing' in python)(
-  'missing' in python ? `pynetdicom (skipped: ${python.missing})` : 'pynetdicom',
-  () => {
-    it('finds each patient by the name as it is written in the image, and reads it in UTF-8', {
-      timeout: 240_000,
-    }, async () => {
-      if (!('python' in python)) return
-      const script = join(import.meta.dirname, 'pynetdicom_names.py')
-      const said = z
-        .record(z.string(), z.array(z.tuple([z.string(), z.string(), z.string()])))
-        .parse(JSON.parse(await runPython(python.python, [script, String(node.port), ...names.keys()])))
-      expect(names.size).toBeGreaterThan(10)
-      for (const [file, name] of names) {
-        const found = said[file]?.map(([found, , set]) => [found.normalize('NFC'), set])
-        expect(found, name).toEqual([[name, 'ISO_IR 192']])
-      }
-    })
-  },
-)
+describe.skipIf(missing)(title, () => {
+  it('finds each patient by the name as it is written in the image, and reads it in UTF-8', {
+    timeout: 240_000,
+  }, async () => {
+    const script = join(import.meta.dirname, 'pynetdicom_names.py')
+    const said = z
+      .record(z.string(), z.array(z.tuple([z.string(), z.string(), z.string()])))
+      .parse(JSON.parse(await runPython(python, [script, String(node.port), ...names.keys()])))
+    expect(names.size).toBeGreaterThan(10)
+    for (const [file, name] of names) {
+      const found = said[file]?.map(([found, , set]) => [found.normalize('NFC'), set])
+      expect(found, name).toEqual([[name, 'ISO_IR 192']])
+    }
+  })
+})
 
 const dcmtk = titleOf('DCMTK', ['findscu', 'dcmdump'])
 

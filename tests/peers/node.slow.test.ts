@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { chestDicom, chestUids } from '../../producers/simulator/phantoms.ts'
 import { type OpenNode, openNode } from '../harness/dicom-node.ts'
 import { dataSetOf } from '../harness/dicom-peer.ts'
-import { pythonWith, runPython } from '../harness/python.ts'
+import { pynetdicom, runPython } from '../harness/python.ts'
 import { freePort } from '../harness/raylog.ts'
 import { titleOf } from '../harness/tools.ts'
 import { until } from '../harness/until.ts'
@@ -132,46 +132,40 @@ describe.skipIf(dcmtk.missing.length > 0)(dcmtk.title, () => {
   })
 })
 
-const python = await pythonWith(['pydicom==3.0.1', 'pynetdicom==3.0.4'])
+const { python, missing, title } = await pynetdicom()
 
-describe.skipIf('missing' in python)(
-  'missing' in python ? `pynetdicom (skipped: ${python.missing})` : 'pynetdicom',
-  () => {
-    it('finds, gets and moves at every level, cancels, and has its storage commitments, on both kinds of association', {
-      timeout: 240_000,
-    }, async () => {
-      if (!('python' in python)) return
-      const port = await freePort()
-      await open('PYNET', port)
-      const script = join(import.meta.dirname, 'pynetdicom_node.py')
-      const said: unknown = JSON.parse(
-        await runPython(python.python, [script, String(node.port), String(port), study, ...uids]),
-      )
-      expect(said).toEqual({
-        studies: [
-          [study, 3],
-          [chestUids(9).study, 1],
-        ].toSorted(),
-        findStatuses: [0xff00, 0xff00, 0],
-        patients: ['DEMO-00000001', 'DEMO-00000009'],
-        getStatuses: [0xff00, 0xff00, 0],
-        got: uids.map(uid => [uid, 256 * 256 * 2]),
-        moveStatuses: [0xff00, 0xff00, 0],
-        moved: uids,
-        actionStatus: 0,
-        reports: [[2, 1, 1]],
-        sameAssociation: [[1, 1, 0]],
-        // Of both models: how many match at each level, and the last status.
-        found: { PATIENT: 1, STUDY: 1, SERIES: 2, IMAGE: 3, STUDY2: 1, SERIES2: 2, IMAGE2: 3 },
-        series: uids.slice(0, 2),
-        image: [uids[2]],
-        patient: uids,
-        movedSeries: uids.slice(0, 2),
-        cancelled: [0xfe00, 1, 2],
-      })
+describe.skipIf(missing)(title, () => {
+  it('finds, gets and moves at every level, cancels, and has its storage commitments, on both kinds of association', {
+    timeout: 240_000,
+  }, async () => {
+    const port = await freePort()
+    await open('PYNET', port)
+    const script = join(import.meta.dirname, 'pynetdicom_node.py')
+    const said: unknown = JSON.parse(await runPython(python, [script, String(node.port), String(port), study, ...uids]))
+    expect(said).toEqual({
+      studies: [
+        [study, 3],
+        [chestUids(9).study, 1],
+      ].toSorted(),
+      findStatuses: [0xff00, 0xff00, 0],
+      patients: ['DEMO-00000001', 'DEMO-00000009'],
+      getStatuses: [0xff00, 0xff00, 0],
+      got: uids.map(uid => [uid, 256 * 256 * 2]),
+      moveStatuses: [0xff00, 0xff00, 0],
+      moved: uids,
+      actionStatus: 0,
+      reports: [[2, 1, 1]],
+      sameAssociation: [[1, 1, 0]],
+      // Of both models: how many match at each level, and the last status.
+      found: { PATIENT: 1, STUDY: 1, SERIES: 2, IMAGE: 3, STUDY2: 1, SERIES2: 2, IMAGE2: 3 },
+      series: uids.slice(0, 2),
+      image: [uids[2]],
+      patient: uids,
+      movedSeries: uids.slice(0, 2),
+      cancelled: [0xfe00, 1, 2],
     })
-  },
-)
+  })
+})
 
 const orthanc = titleOf('Orthanc', ['Orthanc'])
 
