@@ -96,17 +96,18 @@ describe('STOW-RS of application/dicom+json', () => {
       )
   })
 
-  it('refuses each instance for itself: no bulk data, no UID, a value that is none', async () => {
+  it('refuses each instance for itself: no bulk data, no UID, one of dots alone, a value that is none', async () => {
     const { attributes, location } = await known('rgb.dcm', '2.25.1020')
     const good = { ...attributes, '00080018': { vr: 'UI', Value: ['2.25.1021'] } }
     const bulk = await kit.ask(location.slice(kit.base.length), { headers: { accept: 'application/octet-stream' } })
     const pixels = { type: 'application/octet-stream', location, body: Buffer.from(await bulk.arrayBuffer()) }
     const elsewhere = { ...attributes, '7FE00010': { vr: 'OW', BulkDataURI: 'http://elsewhere/1' } }
     const { '00080018': _, ...nameless } = attributes
+    const dots = { ...attributes, '00080018': { vr: 'UI', Value: ['..'] } }
     const wrong = { ...attributes, '00280010': { vr: 'US', Value: [70_000] } }
-    const answer = await send(json(good, elsewhere, nameless, wrong), pixels)
+    const answer = await send(json(good, elsewhere, nameless, dots, wrong), pixels)
     const body = JSON.parse(await answer.text())
-    expect([answer.status, body['00081199'].Value.length, body['00081198'].Value.length]).toEqual([202, 1, 2])
+    expect([answer.status, body['00081199'].Value.length, body['00081198'].Value.length]).toEqual([202, 1, 3])
     expect(body['0008119A'].Value).toHaveLength(1)
   })
 
