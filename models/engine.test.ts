@@ -182,6 +182,20 @@ describe('batching', () => {
     expect(first?.timings.queueMs).toBeGreaterThan(0)
   })
 
+  it('runs one by one what a graph takes one by one, however many go to the worker at once', async () => {
+    const opened = await open(['slow', 'single'])
+    const objects = await Promise.all([...Array(12).keys()].map(async i => opened.objects.put(await png(20 * i))))
+    const alone: number[] = []
+    for (const object of objects) alone.push((await ask(opened, 'single', object)).score)
+    const held = ask(opened, 'slow', opened.objects.put(await png(60)))
+    const damaged = { ...opened.objects.put(await png(101)), sha256: 'b'.repeat(64) }
+    const refused = expect(ask(opened, 'single', damaged)).rejects.toMatchObject({ code: 'object-damaged' })
+    const together = await Promise.all(objects.map(object => ask(opened, 'single', object)))
+    expect(together.map(({ score }) => score)).toEqual(alone)
+    expect(together.map(({ timings }) => timings.batch)).toEqual(objects.map(() => 1))
+    await Promise.all([held, refused])
+  })
+
   it('waits for company as long as it is told to, but not with a stat image', async () => {
     const opened = await open(['mean'], { batchDelayMs: 300 })
     const object = opened.objects.put(await png(10))

@@ -1,6 +1,6 @@
 /**
- * One batch in a worker: fetch, check, decode and prepare each image, run the model once, read the outputs. An image that
- * fails does so alone; the rest of the batch goes on.
+ * One load in a worker, batch by batch: fetch, check, decode and prepare each image, run the model once, read the outputs. An
+ * image that fails does so alone; the rest goes on.
  */
 import { hash } from 'node:crypto'
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
@@ -10,18 +10,46 @@ import { decodeFrame } from '../imaging/decode.ts'
 import { createScratch } from '../imaging/memory.ts'
 import type { Fetched } from './fetch.ts'
 import { readOutput } from './outputs.ts'
-import { type DoneMessage, preciseNow, type Source, type Work, type WorkResult, type WorkTimings } from './protocol.ts'
+import {
+  type DoneMessage,
+  preciseNow,
+  type Run,
+  type Source,
+  type Work,
+  type WorkResult,
+  type WorkTimings,
+} from './protocol.ts'
 import type { Session } from './sessions.ts'
 
 /** Images are prepared one after another, and of none more is left than its tensor. */
 const scratch = createScratch()
 
+type Coming = readonly (Promise<Fetched> | undefined)[]
+
 /** @param fetched for each item that is fetched: its bytes, when they are there */
-export async function runBatch(
+export async function runLoad(
   session: Session,
   items: readonly Work[],
-  fetched: readonly (Promise<Fetched> | undefined)[],
+  fetched: Coming,
 ): Promise<Omit<DoneMessage, 'type' | 'id'>> {
+  const startedAt = preciseNow()
+  const { max } = session.manifest.batch
+  const runs: Run[] = []
+  const results: WorkResult[] = []
+  for (let from = 0; from < items.length; from += max) {
+    const batch = await runBatch(session, items.slice(from, from + max), fetched.slice(from, from + max), runs.length)
+    runs.push(batch.run)
+    results.push(...batch.results)
+  }
+  return { busyMs: preciseNow() - startedAt, runs, results }
+}
+
+async function runBatch(
+  session: Session,
+  items: readonly Work[],
+  fetched: Coming,
+  run: number,
+): Promise<{ run: Run; results: WorkResult[] }> {
   const startedAt = preciseNow()
   const results: WorkResult[] = []
   /** Which item each image of the tensor is. */
@@ -30,16 +58,16 @@ export async function runBatch(
     try {
       places.push({ item, timings: await prepareOne(session, work, fetched[item], places.length) })
     } catch (thrown) {
-      results[item] = failure(thrown)
+      results[item] = failure(thrown, run)
     }
   }
   const began = preciseNow()
   const outputs = places.length > 0 ? await runTogether(session, places.length) : []
   const ended = preciseNow()
   for (const [at, { item, timings }] of places.entries()) {
-    results[item] = read(outputs[at], session, timings)
+    results[item] = read(outputs[at], session, timings, run)
   }
-  return { startedAt, busyMs: preciseNow() - startedAt, inferMs: ended - began, ran: places.length, results }
+  return { run: { startedAt, inferMs: ended - began, images: places.length }, results }
 }
 
 async function prepareOne(
@@ -113,12 +141,12 @@ async function runTogether(session: Session, images: number): Promise<Ran[]> {
   }
 }
 
-function read(output: Ran | undefined, session: Session, timings: WorkTimings): WorkResult {
-  if (output instanceof RaylogError) return failure(output)
+function read(output: Ran | undefined, session: Session, timings: WorkTimings, run: number): WorkResult {
+  if (output instanceof RaylogError) return failure(output, run)
   try {
-    return { ok: true, answer: readOutput(output ?? [], session.manifest.output), timings }
+    return { ok: true, answer: readOutput(output ?? [], session.manifest.output), timings, run }
   } catch (thrown) {
-    return failure(thrown)
+    return failure(thrown, run)
   }
 }
 
@@ -127,7 +155,7 @@ function inferFailed(thrown: unknown): RaylogError {
   return new RaylogError('infer-failed', message, { cause: thrown })
 }
 
-function failure(thrown: unknown): WorkResult {
+function failure(thrown: unknown, run: number): WorkResult {
   const { code, message } = toRaylogError(thrown)
-  return { ok: false, code, message }
+  return { ok: false, run, code, message }
 }

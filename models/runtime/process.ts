@@ -1,6 +1,6 @@
 /** One worker process, seen from the engine. */
 import { type ChildProcess, fork } from 'node:child_process'
-import type { BatchMessage, DoneMessage, FromWorker, Opened, OpenMessage } from './protocol.ts'
+import type { DoneMessage, FromWorker, LoadMessage, Opened, OpenMessage } from './protocol.ts'
 
 export interface WorkerEvents {
   opened(models: readonly Opened[]): void
@@ -11,10 +11,10 @@ export interface WorkerEvents {
 
 export interface WorkerProcess {
   readonly pid: number | undefined
-  send(batch: BatchMessage): void
+  send(load: LoadMessage): void
   /** At once, whatever it is doing; `ended` follows. */
   kill(): void
-  /** Asks it to end by closing the channel. It ends after the batch under way; `ended` follows. */
+  /** Asks it to end by closing the channel. It ends after the load under way; `ended` follows. */
   disconnect(): void
 }
 
@@ -68,8 +68,8 @@ export function startWorker(open: OpenMessage, events: WorkerEvents): WorkerProc
   child.send(open)
   return {
     pid: child.pid,
-    send(batch) {
-      if (child.connected) child.send(batch)
+    send(load) {
+      if (child.connected) child.send(load)
     },
     kill() {
       child.kill('SIGKILL')

@@ -24,7 +24,7 @@ export interface OpenMessage {
 /** Where a worker finds an object: in a file of this machine, or a part of one, or by a URL that needs no credentials. */
 export type Source = { path: string; part?: { start: number; bytes: number } } | { url: string }
 
-/** One image of a batch. */
+/** One image of a load. */
 export interface Work {
   from: Source
   sha256: string
@@ -32,23 +32,26 @@ export interface Work {
   frame: number
 }
 
-export interface BatchMessage {
-  type: 'batch'
+/** What goes to a worker at once: a batch, or several small ones, which are run one after another. */
+export interface LoadMessage {
+  type: 'load'
   id: number
   /** Index into the models of `open`. */
   model: number
   items: readonly Work[]
 }
 
-export type ToWorker = OpenMessage | BatchMessage
+export type ToWorker = OpenMessage | LoadMessage
 
 export type Opened = { ok: true; provider: string; passedOver: string[] } | { ok: false; reason: string }
 
 export type WorkTimings = Pick<Timings, 'fetchMs' | 'decodeMs' | 'prepareMs'>
 
-export type WorkResult =
+/** @property run index into the runs of its load */
+export type WorkResult = { run: number } & (
   | { ok: true; answer: Answer; timings: WorkTimings }
   | { ok: false; code: ErrorCode; message: string }
+)
 
 export interface OpenedMessage {
   type: 'opened'
@@ -56,17 +59,22 @@ export interface OpenedMessage {
   models: readonly Opened[]
 }
 
+/** One run of the model: a batch. */
+export interface Run {
+  /** When its first image was begun; ms since the epoch, with fractions (performance.timeOrigin + performance.now()). */
+  startedAt: number
+  /** The model alone, ms. */
+  inferMs: number
+  /** Images that were in it: 0 where none could be prepared. */
+  images: number
+}
+
 export interface DoneMessage {
   type: 'done'
   id: number
-  /** ms since the epoch, with fractions (performance.timeOrigin + performance.now()). */
-  startedAt: number
   /** From start to answer, ms. */
   busyMs: number
-  /** The runs of the model alone, ms. */
-  inferMs: number
-  /** Images that were in the run. */
-  ran: number
+  runs: readonly Run[]
   /** One for each item, in their order. */
   results: readonly WorkResult[]
 }

@@ -1,6 +1,7 @@
 /**
- * Brings what waits to the workers. A batch is whatever waits for a model when a worker is free, up to the model's
- * largest; with a backlog of short batches each worker has a second one at hand, so that it never waits for this process.
+ * Brings what waits to the workers. A load is whatever waits for a model when a worker is free, up to the model's largest
+ * batch, or a few of them where they are small and short: what surrounds an image costs less by the load than one by one. With
+ * a backlog of short loads each worker has a second one at hand, so that it never waits for this process.
  *
  * Background work goes to a worker only while nothing live waits. While live work keeps coming, it goes one image at a
  * time with rests between, and one worker is left free of it: a live image then waits for hardly more than it would without,
@@ -12,17 +13,19 @@ import { RaylogError } from '../../schemas/errors.ts'
 import type { DoneMessage, Opened, OpenMessage } from './protocol.ts'
 import { preciseNow } from './protocol.ts'
 import { type Item, type Waiting, WorkQueue } from './queue.ts'
-import { type Batch, type Ended, Slot } from './slot.ts'
+import { type Ended, type Load, Slot } from './slot.ts'
 
-/** Handing over a batch takes a fraction of a ms: not worth a second batch at hand, which no urgent one can overtake. */
+/** Handing over a load takes a fraction of a ms: not worth a second one at hand, which no urgent image can overtake. */
 const PREFETCH_BELOW_MS = 100
+/** Several batches make one load while they take no longer than this, ms: an urgent image may have to wait for it. */
+const LOAD_MS = 40
 /** An image that was with two workers when they ended is taken to be the cause. */
 const DEATHS_ALLOWED = 2
 /** Background work keeps out of the way until nothing live has come for so long, ms. */
 const QUIET_MS = 2_000
 /** While live work comes, background work rests after each image for so many times as long as that took. */
 const RESTS = 3
-/** Longest batch of background work, where its images are short: a live image may have to wait for it, ms. */
+/** Longest load of background work, where its images are short: a live image may have to wait for it, ms. */
 const BACKGROUND_BATCH_MS = 25
 /** Said of a wait that is no longer needed. A constant: an exception of its own, with its stack, for each costs a tenth of a ms. */
 const superseded = new Error('superseded')
@@ -49,12 +52,12 @@ export interface SchedulerOptions {
 export class Scheduler {
   readonly #options: SchedulerOptions
   readonly #queue = new WorkQueue()
-  /** Images of batches whose worker ended, to be tried one by one. */
+  /** Images of loads whose worker ended, to be tried one by one. */
   readonly #suspects: Item[] = []
   readonly #slots: Slot[]
   /** ms for an image, by model; undefined until one was run. */
   readonly #imageMs: (number | undefined)[] = []
-  #batches = 0
+  #loads = 0
   /** When live work last came, ms since the epoch. */
   #liveAt = Number.NEGATIVE_INFINITY
   /** Until when background work rests while live work comes, ms since the epoch. */
@@ -72,10 +75,7 @@ export class Scheduler {
 
   /** Items that wait or are with a worker. */
   get size(): number {
-    const held = this.#slots.reduce(
-      (sum, slot) => sum + slot.batches.reduce((n, batch) => n + batch.items.length, 0),
-      0,
-    )
+    const held = this.#slots.reduce((sum, slot) => sum + slot.loads.reduce((n, load) => n + load.items.length, 0), 0)
     return this.#queue.size + this.#suspects.length + held
   }
 
@@ -108,7 +108,7 @@ export class Scheduler {
       budgetMs,
       clock,
       opened,
-      done: (batch: Batch, message: DoneMessage) => this.#done(batch, message),
+      done: (load: Load, message: DoneMessage) => this.#done(load, message),
       ended: (ended: Ended) => this.#ended(ended),
       free: () => this.#pump(),
     }
@@ -118,20 +118,20 @@ export class Scheduler {
   #pump(): void {
     this.#delay.abort(superseded)
     for (;;) {
-      const idle = this.#slots.find(slot => slot.ready && slot.batches.length === 0)
+      const idle = this.#slots.find(slot => slot.ready && slot.loads.length === 0)
       const slot = idle ?? this.#almostFree()
-      const batch = slot && ((idle && this.#suspect()) ?? this.#batch(idle === undefined) ?? this.#background(idle))
-      if (!slot || !batch) return
-      slot.send(batch)
+      const load = slot && ((idle && this.#suspect()) ?? this.#live(idle === undefined) ?? this.#background(idle))
+      if (!slot || !load) return
+      slot.send(load)
     }
   }
 
-  /** A worker whose batch under way is short, and that has no other yet. */
+  /** A worker whose load under way is short, and that has no other yet. */
   #almostFree(): Slot | undefined {
     return this.#slots.find(slot => {
-      const [batch, next] = slot.batches
-      if (!slot.ready || !batch || next || batch.suspect) return false
-      return this.#isShort(batch.model, batch.items.length)
+      const [load, next] = slot.loads
+      if (!slot.ready || !load || next || load.suspect) return false
+      return this.#isShort(load.model, load.items.length)
     })
   }
 
@@ -140,10 +140,10 @@ export class Scheduler {
     return imageMs !== undefined && imageMs * images <= PREFETCH_BELOW_MS
   }
 
-  /** One suspect alone; never on all workers at once, so that one bad batch does not hold up the rest. */
-  #suspect(): Batch | undefined {
+  /** One suspect alone; never on all workers at once, so that one bad image does not hold up the rest. */
+  #suspect(): Load | undefined {
     const ready = this.#slots.filter(slot => slot.ready).length
-    const tried = this.#slots.filter(slot => slot.batches.some(batch => batch.suspect)).length
+    const tried = this.#slots.filter(slot => slot.loads.some(load => load.suspect)).length
     if (tried > 0 && tried >= ready - 1) return undefined
     const item = this.#suspects.shift()
     if (!item) return undefined
@@ -151,7 +151,7 @@ export class Scheduler {
     return this.#make(item.model, [item], { suspect: true, background: item.priority === 'background' })
   }
 
-  #batch(ahead: boolean): Batch | undefined {
+  #live(ahead: boolean): Load | undefined {
     for (const waiting of this.#queue.waiting()) {
       const share = this.#share(waiting)
       if (ahead && waiting.count < share) continue
@@ -161,8 +161,8 @@ export class Scheduler {
     return undefined
   }
 
-  /** @param idle a worker that has nothing; undefined where the batch would be its second */
-  #background(idle: Slot | undefined): Batch | undefined {
+  /** @param idle a worker that has nothing; undefined where the load would be its second */
+  #background(idle: Slot | undefined): Load | undefined {
     const [waiting] = this.#queue.waitingBackground()
     // Something live waits, for company or for a worker: nothing may take its place.
     if (!waiting || this.#queue.waiting().length > 0) return undefined
@@ -191,20 +191,29 @@ export class Scheduler {
   /** Whether a worker is left for live work when one more has background work. Of one worker they take turns. */
   #mayShare(): boolean {
     const ready = this.#slots.filter(slot => slot.ready)
-    const taken = ready.filter(slot => slot.batches.some(batch => batch.background)).length
+    const taken = ready.filter(slot => slot.loads.some(load => load.background)).length
     return ready.length === 1 || taken < ready.length - 1
   }
 
-  /** Images for one batch: all workers get a part of what there is of the model, and one ahead where batches are short. */
-  #share({ model, count }: Waiting): number {
-    const most = this.#options.models[model]?.maxBatch ?? 1
+  /** Images for one load: all workers get a part of what there is of the model, and one ahead where loads are short. */
+  #share({ model, count, stat }: Waiting): number {
+    const most = this.#most(model, stat)
     const ready = this.#slots.filter(slot => slot.ready)
-    const held = ready.flatMap(slot => slot.batches.filter(batch => batch.model === model))
-    const total = count + held.reduce((sum, batch) => sum + batch.items.length, 0)
+    const held = ready.flatMap(slot => slot.loads.filter(load => load.model === model))
+    const total = count + held.reduce((sum, load) => sum + load.items.length, 0)
     const each = Math.min(most, Math.ceil(total / ready.length))
     // With a delay larger batches are wanted, so the parts are not halved to have one ahead.
     const deep = this.#options.batchDelayMs === 0 && this.#isShort(model, each)
-    return Math.max(1, Math.min(most, Math.ceil(total / (deep ? 2 * ready.length : ready.length))))
+    const share = Math.max(1, Math.min(most, Math.ceil(total / (deep ? 2 * ready.length : ready.length))))
+    const { maxBatch = 1 } = this.#options.models[model] ?? {}
+    return share > maxBatch ? share - (share % maxBatch) : share
+  }
+
+  /** Images in the largest load: whole batches, several where that many are short. The answer to a stat image waits for no other batch. */
+  #most(model: number, stat: boolean): number {
+    const { maxBatch = 1 } = this.#options.models[model] ?? {}
+    const imageMs = this.#imageMs[model]
+    return imageMs === undefined || stat ? maxBatch : maxBatch * Math.max(1, Math.floor(LOAD_MS / (imageMs * maxBatch)))
   }
 
   /** Whether a batch should wait for company; looks again when it has waited long enough. */
@@ -226,35 +235,41 @@ export class Scheduler {
     )
   }
 
-  #make(model: number, items: readonly Item[], as = { suspect: false, background: false }): Batch {
-    this.#batches += 1
-    return { id: this.#batches, model, items, ...as }
+  #make(model: number, items: readonly Item[], as = { suspect: false, background: false }): Load {
+    this.#loads += 1
+    return { id: this.#loads, model, items, ...as }
   }
 
-  #done(batch: Batch, message: DoneMessage): void {
+  #done(load: Load, message: DoneMessage): void {
     const { metrics, models } = this.#options
-    const label = { model: models[batch.model]?.name ?? '' }
-    const before = this.#imageMs[batch.model]
-    const now = message.busyMs / batch.items.length
-    if (batch.background) this.#restUntil = preciseNow() + RESTS * message.busyMs
-    this.#imageMs[batch.model] = before === undefined ? now : before + NEWEST * (now - before)
-    if (message.ran > 0) {
-      metrics.batchSize.observe(label, message.ran)
-      metrics.inferSeconds.observe(label, message.inferMs / 1000)
+    const label = { model: models[load.model]?.name ?? '' }
+    const before = this.#imageMs[load.model]
+    const now = message.busyMs / load.items.length
+    if (load.background) this.#restUntil = preciseNow() + RESTS * message.busyMs
+    this.#imageMs[load.model] = before === undefined ? now : before + NEWEST * (now - before)
+    for (const { images, inferMs } of message.runs) {
+      if (images === 0) continue
+      metrics.batchSize.observe(label, images)
+      metrics.inferSeconds.observe(label, inferMs / 1000)
     }
-    for (const [at, item] of batch.items.entries()) {
-      const queueMs = Math.max(0, message.startedAt - item.arrivedAt)
-      metrics.queueSeconds.observe(label, queueMs / 1000)
+    for (const [at, item] of load.items.entries()) {
       const result = message.results[at]
-      if (!result?.ok) {
-        item.reject(new RaylogError(result?.code ?? 'internal', result?.message ?? 'the worker gave no result'))
+      const run = result && message.runs[result.run]
+      if (!run) {
+        item.reject(new RaylogError('internal', 'the worker gave no result'))
+        continue
+      }
+      const queueMs = Math.max(0, run.startedAt - item.arrivedAt)
+      metrics.queueSeconds.observe(label, queueMs / 1000)
+      if (!result.ok) {
+        item.reject(new RaylogError(result.code, result.message))
         continue
       }
       const { fetchMs, decodeMs, prepareMs } = result.timings
       metrics.fetchSeconds.observe(label, fetchMs / 1000)
       metrics.decodeSeconds.observe(label, decodeMs / 1000)
       metrics.prepareSeconds.observe(label, prepareMs / 1000)
-      const timings = { queueMs, fetchMs, decodeMs, prepareMs, inferMs: message.inferMs, batch: message.ran }
+      const timings = { queueMs, fetchMs, decodeMs, prepareMs, inferMs: run.inferMs, batch: run.images }
       item.resolve({ ...result.answer, regions: [], explanation: null, timings })
     }
   }
@@ -262,7 +277,7 @@ export class Scheduler {
   #ended(ended: Ended): void {
     this.#options.metrics.workerRestarts.inc({ pool: 'infer', code: ended.code })
     this.#options.ended(ended)
-    const wanted = (batch: Batch) => batch.items.filter(item => !item.settled)
+    const wanted = (load: Load) => load.items.filter(item => !item.settled)
     this.#queue.putBack(ended.unbegun.flatMap(wanted))
     for (const item of ended.at ? wanted(ended.at) : []) {
       item.deaths += 1

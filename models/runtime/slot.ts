@@ -17,21 +17,22 @@ const LONGEST_PAUSE_MS = 30_000
 /** Said of a guard that is no longer needed; a constant, as in the scheduler. */
 const lifted = new Error('lifted')
 
-export interface Batch {
+/** Images for one worker, in one message: see LoadMessage. */
+export interface Load {
   id: number
   model: number
   items: readonly Item[]
-  /** Its image was in a batch whose worker ended; alone now, to see whether it was the cause. */
+  /** Its image was in a load whose worker ended; alone now, to see whether it was the cause. */
   suspect: boolean
   /** Of background work alone. */
   background: boolean
 }
 
 export interface Ended {
-  /** The batch that the worker was at; undefined if it had none. */
-  at: Batch | undefined
-  /** Batches that it had not begun. */
-  unbegun: Batch[]
+  /** The load that the worker was at; undefined if it had none. */
+  at: Load | undefined
+  /** Loads that it had not begun. */
+  unbegun: Load[]
   code: Extract<ErrorCode, 'worker-died' | 'worker-timeout'>
   reason: string
   /** Whether it ended before it was ready. */
@@ -44,19 +45,19 @@ export interface SlotOptions {
   clock: Clock
   /** @returns why the worker is of no use, if it is not */
   opened(models: readonly Opened[]): string | undefined
-  done(batch: Batch, message: DoneMessage): void
+  done(load: Load, message: DoneMessage): void
   ended(ended: Ended): void
-  /** It can take a batch. */
+  /** It can take a load. */
   free(): void
 }
 
 export class Slot {
   readonly #options: SlotOptions
   readonly #closing = new AbortController()
-  readonly #batches: Batch[] = []
+  readonly #loads: Load[] = []
   #worker: WorkerProcess | undefined
   #ready = false
-  /** Ends without a batch answered between them. */
+  /** Ends without a load answered between them. */
   #failures = 0
   #watch = new AbortController()
   /** Why we ended the worker, if it was us. */
@@ -77,17 +78,17 @@ export class Slot {
   }
 
   /** What it has, the first being under way. */
-  get batches(): readonly Batch[] {
-    return this.#batches
+  get loads(): readonly Load[] {
+    return this.#loads
   }
 
-  send(batch: Batch): void {
-    this.#batches.push(batch)
-    this.#worker?.send({ type: 'batch', id: batch.id, model: batch.model, items: batch.items.map(item => item.work) })
-    if (this.#batches.length === 1) this.#guard(this.#options.budgetMs)
+  send(load: Load): void {
+    this.#loads.push(load)
+    this.#worker?.send({ type: 'load', id: load.id, model: load.model, items: load.items.map(item => item.work) })
+    if (this.#loads.length === 1) this.#guard(this.#options.budgetMs)
   }
 
-  /** Ends the worker, after the batch under way; kills it if that takes longer than `graceMs`. */
+  /** Ends the worker, after the load under way; kills it if that takes longer than `graceMs`. */
   async close(graceMs: number): Promise<void> {
     this.#closing.abort()
     this.#watch.abort(lifted)
@@ -121,21 +122,21 @@ export class Slot {
   }
 
   #done(message: DoneMessage): void {
-    const batch = this.#batches.shift()
-    if (batch?.id !== message.id) {
+    const load = this.#loads.shift()
+    if (load?.id !== message.id) {
       this.#kill('worker-died', 'the worker answered something else')
       return
     }
     this.#failures = 0
     this.#watch.abort(lifted)
-    if (this.#batches.length > 0) this.#guard(this.#options.budgetMs)
-    this.#options.done(batch, message)
+    if (this.#loads.length > 0) this.#guard(this.#options.budgetMs)
+    this.#options.done(load, message)
     this.#options.free()
   }
 
   #ended(reason: string): void {
     this.#watch.abort(lifted)
-    const [at, ...unbegun] = this.#batches.splice(0)
+    const [at, ...unbegun] = this.#loads.splice(0)
     const early = !this.#ready
     const cause = this.#cause ?? { code: 'worker-died', reason }
     this.#ready = false

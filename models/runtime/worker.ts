@@ -1,11 +1,11 @@
 /**
- * A worker process: holds a session of every model and answers batches, one after another. A process and not a thread,
+ * A worker process: holds a session of every model and answers loads of images, one after another. A process and not a thread,
  * because ONNX Runtime aborts the whole process when its thread is ended during run(), and because a fault in a native
  * decoder must not take the log and the receivers with it (docs/adr).
  */
 import { toRaylogError } from '../../schemas/errors.ts'
 import { decodeFrame } from '../imaging/decode.ts'
-import { runBatch } from './batch.ts'
+import { runLoad } from './batch.ts'
 import { createFetcher, type Fetched, type Fetcher } from './fetch.ts'
 import type { FromWorker, Opened, OpenMessage, ToWorker } from './protocol.ts'
 import { openSession, type Session } from './sessions.ts'
@@ -40,12 +40,12 @@ const pixel = Buffer.from(
   'base64',
 )
 
-/** Begins what is to be fetched, while the batch before it may still run. */
+/** Begins what is to be fetched, while the load before it may still run. */
 function begin(message: ToWorker): (Promise<Fetched> | undefined)[] {
   if (message.type === 'open') return []
   return message.items.map(({ from }) => {
     const coming = 'url' in from ? fetcher?.fetch(from.url) : undefined
-    coming?.catch(() => undefined) // heard of by its batch, when that is its turn
+    coming?.catch(() => undefined) // heard of by its load, when that is its turn
     return coming
   })
 }
@@ -59,7 +59,7 @@ async function answer(message: ToWorker, fetched: readonly (Promise<Fetched> | u
   }
   const session = sessions[message.model]
   if (!session) throw new Error(`model ${message.model} is not open`)
-  say({ type: 'done', id: message.id, ...(await runBatch(session, message.items, fetched)) })
+  say({ type: 'done', id: message.id, ...(await runLoad(session, message.items, fetched)) })
 }
 
 process.title = 'raylog infer worker'
@@ -67,7 +67,7 @@ process.title = 'raylog infer worker'
 // Node-API does not know, it finds no data in it.
 Reflect.deleteProperty(globalThis, 'Float16Array')
 
-// One at a time: a batch that waits here begins as soon as the one before it is answered.
+// One at a time: a load that waits here begins as soon as the one before it is answered.
 let last = Promise.resolve()
 process.on('message', (message: ToWorker) => {
   const fetched = begin(message)

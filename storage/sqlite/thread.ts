@@ -129,7 +129,7 @@ export async function openThread<O extends Operations>(options: ThreadOptions): 
       const id = ++lastId
       pending.set(id, { resolve, reject, bytes })
       pendingBytes += bytes
-      if (outbox.push({ id, op, input, bytes }) === 1) queueMicrotask(flush)
+      if (outbox.push({ id, op, input, bytes }) === 1) setImmediate(flush)
     })
   }
 
