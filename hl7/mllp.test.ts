@@ -120,6 +120,20 @@ describe('MLLP', () => {
     expect(there.connections()).toBe(2)
   })
 
+  it('keeps no connection open that comes free after it was closed', async () => {
+    let answer: (() => void) | undefined
+    const there = await receiver((id, socket) => {
+      answer = () => socket.write(frame(ackOf(id)))
+    })
+    const mllp = client(there.port)
+    const sending = mllp.send(message('A1'), never)
+    await until('it is asked', () => answer)
+    mllp.close()
+    answer?.()
+    expect(await sending).toEqual({ code: 'AA', error: '' })
+    await until('it is closed', () => there.sockets[0]?.destroyed)
+  })
+
   it('sends several at once over connections of their own', async () => {
     const held: (() => void)[] = []
     const there = await receiver((id, socket) => {

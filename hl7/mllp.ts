@@ -47,6 +47,7 @@ export interface MllpClient {
    * @throws NotAcknowledged; RaylogError bad-record for what is no HL7 message; the signal's reason when aborted
    */
   send(message: Buffer, signal: AbortSignal): Promise<Ack>
+  /** Closes what is free at once; a connection on which a message is under way, when that has its answer. */
   close(): void
 }
 
@@ -79,6 +80,7 @@ export function readAck(message: Buffer, controlId: string): Ack | undefined {
 
 export function openMllp(server: MllpServer): MllpClient {
   const idle: Line[] = []
+  let closed = false
 
   async function line(signal: AbortSignal): Promise<Line> {
     for (let free = idle.pop(); free; free = idle.pop()) if (free.usable) return free
@@ -93,8 +95,11 @@ export function openMllp(server: MllpServer): MllpClient {
         const answer = await taken.exchange(frame(message), signal)
         const ack = readAck(answer, controlId)
         if (!ack) throw new NotAcknowledged('the answer is not an acknowledgement of this message', true)
-        taken.rest(server.idleMs)
-        idle.push(taken)
+        if (closed) taken.close()
+        else {
+          taken.rest(server.idleMs)
+          idle.push(taken)
+        }
         return ack
       } catch (thrown) {
         taken.close()
@@ -102,6 +107,7 @@ export function openMllp(server: MllpServer): MllpClient {
       }
     },
     close() {
+      closed = true
       for (const each of idle.splice(0)) each.close()
     },
   }

@@ -1,5 +1,5 @@
 /** The errors that Raylog gives: each has a code of the table, which says what becomes of it. */
-import { type ErrorCode, type ErrorEntry, errorTable } from './error-table.ts'
+import { type ErrorCode, type ErrorEntry, errorTable, type Verdict } from './error-table.ts'
 
 export { type ErrorCode, errorTable, isErrorCode, type Verdict } from './error-table.ts'
 
@@ -39,4 +39,19 @@ export function toRaylogError(thrown: unknown): RaylogError {
   if (away.has(errno) || /disk I\/O error/.test(error.message))
     return new RaylogError('store-unavailable', error.message, { cause: error })
   return new RaylogError('internal', error.message, { cause: error })
+}
+
+/** What leaves the most to be hoped for first: nothing is given up for one failure while another would pass. */
+const heeded: readonly Verdict[] = ['stop', 'wait', 'retry', 'park']
+
+/**
+ * All to their end before a failure is told, so that none is left running behind its caller's back.
+ * @throws of several failures one that says to wait or to try again, rather than one that would have the whole given up
+ */
+export async function allToTheirEnd(work: readonly Promise<unknown>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(work)
+  const reasons: unknown[] = outcomes.flatMap(one => (one.status === 'rejected' ? [one.reason] : []))
+  const rank = (thrown: unknown) => heeded.indexOf(toRaylogError(thrown).entry.verdict)
+  const [first] = reasons.toSorted((a, b) => rank(a) - rank(b))
+  if (reasons.length > 0) throw first
 }

@@ -7,6 +7,7 @@ import type { Network } from '../../kafka/ports.ts'
 import { createAdmission } from '../../producers/dimse/admission.ts'
 import type { Service } from '../../producers/dimse/services/service.ts'
 import { platformConfig } from '../../schemas/config.ts'
+import { RaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
 import { type Report, topics } from '../../schemas/topics.ts'
 import { aPrediction } from '../../tests/gateway/samples.ts'
@@ -138,6 +139,23 @@ describe('deliver', () => {
       code: 'not-found',
     })
     // Nobody else waits for it.
+    await over(1)
+    expect(await fates()).toEqual({ all: 'sent' })
+  })
+
+  it('waits for a store that is away, whatever else will not come', async () => {
+    const whole = stores
+    let away = true
+    const insert: Stores['documents']['insert'] = (...what) =>
+      away && what[0] === 'reportDeliveries'
+        ? Promise.reject(new RaylogError('store-unavailable', 'no answer'))
+        : whole.documents.insert(...what)
+    stores = { ...whole, documents: { ...whole.documents, insert } }
+    const stage = await open([folder('urgent', { rules: [{ priorities: ['stat'] }] }), folder('all')])
+    const report = await aReport(stores, 1, { prediction: 'pr_none', at: Date.now() - 3_600_000 })
+    await expect(stage.hand(topics.reports, report)).rejects.toMatchObject({ code: 'store-unavailable' })
+    away = false
+    await expect(stage.hand(topics.reports, report)).rejects.toMatchObject({ code: 'not-found' })
     await over(1)
     expect(await fates()).toEqual({ all: 'sent' })
   })

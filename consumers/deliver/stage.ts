@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { defineStage } from '../../kafka/stage.ts'
+import { allToTheirEnd } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
 import { newDelivery, type ReportDeliveryDoc } from '../../schemas/report-delivery.ts'
 import { type Report, topics } from '../../schemas/topics.ts'
@@ -70,7 +71,8 @@ export const deliver = defineStage({
         const { object } = report
         if (report.outcome !== 'made' || object === null || destinations.length === 0) return
         const isWanted = wantedBy(report)
-        const put = await Promise.allSettled(
+        // One whose rules cannot be judged yet holds up no other: the event is read again for it alone.
+        await allToTheirEnd(
           destinations.map(async (one, index) => {
             if (!(await isWanted(one))) return
             const delivery = newDelivery({ ...report, object }, one.destination.name, clock.now())
@@ -78,9 +80,6 @@ export const deliver = defineStage({
             queues[index]?.poke()
           }),
         )
-        // One whose rules cannot be judged yet holds up no other: the event is read again for it alone.
-        const failed = put.find(each => each.status === 'rejected')
-        if (failed) throw failed.reason
       },
       async close() {
         await Promise.all(queues.map(queue => queue.close()))

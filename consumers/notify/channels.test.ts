@@ -6,6 +6,7 @@ import { createServer as createTlsServer, globalAgent } from 'node:https'
 import { createServer as createMllpServer } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import pino, { type Logger } from 'pino'
 import sharp from 'sharp'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { RaylogError } from '../../schemas/errors.ts'
@@ -63,9 +64,9 @@ const finding = study().findings[0] ?? expect.unreachable('no finding')
 /** One person by one channel, and one rule that tells of everything. */
 async function told(
   channel: object,
-  options: { event?: object; rule?: object; showNames?: boolean; address?: string } = {},
+  options: { event?: object; rule?: object; showNames?: boolean; address?: string; logger?: Logger } = {},
 ) {
-  const { event = {}, rule = {}, showNames = false, address } = options
+  const { event = {}, rule = {}, showNames = false, address, logger } = options
   const settings = {
     channels: [{ name: 'one', ...channel }],
     people: [{ name: 'martin', reach: [{ channel: 'one', ...(address && { address }) }] }],
@@ -74,7 +75,11 @@ async function told(
     attempts: 1,
     tries: 1,
   }
-  const stage = await openNotify(stores, settings, { clock: new HandClock(began), showNames })
+  const stage = await openNotify(stores, settings, {
+    clock: new HandClock(began),
+    showNames,
+    ...(logger && { logger }),
+  })
   closing.push(() => stage.close())
   await stage.hand(topics.studies, study(event))
   return (await stores.documents.find('deliveries')).items
@@ -222,12 +227,17 @@ describe('a record of names', () => {
     ['is damaged', () => 'rubbish'],
     ['is of another key', () => stores.secrets.seal(JSON.stringify({ name: 'DOE^CANARY' }), 'pt_2')],
     ['says something else', () => stores.secrets.seal('{"name":', 'pt_1')],
-  ])('that %s keeps nobody from being told', async (_, sealed) => {
+  ])('that %s keeps nobody from being told, and is told of on the log without a name', async (_, sealed) => {
     await stores.documents.insert('patients', { id: 'pt_1', site: 'main', sealed: sealed() })
     const { kind, received } = await channel()
-    expect(await told(kind, { showNames: true })).toMatchObject([{ state: 'sent' }])
+    const lines: string[] = []
+    const logger = pino({ level: 'warn' }, { write: line => lines.push(line) })
+    expect(await told(kind, { showNames: true, logger })).toMatchObject([{ state: 'sent' }])
     expect(received[0]?.body).toContain('pneumonia')
     expect(received[0]?.body).not.toContain('Patient')
+    const line = { code: expect.any(String), patient: 'pt_1', msg: 'a sealed patient cannot be opened' }
+    expect(lines.map(text => JSON.parse(text))).toMatchObject([line])
+    expect(lines.join()).not.toMatch(/CANARY|rubbish|"name"/)
   })
 
   it('that cannot be read now is waited for', async () => {

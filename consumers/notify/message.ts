@@ -1,4 +1,5 @@
 /** What a channel may tell a recipient of a notification: fields that it may not carry are not in the message at all. */
+import type { Logger } from 'pino'
 import { z } from 'zod'
 import type { Ports } from '../../kafka/ports.ts'
 import { toRaylogError } from '../../schemas/errors.ts'
@@ -16,6 +17,7 @@ export interface MessageContext {
   /** Of the platform: without it no channel carries a name, whatever its own settings say. */
   showNames: boolean
   researchUseOnly: boolean
+  logger: Logger
 }
 
 const sealedName = z.object({ name: z.string().nullable() })
@@ -81,7 +83,7 @@ function linksOf(
 
 /** A message is of use without the name, where its record is damaged or of another key. @throws where the store is away */
 async function patientOf(
-  { deps, showNames }: MessageContext,
+  { deps, showNames, logger }: MessageContext,
   { patient: pseudonym }: NoticeDoc,
   { names }: ChannelConfig,
 ): Promise<NoticeMessage['patient']> {
@@ -92,7 +94,10 @@ async function patientOf(
     const { name } = sealedName.parse(JSON.parse(deps.secrets.open(doc.sealed, doc.id)))
     return name === null ? null : { pseudonym, name }
   } catch (thrown) {
-    if (toRaylogError(thrown).entry.verdict === 'wait') throw thrown
+    const { code, entry } = toRaylogError(thrown)
+    if (entry.verdict === 'wait') throw thrown
+    // The error may quote the name: only the code is told.
+    logger.warn({ code, patient: pseudonym }, 'a sealed patient cannot be opened')
     return null
   }
 }

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { acknowledge } from '../../schemas/notice.ts'
 import { topics } from '../../schemas/topics.ts'
 import { anAssessment, aPrediction, began } from '../../tests/gateway/samples.ts'
@@ -142,6 +142,14 @@ describe('whoever was told that something was not found', () => {
 })
 
 describe('without rules', () => {
+  it('nothing is looked for where there never were any', async () => {
+    const find = vi.spyOn(stores.documents, 'find')
+    const without = await open(null)
+    await without.close()
+    expect(find.mock.calls).toEqual([['notices', { limit: 1 }]])
+    find.mockRestore()
+  })
+
   it('what was held is withdrawn, and told once the rule is there again', async () => {
     const first = await open({ groupMs: minute })
     await first.hand(topics.studies, revision(1))

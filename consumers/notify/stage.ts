@@ -6,14 +6,16 @@
  * for events that could not be handled; this one was, by the other receivers, and trying it again would tell them twice.
  */
 import { randomUUID } from 'node:crypto'
+import type { Ports } from '../../kafka/ports.ts'
 import { defineStage } from '../../kafka/stage.ts'
+import { allToTheirEnd } from '../../schemas/errors.ts'
 import { type NoticeDoc, openPhases } from '../../schemas/notice.ts'
 import { type Prediction, topics } from '../../schemas/topics.ts'
 import { type Due, lookForDue } from '../../storage/due.ts'
 import { createBudget } from './budget.ts'
 import type { PredictionMessage } from './channel.ts'
 import { webhook } from './channels/webhook.ts'
-import { notifyConfig } from './config.ts'
+import { type NotifyConfig, notifyConfig } from './config.ts'
 import { destinationOf } from './config-channels.ts'
 import { deliverer } from './deliver.ts'
 import { type Facts, factsOfPrediction, factsOfStudy } from './facts.ts'
@@ -44,7 +46,7 @@ export const notify = defineStage({
       const deliver = deliverer(ports, config, channel)
       return { destination: destinationOf(settings), wants: channel.wants, deliver }
     })
-    const senders = openSenders({ deps, ports, config, publish, showNames, researchUseOnly })
+    const senders = openSenders({ deps, ports, config, publish, logger, showNames, researchUseOnly })
     const budget = createBudget(documents, clock.now)
     const { send } = senders
     const notices = new Notices({ documents, publish, clock, config, budget, owner: randomUUID(), send })
@@ -59,28 +61,27 @@ export const notify = defineStage({
         }),
       consider: (notice, signal) => notices.considerDue(notice, signal),
     }
-    // Without rules too: what they left open is withdrawn, and what was acknowledged gets onto the log.
-    const looking = lookForDue(due, stopping.signal)
+    const looking = mayBeDue(documents, config).then(may => (may ? lookForDue(due, stopping.signal) : undefined))
     addTestRoute(deps.http, (id, at) => trialsOf({ documents, config, hooks, now: at ?? clock.now() }, id))
 
     async function tellHooks(prediction: Prediction, signal: AbortSignal): Promise<void> {
       const message = messageOf(prediction, config.linkBase)
       const { id: key, id: subject, study } = prediction
       const wanted = hooks.filter(({ wants }) => wants(prediction))
-      await allOf(
+      await allToTheirEnd(
         wanted.map(({ deliver, destination }) => deliver({ key, subject, study, destination }, () => message, signal)),
       )
     }
     function tellByRules(facts: Facts, signal: AbortSignal): Promise<void> {
       const heeded = heedOf(facts, clock.now(), config.maxAgeMs).every(({ ok }) => ok)
       const rules = heeded ? config.rules.filter(({ on }) => on === facts.on) : []
-      return allOf(rules.map(rule => notices.tell(rule, facts, signal)))
+      return allToTheirEnd(rules.map(rule => notices.tell(rule, facts, signal)))
     }
 
     return {
       async handle(read, { signal }) {
         if (read.topic === 'imaging.studies.v1') return tellByRules(factsOfStudy(read.event), signal)
-        await allOf([tellHooks(read.event, signal), tellByRules(factsOfPrediction(read.event), signal)])
+        await allToTheirEnd([tellHooks(read.event, signal), tellByRules(factsOfPrediction(read.event), signal)])
       },
       async close() {
         stopping.abort(new Error('stopping'))
@@ -91,10 +92,17 @@ export const notify = defineStage({
   },
 })
 
-/** All to their end before the first failure is told: none is left running behind the runner's back. */
-async function allOf(work: readonly Promise<unknown>[]): Promise<void> {
-  const outcomes = await Promise.allSettled(work)
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+/**
+ * Without rules too where there are some of before: what was open is withdrawn, and one that nobody answered may yet be
+ * acknowledged, which goes onto the log. Where the store does not say, there may be.
+ */
+async function mayBeDue(documents: Ports['documents'], { rules }: NotifyConfig): Promise<boolean> {
+  if (rules.length > 0) return true
+  const some = documents.find('notices', { limit: 1 })
+  return some.then(
+    ({ items }) => items.length > 0,
+    () => true,
+  )
 }
 
 function messageOf(prediction: Prediction, linkBase: string | null): PredictionMessage {

@@ -1,4 +1,5 @@
 /** The notify stage on real stores, with its notifications on hand. */
+import type { Logger } from 'pino'
 import { notify } from '../../consumers/notify/stage.ts'
 import type { Clock } from '../../monitoring/clock.ts'
 import type { NoticeDoc } from '../../schemas/notice.ts'
@@ -11,9 +12,9 @@ import { until } from './until.ts'
 export async function openNotify(
   stores: Stores,
   settings: object,
-  options: { clock?: Clock; showNames?: boolean } = {},
+  options: { clock?: Clock; showNames?: boolean; logger?: Logger } = {},
 ) {
-  const { clock = new HandClock(), showNames = false } = options
+  const { clock = new HandClock(), showNames = false, logger } = options
   const http = bareHttp()
   const steps: NotificationStep[] = []
   const audit: AuditEntry[] = []
@@ -21,7 +22,7 @@ export async function openNotify(
     notify,
     { ...stores, http },
     {
-      ...{ settings, clock, showNames },
+      ...{ settings, clock, showNames, ...(logger && { logger }) },
       async publish({ name }, ...events) {
         for (const event of events) {
           const list: unknown[] = name === 'platform.audit.v1' ? audit : steps

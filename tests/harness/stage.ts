@@ -1,5 +1,5 @@
 /** Opens a single stage with given ports and hands it events, as the runner would, but one at a time and without a log. */
-import pino from 'pino'
+import pino, { type Logger } from 'pino'
 import type { Position } from '../../kafka/log.ts'
 import type { Network, PortName, Ports } from '../../kafka/ports.ts'
 import type { AnyStage } from '../../kafka/stage.ts'
@@ -32,6 +32,7 @@ export async function openForTest(
     showNames?: boolean
     researchUseOnly?: boolean
     network?: Network
+    logger?: Logger
     /** Takes what the stage publishes; those that read mostly do not. */
     publish?: (topic: Topic, ...events: unknown[]) => Promise<Position[]>
   } = {},
@@ -47,7 +48,7 @@ export async function openForTest(
     showNames,
     researchUseOnly,
     network: options.network ?? { peers: [], dicomTls: null },
-    logger: pino({ level: 'silent' }),
+    logger: options.logger ?? pino({ level: 'silent' }),
     config: stage.config.parse(settings),
     deps: Object.fromEntries(stage.needs.map(name => [name, deps[name]])),
     publish: options.publish ?? (() => Promise.reject(new Error('a consumer does not publish'))),

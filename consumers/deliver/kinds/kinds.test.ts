@@ -197,6 +197,18 @@ describe('a bucket', () => {
     expect(parse({ encryption: 'kms', kmsKey: 'k1' })).toBe(true)
   })
 
+  it.each([
+    [{ encryption: 'none', kmsKey: 'k1' }, [undefined, undefined]],
+    [{ encryption: 's3', kmsKey: 'k1' }, ['AES256', undefined]],
+    [{ encryption: 'kms', kmsKey: 'k1' }, ['aws:kms', 'k1']],
+  ])('is asked for the encryption of the settings, whatever key they still name: %j', async (settings, asked) => {
+    const there = await server((_, response) => response.setHeader('etag', '"1"').end())
+    await send(await open({ ...bucket, ...settings, endpoint: there.url }), bundle)
+    const { headers = {} } = there.asked[0] ?? {}
+    const named = ['x-amz-server-side-encryption', 'x-amz-server-side-encryption-aws-kms-key-id']
+    expect(named.map(name => headers[name])).toEqual(asked)
+  })
+
   it('that does not answer keeps nobody who has to stop', async () => {
     const there = await server(() => undefined)
     const sender = await open({ ...bucket, endpoint: there.url })

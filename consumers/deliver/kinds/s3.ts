@@ -40,7 +40,7 @@ async function open(name: string, config: S3Settings): Promise<S3Outbox> {
   if (accessKey === null || secretKey === null)
     throw new RaylogError('config-invalid', `deliver: ${name} needs accessKey and secretKey, or their files`)
   const { openS3Outbox } = await import('../../../storage/s3-outbox.ts')
-  const sse = encryption === 'none' ? null : kmsKey === null ? 's3' : { kmsKey }
+  const sse = encryption === 'none' ? null : encryption === 'kms' && kmsKey !== null ? { kmsKey } : 's3'
   return openS3Outbox({ endpoint, bucket, region, accessKey, secretKey, sse, pathStyle, deadlineMs: timeoutMs })
 }
 
