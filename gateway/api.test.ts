@@ -157,6 +157,16 @@ describe('one', () => {
     expect(failed.body).toMatchObject({
       steps: expect.arrayContaining([expect.objectContaining({ what: 'delivered', code: 'delivery-failed' })]),
     })
+    // Of the second there is no file.
+    const reported = { what: 'reported', stage: 'report' }
+    expect(failed.body).toMatchObject({
+      steps: expect.arrayContaining([expect.objectContaining({ ...reported, text: 'PDF page of one image made' })]),
+    })
+    expect((await get('instances/in_0001/explain')).body).toMatchObject({
+      steps: expect.arrayContaining([
+        expect.objectContaining({ ...reported, text: 'PDF page of one image made, kept here' }),
+      ]),
+    })
   })
 
   it("patient's name is not told unless the settings say so", async () => {

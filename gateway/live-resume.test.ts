@@ -1,20 +1,11 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { topics } from '../schemas/topics.ts'
-import { joined, type Started, type StartOptions, startGateway, tryJoin } from '../tests/gateway/kit.ts'
+import { joined, startsGateways, tryJoin } from '../tests/gateway/kit.ts'
 import { anInstance, aPrediction } from '../tests/gateway/samples.ts'
 import { byPartition, cut, until, watch, wire } from '../tests/gateway/watch.ts'
 import type { At } from './live/messages.ts'
 
-const open: Started[] = []
-afterEach(async () => {
-  for (const gateway of open.splice(0)) await gateway[Symbol.asyncDispose]()
-})
-
-async function start(options?: StartOptions): Promise<Started> {
-  const gateway = await startGateway(options)
-  open.push(gateway)
-  return gateway
-}
+const start = startsGateways()
 
 describe('after a break', () => {
   it('what was missed comes first, then what is new: no gap, no duplicate, in order', async () => {

@@ -1,22 +1,13 @@
 import { request } from 'node:http'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { RaylogError } from '../schemas/errors.ts'
 import { topics } from '../schemas/topics.ts'
-import { joined, type Started, type StartOptions, startGateway, token, tryJoin } from '../tests/gateway/kit.ts'
+import { joined, startsGateways, token, tryJoin } from '../tests/gateway/kit.ts'
 import { anInstance, aPrediction, aReport, began } from '../tests/gateway/samples.ts'
 import { happens, until, watch } from '../tests/gateway/watch.ts'
 import type { Pulse } from './live/messages.ts'
 
-const open: Started[] = []
-afterEach(async () => {
-  for (const gateway of open.splice(0)) await gateway[Symbol.asyncDispose]()
-})
-
-async function start(options?: StartOptions): Promise<Started> {
-  const gateway = await startGateway(options)
-  open.push(gateway)
-  return gateway
-}
+const start = startsGateways()
 
 describe('a socket', () => {
   it('without the token, or with a wrong one, is refused', async () => {

@@ -133,7 +133,11 @@ describe('a parked event', () => {
 
     await gateway.documents.upsert('parked', [bare(1, { ...at }), aParked(4)])
     const grown = records.length
+    const listed = vi.spyOn(gateway.log, 'topics')
     expect(await post('parked/retry', {})).toMatchObject({ body: { retried: 2, remaining: 0 } })
+    // Once for all four that are without their bytes.
+    expect(listed).toHaveBeenCalledTimes(1)
+    listed.mockRestore()
     expect(await gateway.documents.countBy('parked', 'state')).toEqual({ parked: 3, retried: 2 })
     const since = await gateway.log.read({ topic: name, partition: at?.partition ?? 0, offset: grown }, 9)
     expect(since[0]).toMatchObject({ value: Buffer.from('large') })
@@ -164,6 +168,19 @@ describe('a parked event', () => {
     expect(await post('parked/retry', filter)).toMatchObject({ body: { retried: 4, remaining: 0 } })
     expect(await gateway.documents.count('parked', { state: 'parked' })).toBe(7)
     expect(await post('parked/retry', { stge: 'infer' })).toMatchObject({ status: 400, body: { code: 'bad-request' } })
+  })
+
+  it('is one of many that are read page by page, as each may be large', async () => {
+    await gateway.documents.upsert(
+      'parked',
+      Array.from({ length: 120 }, (_, n) => aParked(n)),
+    )
+    const find = vi.spyOn(gateway.documents, 'find')
+    expect(await post('parked/retry', {})).toMatchObject({ body: { retried: 120, remaining: 0 } })
+    expect(find.mock.calls.map(([collection, query]) => [collection, query?.limit])).toEqual(
+      Array(3).fill(['parked', 50]),
+    )
+    find.mockRestore()
   })
 })
 

@@ -33,7 +33,10 @@ beforeAll(async () => {
   ]
   for (const line of lines) await documents.insert('worklist', line)
   await documents.upsert('instances', [anInstance(1), anInstance(11)])
-  await documents.upsert('predictions', [aPrediction(1), aPrediction(11)])
+  await documents.upsert('predictions', [
+    ...[aPrediction(1), aPrediction(11, { role: 'canary' })],
+    ...[aPrediction(21, { role: 'shadow' }), aPrediction(31, { role: 'replay', replay: 'rr_1' })],
+  ])
   await documents.upsert('reports', [aReport(1)])
   await documents.upsert('deliveries', [aDelivery(1), aDelivery(11, { state: 'failed' })])
   const toSystem = (state: ReportDeliveryState) => ({
@@ -79,7 +82,7 @@ describe('the worklist', () => {
     expect(await idsOf('?modality=CT')).toEqual([])
   })
 
-  it('says of each how far its images, models, reports and deliveries are', async () => {
+  it('says of each how far its images, answers in use, reports and deliveries are', async () => {
     const line = (await list()).items.find(({ id }) => id === 'st_0001')
     expect(line).toEqual({
       ...{ id: 'st_0001', site: 'main', modality: 'DX', patient: { pseudonym: 'pt_1' }, priority: 'urgent' },

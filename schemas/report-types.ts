@@ -42,3 +42,7 @@ const words: Readonly<Record<string, string>> = {
 
 /** A format as people call it; one of a later version by its own name. */
 export const reportWords = (format: string): string => (Object.hasOwn(words, format) && words[format]) || format
+
+/** Where a report is; null where there is none, as it could not be made. */
+export const reportPlace = ({ destination, object }: { destination: string; object: string | null }): string | null =>
+  destination !== 'store' ? `to ${destination}` : object === null ? null : 'kept here'

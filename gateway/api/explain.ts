@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Ports } from '../../kafka/ports.ts'
 import type { DeliveryDoc, ParkedDoc } from '../../schemas/documents.ts'
-import { reportWords } from '../../schemas/report-types.ts'
+import { reportPlace, reportWords } from '../../schemas/report-types.ts'
 import type { Instance, Prediction, Report } from '../../schemas/topics.ts'
 import type { DocumentStore } from '../../storage/documents.ts'
 import { explainCode, instanceShape, routeShape } from './shapes.ts'
@@ -93,13 +93,14 @@ function parkedStep({ id, stage, code, message, attempts, state, at }: ParkedDoc
   return { at, stage, what: 'parked', id, text, code, remedy }
 }
 
-function reportedStep({ id, format, outcome, destination, at }: Report): Step {
+function reportedStep({ id, format, outcome, object, destination, at }: Report): Step {
+  const where = reportPlace({ destination, object })
   return {
     at,
     stage: 'report',
     what: 'reported',
     id,
-    text: `${reportWords(format)} ${outcome}, ${destination === 'store' ? 'kept here' : `to ${destination}`}`,
+    text: [`${reportWords(format)} ${outcome}`, ...(where === null ? [] : [where])].join(', '),
     ...fine,
   }
 }

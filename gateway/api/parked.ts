@@ -1,7 +1,7 @@
 /** Parked events: what each stage gave up on, to be tried again or let go. */
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import type { NewRecord } from '../../kafka/log.ts'
+import type { NewRecord, TopicInfo } from '../../kafka/log.ts'
 import type { ParkedDoc } from '../../schemas/documents.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { onlyHeader } from '../../schemas/topics/parked.ts'
@@ -26,11 +26,15 @@ const bulkBody = z.strictObject({ stage: word, code: word })
 const bulkAnswer = z.object({ retried: z.int(), remaining: z.int() })
 
 const mostAtOnce = 1000
-/** Their bytes are held in memory together. */
+/** Of records that are held in memory together, and one more at most; their documents hold the same again, as base64. */
 const mostBytesAtOnce = 64 * 1024 * 1024
+/** Documents that are read at once: no more than these are held beyond the bytes. */
+const pageSize = 50
 const tags = ['parked']
 
 type Settled = Exclude<ParkedDoc['state'], 'parked'>
+/** The topics of the log with their bounds. */
+type Listed = () => Promise<TopicInfo[]>
 
 export function addParkedRoutes(app: App, { deps: { documents, log } }: ApiContext): void {
   /** One change at a time in this process, so that a double click does not append twice. */
@@ -41,16 +45,26 @@ export function addParkedRoutes(app: App, { deps: { documents, log } }: ApiConte
     return mine
   }
 
+  /** Asked for once in a request, and only where some record is to be read on the log. */
+  function listing(): Listed {
+    let found: ReturnType<Listed> | undefined
+    return () => {
+      found ??= log.topics()
+      return found
+    }
+  }
+
   /** For the stage that gave up on it alone: the others have handled it. Undefined where its bytes are nowhere any more. */
-  async function recordAsItWas(doc: ParkedDoc): Promise<NewRecord | undefined> {
+  async function recordAsItWas(doc: ParkedDoc, listed: Listed): Promise<NewRecord | undefined> {
     const { topic, key, headers, stage } = doc
-    const value = doc.value === '' ? await bytesOnLog(doc) : Buffer.from(doc.value, 'base64')
+    const value = doc.value === '' ? await bytesOnLog(doc, listed) : Buffer.from(doc.value, 'base64')
     return value && { topic, key, value, headers: { ...headers, [onlyHeader]: stage } }
   }
 
   /** Of what was parked without them, as they are too many. A log that was moved may have another record at its place. */
-  async function bytesOnLog({ topic, partition, offset, key, headers }: ParkedDoc): Promise<Buffer | undefined> {
-    const info = (await log.topics()).find(({ name }) => name === topic)
+  async function bytesOnLog(doc: ParkedDoc, listed: Listed): Promise<Buffer | undefined> {
+    const { topic, partition, offset, key, headers } = doc
+    const info = (await listed()).find(({ name }) => name === topic)
     if (!info?.bounds.some(bounds => bounds.partition === partition && offset < bounds.high)) return undefined
     const [record] = await log.read({ topic, partition, offset }, 1)
     const isIt = record?.offset === offset && record.key === key && isDeepStrictEqual({ ...record.headers }, headers)
@@ -58,7 +72,7 @@ export function addParkedRoutes(app: App, { deps: { documents, log } }: ApiConte
   }
 
   async function oneRecord(doc: ParkedDoc): Promise<NewRecord> {
-    const record = await recordAsItWas(doc)
+    const record = await recordAsItWas(doc, listing())
     if (record !== undefined) return record
     const where = `${doc.topic}/${doc.partition}/${doc.offset}`
     throw new RaylogError('bad-request', `It was parked without its bytes, and the log no longer has it at ${where}.`)
@@ -68,11 +82,13 @@ export function addParkedRoutes(app: App, { deps: { documents, log } }: ApiConte
   async function retriable(filter: Filter): Promise<{ docs: ParkedDoc[]; records: NewRecord[]; left: number }> {
     const [docs, records]: [ParkedDoc[], NewRecord[]] = [[], []]
     let [left, bytes] = [0, 0]
+    const listed = listing()
     for (let cursor: string | undefined; ; ) {
-      const query = { where: filter, order: 'oldest' as const, ...page({ cursor, limit: mostAtOnce - docs.length }) }
+      const limit = Math.min(pageSize, mostAtOnce - docs.length)
+      const query = { where: filter, order: 'oldest' as const, ...page({ cursor, limit }) }
       const { items, next } = await documents.find('parked', query)
       for (const doc of items) {
-        const record = await recordAsItWas(doc)
+        const record = await recordAsItWas(doc, listed)
         if (record === undefined) {
           left++
           continue

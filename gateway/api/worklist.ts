@@ -30,13 +30,16 @@ export const lineShape = z.object({
   missing: z.int().describe('answers that did not come'),
   expected: z.int().nullable().describe('images that it is to have'),
   images: z.int(),
-  predictions: z.int(),
+  predictions: z.int().describe('of models in use: not those of shadows'),
   reports: z.int(),
   deliveries: z
     .object({ sent: z.int(), failed: z.int(), claimed: z.int() })
     .describe('messages to people, and reports to systems; claimed: under way, or waiting for a system'),
 })
 export type WorklistLine = z.infer<typeof lineShape>
+
+/** What those who only try a model see is no answer that anybody waits for. */
+const inUse = ['production', 'canary']
 
 /** Lines with how far each is: a query a kind for the whole page, not one a study. */
 export async function linesOf(context: ApiContext, docs: readonly WorklistDoc[]): Promise<WorklistLine[]> {
@@ -45,7 +48,7 @@ export async function linesOf(context: ApiContext, docs: readonly WorklistDoc[])
   const study = { in: docs.map(({ id }) => id) }
   const [images, predictions, reports, sent, failed, claimed, arrived, refused, underWay] = await Promise.all([
     documents.countBy('instances', 'study', { study }),
-    documents.countBy('predictions', 'study', { study }),
+    documents.countBy('predictions', 'study', { study, role: { in: inUse } }),
     documents.countBy('reports', 'study', { study }),
     ...(['sent', 'failed', 'claimed'] as const).map(state =>
       documents.countBy('deliveries', 'study', { study, state }),

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import pino from 'pino'
 import sharp from 'sharp'
 import { io, type Socket } from 'socket.io-client'
+import { afterEach } from 'vitest'
 import { createHttp, listen } from '../../gateway/http.ts'
 import type { At, JoinAnswer, ServerToClient } from '../../gateway/live/messages.ts'
 import { gateway } from '../../gateway/stage.ts'
@@ -137,6 +138,19 @@ export async function startGateway({ settings = {}, showNames = false }: StartOp
     stage,
     closeStage,
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  }
+}
+
+/** For a file whose tests open gateways of their own: each is closed when its test is over. */
+export function startsGateways(): (options?: StartOptions) => Promise<Started> {
+  const open: Started[] = []
+  afterEach(async () => {
+    for (const gateway of open.splice(0)) await gateway[Symbol.asyncDispose]()
+  })
+  return async options => {
+    const gateway = await startGateway(options)
+    open.push(gateway)
+    return gateway
   }
 }
 

@@ -1,4 +1,4 @@
-import { reportWords } from '../../../schemas/report-types.ts'
+import { reportPlace, reportWords } from '../../../schemas/report-types.ts'
 import { objectUrl, reportUrl } from '../api/client.ts'
 import type { DeliveryDoc, Detail, Instance, Report } from '../api/types.ts'
 import { bytes, cameBy, time } from '../format.ts'
@@ -22,8 +22,9 @@ export function Reports({ reports }: { reports: readonly Report[] }) {
               reportWords(report.format)
             )}{' '}
             <span className="muted small">
-              {report.outcome}, {report.destination === 'store' ? 'kept here' : `to ${report.destination}`}
-              {report.bytes > 0 && `, ${bytes(report.bytes)}`}
+              {[report.outcome, reportPlace(report), report.bytes > 0 && bytes(report.bytes)]
+                .filter(Boolean)
+                .join(', ')}
             </span>
           </li>
         ))}
