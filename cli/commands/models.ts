@@ -29,7 +29,12 @@ const takes = ({ accepts: { modalities, bodyParts, views, contentTypes } }: Mode
   contentTypes.join(', ') ||
   'anything'
 
+/** The same on two sets of data is said once: on which, the page and --json say. */
 const worth = ({ card }: ModelManifest): string =>
-  card.quality
-    .map(({ measure, value, low, high }) => `${measure} ${value}${low === undefined ? '' : ` (${low} to ${high})`}`)
-    .join(', ')
+  [
+    ...new Set(
+      card.quality.map(
+        ({ measure, value, low, high }) => `${measure} ${value}${low === undefined ? '' : ` (${low} to ${high})`}`,
+      ),
+    ),
+  ].join(', ')

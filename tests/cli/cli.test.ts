@@ -237,6 +237,7 @@ describe('the command line by itself', { timeout: 120_000 }, () => {
   it('lists the models with what they take and are worth, and a folder that is not there with its remedy', async () => {
     const { code, stdout } = await here(['models'])
     expect(stdout).toMatch(/pneumonia@1 +CR\/DX CHEST +AUC 0\.\d+/)
+    expect(stdout).toMatch(/digits@1 .* {2}accuracy 0\.\d+ \(0\.\d+ to 0\.\d+\)\n/)
     expect(code).toBe(0)
     const missing = await here(['--set', 'models.folders=[/nowhere/models]', 'models'])
     expect(missing.stdout).toContain('/nowhere/models')

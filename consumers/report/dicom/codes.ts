@@ -1,6 +1,7 @@
 /** Coded concepts of the reports (PS3.16), as items of code sequences. */
 import { createHash } from 'node:crypto'
-import type { Code } from '../study/format.ts'
+import { codeOfLabel } from '../study/facts.ts'
+import type { Code, StudyContent } from '../study/format.ts'
 import { line } from './text.ts'
 import type { DataSet } from './write.ts'
 
@@ -19,9 +20,9 @@ export const codeItem = ({ scheme, value, meaning }: Code): DataSet => ({
 /** A private scheme, for labels that no standard's code is known for. */
 export const ownScheme = '99RAYLOG'
 
-/** The same label has the same code everywhere. */
-export function codeOfLabel(label: string, codes: Readonly<Record<string, Code>>): Code {
-  const known = Object.hasOwn(codes, label) ? codes[label] : undefined
+/** The same label has the same code everywhere: one of ours where no other is known. */
+export function conceptOf(label: string, content: Pick<StudyContent, 'codes'>): Code {
+  const known = codeOfLabel(label, content)
   if (known) return known
   const plain = /^[\w.-]{1,16}$/.test(label)
   const value = plain ? label : `L${createHash('sha256').update(label).digest('hex').slice(0, 15)}`

@@ -2,7 +2,7 @@
 
 import { csvLine } from '../../../schemas/csv.ts'
 import { reportTypes } from '../../../schemas/report-types.ts'
-import { examinedAt, modelOf, studyUidOf } from '../study/facts.ts'
+import { codeOfLabel, examinedAt, modelOf, studyUidOf } from '../study/facts.ts'
 import { type StudyContent, type StudyFormat, whole } from '../study/format.ts'
 import { standingOf } from '../texts/phrases.ts'
 
@@ -15,7 +15,7 @@ const columns = [
 
 /** With a header; of a study in which nothing was looked for, the header alone. */
 function studyCsv(content: StudyContent): string {
-  const { assessed, identity, showNames, site, codes } = content
+  const { assessed, identity, showNames, site } = content
   const shown = showNames ? identity : null
   const common = [
     assessed.study,
@@ -35,7 +35,7 @@ function studyCsv(content: StudyContent): string {
   ]
   const lines = assessed.findings.map(finding => {
     const { name, version } = modelOf(finding.model)
-    const code = Object.hasOwn(codes, finding.label) ? codes[finding.label] : undefined
+    const code = codeOfLabel(finding.label, content)
     return csvLine([
       ...common,
       ...[name, version, finding.label, code?.scheme ?? null, code?.value ?? null, finding.group, finding.present],

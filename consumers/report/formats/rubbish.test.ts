@@ -6,9 +6,22 @@ import { studyFormats } from '../formats.ts'
 import type { RenderedReport, StudyContent, StudyTools } from '../study/format.ts'
 import { openThreads, type Threads } from '../threads.ts'
 
-const markup = '<script>alert(1)</script>&amp;"\\|^~\r\n=1+1</span><b>'
+const markup = '<script>alert(1)</script>&amp;"\\|^~,\r\n=1+1</span><b>'
 const count = 2_000
 const long = `${markup} ${'endless text '.repeat(8_000)}`
+
+/** Of RFC 4180, which says what else than this a table must not be. */
+function rowsOf(csv: string): string[][] {
+  const rows: string[][] = [[]]
+  let read = 0
+  for (const [all, cell = '', end] of csv.matchAll(/("(?:[^"]|"")*"|[^",\r\n]*)(,|\r\n)/g)) {
+    read += all.length
+    rows.at(-1)?.push(cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell)
+    if (end !== ',') rows.push([])
+  }
+  expect(read).toBe(csv.length)
+  return rows.slice(0, -1)
+}
 
 const images = Array.from({ length: count }, (_, i) => {
   const regions = i % 100 === 0 ? [{ label: markup, score: 9, frame: 1, points: [-5, -5, 9e9, 1, 30, 30] }] : []
@@ -73,7 +86,7 @@ describe(`a study of ${count} images, a finding of ${Math.round(long.length / 10
     expect(pages).toBeLessThan(40)
   })
 
-  it('says what it is told as text: of a message no segment, of a table no cell', () => {
+  it('says what it is told as text, which makes no segment of a message and no element of a page', () => {
     expect(JSON.parse(text('json'))).toMatchObject({
       findings: [{ label: long }, { label: markup }, { label: 'constructor', code: null }],
     })
@@ -81,5 +94,14 @@ describe(`a study of ${count} images, a finding of ${Math.round(long.length / 10
     // A segment is three capitals or digits and a bar, and a line break in a value is not one.
     for (const segment of text('hl7').trimEnd().split('\r')) expect(segment).toMatch(/^[A-Z][A-Z0-9]{2}\|/)
     expect(text('fhir')).not.toMatch(/<div[^>]*>[^"]*<script/)
+  })
+
+  it('says it in a table within one cell, whatever separators and line breaks it has', () => {
+    const [header = [], ...lines] = rowsOf(text('csv'))
+    expect(lines.map(({ length }) => length)).toEqual([header.length, header.length, header.length])
+    const cells = (column: string) => lines.map(line => line[header.indexOf(column)])
+    expect(cells('label')).toEqual([long, markup, 'constructor'])
+    expect(cells('group')).toEqual(['', long, ''])
+    expect(cells('code')).toEqual(['', '', ''])
   })
 })

@@ -1,5 +1,5 @@
 /** What several formats read out of a study's content. */
-import type { StudyContent } from './format.ts'
+import type { Code, StudyContent } from './format.ts'
 
 /** Study Instance UID; null where no image is DICOM. */
 export const studyUidOf = ({ images }: Pick<StudyContent, 'images'>): string | null =>
@@ -16,3 +16,7 @@ export function modelOf(text: string): { name: string; version: string } {
   const at = text.indexOf('@')
   return at < 0 ? { name: text, version: '' } : { name: text.slice(0, at), version: text.slice(at + 1) }
 }
+
+/** The code that is known for what a model calls something, which may be anything; undefined where none is. */
+export const codeOfLabel = (label: string, { codes }: Pick<StudyContent, 'codes'>): Code | undefined =>
+  Object.hasOwn(codes, label) ? codes[label] : undefined

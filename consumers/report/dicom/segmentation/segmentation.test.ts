@@ -128,6 +128,17 @@ describe('masks of a study', () => {
     expect(drawn).toEqual([])
   })
 
+  it('beyond 20,000 frames are refused, however small they are', async () => {
+    const on = (frame: number) => ({ label: 'l', score: 1, frame, points: [0, 0, 4, 0, 4, 4] })
+    const image = anImage(1, { regions: Array.from({ length: 20_001 }, (_, i) => on(i + 1)) })
+    const small = { ...image, instance: image.instance && { ...image.instance, rows: 8, columns: 8, frames: 20_001 } }
+    await expect(render(aContent({ images: [small] }), tools)).rejects.toMatchObject({
+      code: 'too-large',
+      message: expect.stringContaining(`20001 frames of ${20_001 * 64} pixels`),
+    })
+    expect(drawn).toEqual([])
+  })
+
   it('up to that are drawn, with what they need of the headers', async () => {
     expect(await render(aContent({ images: large(32, 1) }), tools)).toHaveLength(1)
     const needed = { '00200020': { vr: 'CS', Value: ['L', 'F'] } }

@@ -3,7 +3,7 @@ import type { DicomAttributes } from '../../../../schemas/dicom-json.ts'
 import { uids } from '../../../../schemas/ids.ts'
 import type { StudyContent } from '../../study/format.ts'
 import { firstText } from '../../study/header.ts'
-import { artificialIntelligence, categories, codeItem, codeOfLabel, dcm } from '../codes.ts'
+import { artificialIntelligence, categories, codeItem, conceptOf, dcm } from '../codes.ts'
 import { commonModules, copiedOf, type Referenced, reference, referencedOf } from '../common.ts'
 import { created } from '../created.ts'
 import { line, lines } from '../text.ts'
@@ -128,7 +128,7 @@ const segmentItem = (content: StudyContent, { model, label }: Segment, number: n
     AlgorithmParameters: lines(`weights SHA-256 ${model.digest}`),
   },
   SegmentedPropertyCategoryCodeSequence: codeItem(categories.structure),
-  SegmentedPropertyTypeCodeSequence: codeItem(codeOfLabel(label, content.codes)),
+  SegmentedPropertyTypeCodeSequence: codeItem(conceptOf(label, content)),
   TrackingID: line(`${model.name}: ${label}`),
   TrackingUID: uids.tracking(content.assessed.study, 'segment', model.name, label),
 })

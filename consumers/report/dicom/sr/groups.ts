@@ -9,7 +9,7 @@ import {
   artificialIntelligence,
   bodyPartCode,
   categories,
-  codeOfLabel,
+  conceptOf,
   dcm,
   presence,
   sct,
@@ -28,7 +28,7 @@ const comment = dcm('121106', 'Comment')
 const mostSources = 20
 
 export function findingGroup(content: StudyContent, finding: StudyFinding, images: readonly Referenced[]): DataSet {
-  const { assessed, codes } = content
+  const { assessed } = content
   const { name, version } = modelOf(finding.model)
   const digest = digestOf(content, name, version)
   const byId = new Map(images.map(one => [one.image.id, one]))
@@ -41,7 +41,7 @@ export function findingGroup(content: StudyContent, finding: StudyFinding, image
         ...[assessed.study, 'finding', finding.model, finding.label, finding.group ?? ''],
       ]),
       coded('CONTAINS', sct('276214006', 'Finding category'), categories.finding),
-      coded('CONTAINS', dcm('121071', 'Finding'), codeOfLabel(finding.label, codes)),
+      coded('CONTAINS', dcm('121071', 'Finding'), conceptOf(finding.label, content)),
       ...site(of, finding.group),
       ...algorithm({ name, version, digest }, finding.threshold),
       ...certainty(finding.present ? finding.score : 1 - finding.score),
@@ -64,7 +64,7 @@ export function imageGroups(content: StudyContent, of: Referenced, said: SaidOfI
       [
         ...tracking(`${prediction.model.name}: ${region.label} ${i + 1}`, [prediction.id, 'region', String(i)]),
         coded('CONTAINS', sct('276214006', 'Finding category'), categories.structure),
-        coded('CONTAINS', dcm('121071', 'Finding'), codeOfLabel(region.label, content.codes)),
+        coded('CONTAINS', dcm('121071', 'Finding'), conceptOf(region.label, content)),
         ...site([of], null),
         ...algorithm(prediction.model, prediction.threshold),
         outline(
@@ -81,9 +81,9 @@ export function imageGroups(content: StudyContent, of: Referenced, said: SaidOfI
   return [imageGroup(content, of, said), ...outlined]
 }
 
-function imageGroup({ codes, language }: StudyContent, of: Referenced, { prediction, verdict }: SaidOfImage): DataSet {
+function imageGroup(content: StudyContent, of: Referenced, { prediction, verdict }: SaidOfImage): DataSet {
   const { model, label, confidence, threshold, quality } = prediction
-  const speech = speak(language)
+  const speech = speak(content.language)
   const spoken = verdictWords(speech, verdict)
   const said = [
     ...quality.map(flag => `${item(speech, 'quality', flagWords(speech, flag))}.`),
@@ -93,7 +93,7 @@ function imageGroup({ codes, language }: StudyContent, of: Referenced, { predict
     group,
     [
       ...tracking(`${model.name}: image ${of.image.number ?? of.image.id}`, [prediction.id]),
-      coded('CONTAINS', dcm('121071', 'Finding'), codeOfLabel(label, codes)),
+      coded('CONTAINS', dcm('121071', 'Finding'), conceptOf(label, content)),
       ...site([of], null),
       ...algorithm(model, threshold),
       ...certainty(confidence),

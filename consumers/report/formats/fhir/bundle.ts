@@ -73,7 +73,7 @@ function reportEntry(
   { systems, pdf }: BundleOptions,
   { subject, study, findings }: ReportParts,
 ): Entry<DiagnosticReport> {
-  const { assessed, madeAt, language, codes: known, institution, site } = content
+  const { assessed, madeAt, language, institution, site } = content
   const speech = speak(language)
   const identifier = { system: ours.study, value: assessed.study }
   const accession = accessionOf(content, systems)
@@ -95,7 +95,7 @@ function reportEntry(
     ...(said.length > 0 && { result: said.map(to) }),
     ...(study && { imagingStudy: [to(study)] }),
     conclusion: [...conclusion(speech, content.assessed.findings), standingWords(speech, content)].join(' '),
-    ...(found.length > 0 && { conclusionCode: found.map(label => labelConcept(label, known[label])) }),
+    ...(found.length > 0 && { conclusionCode: found.map(label => labelConcept(label, content)) }),
     ...(pdf && { presentedForm: [attachment(content, pdf)] }),
   })
 }

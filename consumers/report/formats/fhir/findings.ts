@@ -52,11 +52,11 @@ export function findingEntries(content: StudyContent, around: Around): Entry<Obs
 }
 
 function common(content: StudyContent, { subject, study }: Around, label: string) {
-  const { madeAt, codes: known, institution, site } = content
+  const { madeAt, institution, site } = content
   const reference: Reference<ImagingStudy>[] = study ? [{ reference: study.fullUrl }] : []
   return {
     category: [{ coding: [codes.imaging] }],
-    code: labelConcept(label, known[label]),
+    code: labelConcept(label, content),
     subject,
     effectiveDateTime: new Date(examinedAt(content)).toISOString(),
     issued: new Date(madeAt).toISOString(),

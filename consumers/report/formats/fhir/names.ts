@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto'
 import type { CodeableConcept, Coding, Identifier } from '@medplum/fhirtypes'
 import { uuidUid } from '../../../../schemas/ids.ts'
-import type { Code } from '../../study/format.ts'
+import { codeOfLabel } from '../../study/facts.ts'
+import type { StudyContent } from '../../study/format.ts'
 
 const digest = (...parts: readonly string[]): Buffer => createHash('sha256').update(JSON.stringify(parts)).digest()
 
@@ -101,7 +102,8 @@ export const codes = {
 } as const satisfies Record<string, Coding>
 
 /** What a model calls it, with its code where one is known. */
-export function labelConcept(label: string, code: Code | undefined): CodeableConcept {
+export function labelConcept(label: string, content: Pick<StudyContent, 'codes'>): CodeableConcept {
+  const code = codeOfLabel(label, content)
   const known = code && schemes[code.scheme] !== undefined ? coding(code.scheme, code.value, code.meaning) : undefined
   return known ? { coding: [known], text: label } : { text: label }
 }

@@ -2,8 +2,8 @@
 
 import { components, type Encoded, type Part, segment, timestamp } from '../../../../hl7/message.ts'
 import type { StudyFinding } from '../../../../schemas/topics.ts'
-import { modelOf, studyUidOf } from '../../study/facts.ts'
-import type { Code, StudyContent } from '../../study/format.ts'
+import { codeOfLabel, modelOf, studyUidOf } from '../../study/facts.ts'
+import type { StudyContent } from '../../study/format.ts'
 import { conclusion, findingSentences, ruleWords, standingOf, subjectOf } from '../../texts/phrases.ts'
 import type { Speech } from '../../texts/texts.ts'
 
@@ -77,10 +77,12 @@ function observation(result: Result, number: number, { status, at }: { status: '
 
 const narrative = (what: Encoded, sub: Part, value: string): Result => ({ type: 'TX', what, sub, value })
 
-export const codeOf = (label: string, code: Code | undefined): Encoded =>
-  code ? components(code.value, code.meaning, code.scheme, null, label) : components(null, label)
+function codeOf(label: string, content: StudyContent): Encoded {
+  const code = codeOfLabel(label, content)
+  return code ? components(code.value, code.meaning, code.scheme, null, label) : components(null, label)
+}
 
-function findingResults(speech: Speech, { codes }: StudyContent, finding: StudyFinding, number: number): Result[] {
+function findingResults(speech: Speech, content: StudyContent, finding: StudyFinding, number: number): Result[] {
   const { label, model, present, score, threshold, rule } = finding
   const abnormal = present ? 'A' : 'N'
   const { name, version } = modelOf(model)
@@ -88,7 +90,7 @@ function findingResults(speech: Speech, { codes }: StudyContent, finding: StudyF
   const of = { sub: number }
   return [
     {
-      ...{ type: 'CE', what: codeOf(label, Object.hasOwn(codes, label) ? codes[label] : undefined), ...of, abnormal },
+      ...{ type: 'CE', what: codeOf(label, content), ...of, abnormal },
       value: present ? coded.present : coded.absent,
       method: components(rule, ruleWords(speech, rule), '99RAYLOG'),
       equipment: components(model, 'RAYLOG'),

@@ -1,7 +1,7 @@
 /** A study's content as the JSON of schema.ts. Pure. */
 
-import { examinedAt, modelOf, studyUidOf } from '../../study/facts.ts'
-import type { Code, EarlierResult, SaidOfImage, StudyContent, StudyImage } from '../../study/format.ts'
+import { codeOfLabel, examinedAt, modelOf, studyUidOf } from '../../study/facts.ts'
+import type { EarlierResult, SaidOfImage, StudyContent, StudyImage } from '../../study/format.ts'
 import { firstText } from '../../study/header.ts'
 import { isoDate } from '../../study/person.ts'
 import { conclusion, notes, standingOf } from '../../texts/phrases.ts'
@@ -30,7 +30,7 @@ export function studyJson(content: StudyContent): StudyReportJson {
       ...finding,
       model: modelOf(model),
       label,
-      code: codeFor(content.codes, label),
+      code: codeOfLabel(label, content) ?? null,
       images: instances,
     })),
     missing: assessed.missing.map(({ instance, model, code }) => ({ image: instance, model, code })),
@@ -38,9 +38,6 @@ export function studyJson(content: StudyContent): StudyReportJson {
     earlier: content.earlier.map(earlierPart),
   }
 }
-
-const codeFor = (codes: Readonly<Record<string, Code>>, label: string): Code | null =>
-  Object.hasOwn(codes, label) ? (codes[label] ?? null) : null
 
 function studyPart(content: StudyContent): StudyReportJson['study'] {
   const { assessed, header, site, institution, identity, showNames } = content
