@@ -86,6 +86,8 @@ export interface MadeReport {
   format: string
   /** Which, where a format gives several. */
   part: string | null
+  /** The image that it is of, where it is of one; those made by earlier versions do not say. */
+  instance?: string | null
   object: string
   bytes: number
 }

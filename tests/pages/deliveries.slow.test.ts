@@ -45,7 +45,9 @@ describe.skipIf(!browserPath)(
       await page.goto(`${raylog.url}/deliveries?token=${raylog.token}`)
       const queue = (name: string) => page.locator('.queue').filter({ hasText: name })
       await queue('archive').getByText('3 waiting').waitFor()
-      await queue('archive').getByText('Does not answer').waitFor()
+      await queue('archive')
+        .getByText(/Does not answer (as of a moment ago|for \d+ s)/)
+        .waitFor()
       await queue('share').getByText('0 waiting').waitFor()
       for (const width of [390, 1280]) {
         await page.setViewportSize({ width, height: 844 })

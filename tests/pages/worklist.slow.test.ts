@@ -172,7 +172,13 @@ describe.skipIf(!browserPath)(
         return { backgroundColor, animationName }
       })()`)
       expect(painted).toEqual({ backgroundColor: 'rgb(54, 60, 66)', animationName: 'none' })
+      await page.keyboard.press('f')
+      await page.locator('dialog .whole.loading').waitFor()
       held.resolve()
+      await page.locator('dialog .whole img.shown').waitFor()
+      expect(await page.locator('.whole.loading').count()).toBe(0)
+      expect(await overflow(page)).toBe(0)
+      await page.keyboard.press('f')
       await page.locator('.picture img.shown').waitFor()
       await page.locator('.thumb.loading').first().waitFor({ state: 'detached' })
       expect(await page.locator('.picture.loading').count()).toBe(0)
@@ -204,6 +210,27 @@ describe.skipIf(!browserPath)(
       }
       expect((await page.locator('.finding-block .number').first().boundingBox())?.height).toBeLessThan(40)
       await page.unrouteAll({ behavior: 'ignoreErrors' })
+      // In a row of the feed it has two lines, and what stands below has its place.
+      for (const width of [390, 1280] as const) {
+        await page.setViewportSize({ width, height: sizes[width] })
+        await page.goto(`${raylog.url}/`)
+        await page.locator('.row:not(.unsaid) .label').first().waitFor()
+        // Written by hand, and measured before anything that comes live writes it anew.
+        const [row, said, by, facts] = await page.evaluate<{ top: number; bottom: number; height: number }[]>(`(() => {
+          const row = document.querySelector('.row:not(.unsaid)')
+          row.querySelector('.label').textContent = ${JSON.stringify(label)}
+          const parts = ['.label', '.said', '.facts'].map(one => row.querySelector(one))
+          return [row, ...parts].map(one => one.getBoundingClientRect().toJSON())
+        })()`)
+        if (!row || !said || !by || !facts) throw new Error('no row')
+        expect(said.height).toBeGreaterThanOrEqual(36)
+        expect(by.top).toBeGreaterThanOrEqual(said.bottom - 1)
+        for (const part of [said, by, facts]) {
+          expect(part.top).toBeGreaterThanOrEqual(row.top)
+          expect(part.bottom).toBeLessThanOrEqual(row.bottom)
+        }
+        await page.screenshot({ path: join(out, `long-label-${width}.png`) })
+      }
     })
 
     it('says what is wrong when the study is not there', async () => {

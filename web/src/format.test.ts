@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { age, bytes, cameBy, duration, flag, score, scoreAgainst } from './format.ts'
+import { age, ago, bytes, cameBy, duration, flag, lasting, score, scoreAgainst } from './format.ts'
 import { guessWindow, presetsFor } from './instance/window.ts'
 import { reasons } from './live/explain.ts'
 import { parsePath } from './router.ts'
@@ -19,6 +19,8 @@ describe('words for numbers', () => {
     expect([0.42, 42.4, 1_240, 90_000].map(duration)).toEqual(['0.4 ms', '42 ms', '1.2 s', '2 min'])
     expect([3_000, 29_000, 61_000, 7_300_000, 90_000_000].map(age)).toEqual(['now', '20 s', '1 min', '2 h', '1 d'])
     expect(age(-5_000)).toBe('now')
+    expect(['now', '2 h'].map(ago)).toEqual(['now', '2 h ago'])
+    expect(['now', '2 h'].map(lasting)).toEqual(['as of a moment ago', 'for 2 h'])
     expect([0, 999, 1_500, 2_000_000_000].map(bytes)).toEqual(['0 B', '999 B', '1.5 kB', '2.0 GB'])
   })
 

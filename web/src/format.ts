@@ -35,6 +35,10 @@ export function age(ms: number): string {
   return `${Math.floor(seconds / 86_400)} d`
 }
 
+/** @param age of `age()` */
+export const ago = (age: string): string => (age === 'now' ? 'now' : `${age} ago`)
+export const lasting = (age: string): string => (age === 'now' ? 'as of a moment ago' : `for ${age}`)
+
 const units = ['B', 'kB', 'MB', 'GB', 'TB']
 
 export function bytes(count: number): string {

@@ -19,7 +19,7 @@ export function dicomSc({ threads, previewPixels, captures }: FormatContext): St
           const source = 'attributes' in header ? header.attributes : null
           const few = { ...content, images: [image], earlier: [] }
           const capture = { content: few, image, preview, source: flagsOf(source), ordinal: i + 1, version }
-          return { part: image.id, bytes: await threads.draw('dicomSc', capture, tools.signal) }
+          return { part: image.id, instance: image.id, bytes: await threads.draw('dicomSc', capture, tools.signal) }
         }),
       )
     },

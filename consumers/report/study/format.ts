@@ -103,6 +103,8 @@ export interface StudyContent {
 export interface RenderedReport {
   /** Which, where a format gives several of a study (a picture of each image): derived from the content, ASCII. */
   part: string | null
+  /** The image that it is of, where it is of one. */
+  instance?: string | null
   bytes: Uint8Array
 }
 

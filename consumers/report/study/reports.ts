@@ -66,18 +66,19 @@ function newestOf(newestFirst: readonly StudyReportsDoc[]): EarlierReport[] {
   return [...byKind.values()].flatMap(([newest]) => newest ?? [])
 }
 
-type EventFields = Pick<Report, 'id' | 'format' | 'object' | 'bytes' | 'outcome' | 'revision'> & { code?: string }
-type Attempted = Pick<MadeReport, 'id' | 'format'> & { object: string | null; bytes: number }
+type EventFields = Pick<Report, 'id' | 'format' | 'instance' | 'object' | 'bytes' | 'outcome' | 'revision'> & {
+  code?: string
+}
+type Attempted = Pick<MadeReport, 'id' | 'format' | 'instance'> & { object: string | null; bytes: number }
 
 const sayingOf = (
-  { id, format, object, bytes }: Attempted,
+  { id, format, instance = null, object, bytes }: Attempted,
   revision: number,
   outcome: Report['outcome'],
-): EventFields => ({ id, format, object, bytes, outcome, revision })
+): EventFields => ({ id, format, instance, object, bytes, outcome, revision })
 
 const common = ({ study, site }: StudyAssessed, at: number) => ({
   ...{ study, site, at },
-  instance: null,
   prediction: null,
   destination: 'store',
   code: null,
@@ -111,11 +112,11 @@ async function stored(
   { objects }: StudyPorts,
   { name, contentType }: Pick<StudyFormat, 'name' | 'contentType'>,
   { assessed }: StudyContent,
-  { part, bytes }: RenderedReport,
+  { part, instance = null, bytes }: RenderedReport,
 ): Promise<Outcome> {
   const object = await objects.put(bytes, contentType)
   const id = ids.studyReport(assessed.id, name, part)
-  return { made: { id, format: name, part, object: object.key, bytes: object.bytes } }
+  return { made: { id, format: name, part, instance, object: object.key, bytes: object.bytes } }
 }
 
 async function attempted(work: () => Promise<readonly RenderedReport[]>, signal: AbortSignal) {

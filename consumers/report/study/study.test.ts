@@ -181,7 +181,8 @@ describe('what formats are given', () => {
 describe('a study on the log', () => {
   it('gives an event for each file, and the same ones when it comes again', async () => {
     const { assessed } = await keepStudy(stores, chests(2))
-    const pages: Render = async () => ['a', 'b'].map(part => ({ part, bytes: Buffer.from(part) }))
+    const pages: Render = async () =>
+      ['a', 'b'].map(part => ({ part, instance: `in_${part}`, bytes: Buffer.from(part) }))
     const formats = { json: asJson, pages, none: async () => [] }
     const first = (await report(assessed, formats)).events
     expect(first.map(({ format, outcome, id }) => [format, outcome, id])).toEqual([
@@ -190,6 +191,7 @@ describe('a study on the log', () => {
       ['pages', 'made', ids.studyReport(assessed.id, 'pages', 'b')],
     ])
     expect(first[0]).toMatchObject({ revision: 1, prediction: null, instance: null, destination: 'store', code: null })
+    expect(first.map(({ instance }) => instance)).toEqual([null, 'in_a', 'in_b'])
     const withoutTime = (events: Report[]) => events.map(event => ({ ...event, at: 0 }))
     expect(withoutTime((await report(assessed, formats)).events)).toEqual(withoutTime(first))
     expect(await createCodec(stores.log).encode(topics.reports, first[0] as Report)).toBeInstanceOf(Buffer)
@@ -197,7 +199,7 @@ describe('a study on the log', () => {
 
   it('that was revised supersedes what was made of the revision before, and knows it', async () => {
     const { assessed } = await keepStudy(stores, chests(2))
-    const pages: Render = async () => [{ part: 'x', bytes: Buffer.from('x') }]
+    const pages: Render = async () => [{ part: 'x', instance: 'in_x', bytes: Buffer.from('x') }]
     const before = await report(assessed, { json: asJson, pages })
     const second = { ...assessed, id: ids.studyRevision(assessed.study, 2), revision: 2 }
     const after = await report(second)
@@ -207,6 +209,7 @@ describe('a study on the log', () => {
       ['superseded', 1, before.events[1]?.id],
     ])
     expect(after.events[1]?.object).toBe(before.events[0]?.object)
+    expect(after.events.map(({ instance }) => instance)).toEqual([null, null, 'in_x'])
     expect((await after.content()).predecessor).toMatchObject({
       revision: 1,
       reports: [

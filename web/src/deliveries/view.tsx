@@ -1,6 +1,6 @@
 /** The queue of each destination: how many reports wait, and whether it answers. */
 import { useEffect } from 'react'
-import { time } from '../format.ts'
+import { ago, lasting } from '../format.ts'
 import { useLoaded } from '../hooks.ts'
 import { hrefWith, navigate, usePlace } from '../router.ts'
 import { Age, CodeLink, ProblemNotice, SkeletonRows } from '../ui/basics.tsx'
@@ -79,10 +79,7 @@ function Queue({ queue }: { queue: ReportQueueView }) {
       </p>
       {failingSince !== null && (
         <p className="small">
-          <strong className="delivery-refused">Does not answer</strong>{' '}
-          <span title={time(failingSince)}>
-            for <Age at={failingSince} />
-          </span>
+          <strong className="delivery-refused">Does not answer</strong> <Age at={failingSince} says={lasting} />
           {breaker === 'open' && ', left alone for a while'}
           {breaker === 'trying' && ', being tried'}: {message !== null && withoutName(message, destination)}{' '}
           {code && <CodeLink code={code} />}
@@ -90,7 +87,7 @@ function Queue({ queue }: { queue: ReportQueueView }) {
       )}
       {silent && (
         <p className="small muted">
-          No process works on it, the last did <Age at={seenAt} ago />.
+          No process works on it, the last did <Age at={seenAt} says={ago} />.
         </p>
       )}
     </li>

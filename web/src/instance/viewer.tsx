@@ -68,13 +68,44 @@ export function Viewer({ id, instance }: { id: string; instance: Instance | null
           if (event.key === 'f') setFull(false)
         }}
       >
-        {full && <img src={url} alt={`${about}, as stored${window ? ', window changed by hand' : ''}`} />}
+        {full && <Whole url={url} about={`${about}, as stored${window ? ', window changed by hand' : ''}`} />}
         <span className="research">Research use only</span>
         <button type="button" className="button" onClick={() => setFull(false)}>
           <CloseIcon /> Close
         </button>
       </dialog>
     </div>
+  )
+}
+
+/** As large as it can be. What the panel had of it is shown until the large one is there. */
+function Whole({ url, about }: { url: string; about: string }) {
+  const [state, setState] = useState<'loading' | 'shown' | 'none'>('loading')
+  const loading = state === 'loading'
+  return (
+    <div className={loading ? 'whole loading' : 'whole'} aria-busy={loading}>
+      {state === 'none' ? (
+        <NoPicture />
+      ) : (
+        <img
+          src={url}
+          alt={about}
+          className={state}
+          onLoad={() => setState('shown')}
+          onError={() => setState('none')}
+        />
+      )}
+      {loading && <output className="hidden">The picture is loading</output>}
+    </div>
+  )
+}
+
+function NoPicture({ stored = false }: { stored?: boolean }) {
+  return (
+    <p className="no-picture">
+      <NoPictureIcon /> No picture can be made of it.
+      {stored && ' The stored file can still be fetched.'}
+    </p>
   )
 }
 
@@ -122,10 +153,7 @@ function Picture({ url, about, instance, window, setWindow }: PictureProps) {
       onPointerCancel={endDrag}
     >
       {state === 'none' || noPixels ? (
-        <p className="no-picture">
-          <NoPictureIcon /> No picture can be made of it.
-          {instance && ' The stored file can still be fetched.'}
-        </p>
+        <NoPicture stored={instance !== null} />
       ) : (
         <img
           src={url}

@@ -1,5 +1,5 @@
 /** What was said of a study over time, and what the patient had before. */
-import { time } from '../format.ts'
+import { ago, time } from '../format.ts'
 import { followLink } from '../router.ts'
 import { Age } from '../ui/basics.tsx'
 import type { StudyAssessed, StudyFacts } from './api.ts'
@@ -17,7 +17,7 @@ export function Revisions({ revisions }: { revisions: readonly StudyAssessed[] }
           <li key={one.id}>
             <b>Revision {one.revision}</b>{' '}
             <span className="muted small" title={time(one.completedAt)}>
-              <Age at={one.assessedAt ?? one.completedAt} ago />
+              <Age at={one.assessedAt ?? one.completedAt} says={ago} />
               {(one.changes === null || one.changes.images.length > 0) && `, ${completedWords(one)}`}
             </span>
             <div className="small">{changeWords(one)}</div>
@@ -68,7 +68,7 @@ export function Earlier({ studies, patient }: EarlierProps) {
               {[modality, bodyPart].filter(Boolean).join(' ') || 'Study'}
             </a>{' '}
             <span className="muted small" title={time(lastAt)}>
-              <Age at={lastAt} ago />, {instances} {instances === 1 ? 'image' : 'images'}
+              <Age at={lastAt} says={ago} />, {instances} {instances === 1 ? 'image' : 'images'}
             </span>
           </li>
         ))}

@@ -1,11 +1,17 @@
 /** The files that were made of a study, by revision: the newest open, what it replaced and the pages of single images folded away. */
-import { reportType, reportWords } from '../../../schemas/report-types.ts'
+import { reportType } from '../../../schemas/report-types.ts'
 import { reportUrl } from '../api/client.ts'
 import type { Report } from '../api/types.ts'
 import { bytes } from '../format.ts'
 import { DownloadIcon } from '../ui/icons.tsx'
+import { type Subjects, titlesOf } from './report-titles.ts'
 
-export function StudyReports({ reports }: { reports: readonly Report[] }) {
+interface Props {
+  reports: readonly Report[]
+  subjects: Subjects
+}
+
+export function StudyReports({ reports, subjects }: Props) {
   const kept = reports.filter(({ destination }) => destination === 'store')
   const ofStudy = kept.filter(({ prediction }) => prediction === null)
   const pages = kept.filter(({ prediction }) => prediction !== null)
@@ -16,14 +22,14 @@ export function StudyReports({ reports }: { reports: readonly Report[] }) {
     <section className="block">
       <h2>Reports</h2>
       {newest ? (
-        <Files reports={newest[1]} />
+        <Files reports={newest[1]} subjects={subjects} />
       ) : (
         <p className="muted">Those of the whole study are made when it is complete.</p>
       )}
       {older.map(([revision, files]) => (
         <details key={revision}>
           <summary className="small muted">Revision {revision}, replaced</summary>
-          <Files reports={files} />
+          <Files reports={files} subjects={subjects} />
         </details>
       ))}
       {pages.length > 0 && (
@@ -31,18 +37,22 @@ export function StudyReports({ reports }: { reports: readonly Report[] }) {
           <summary className="small muted">
             {pages.length} {pages.length === 1 ? 'page' : 'pages'} of single images
           </summary>
-          <Files reports={pages} />
+          <Files reports={pages} subjects={subjects} />
         </details>
       )}
     </section>
   )
 }
 
-function Files({ reports }: { reports: readonly Report[] }) {
-  const ordered = reports.toSorted((a, b) => (reportWords(a.format) < reportWords(b.format) ? -1 : 1))
+const inOrder = new Intl.Collator('en', { numeric: true })
+
+function Files({ reports, subjects }: Props) {
+  const titles = titlesOf(reports, subjects)
+  const titled = reports.map(report => ({ ...report, title: titles.get(report.id) ?? report.format }))
+  const ordered = titled.toSorted((a, b) => inOrder.compare(a.title, b.title))
   return (
     <ul className="lines">
-      {ordered.map(({ id, object, format, revision, bytes: size, outcome, code }) => (
+      {ordered.map(({ id, title, object, format, revision, bytes: size, outcome, code }) => (
         <li key={id}>
           {object ? (
             <a
@@ -51,10 +61,10 @@ function Files({ reports }: { reports: readonly Report[] }) {
               rel="noreferrer"
               {...(reportType(format).inline ? {} : { download: true })}
             >
-              {!reportType(format).inline && <DownloadIcon />} {reportWords(format)}
+              {!reportType(format).inline && <DownloadIcon />} {title}
             </a>
           ) : (
-            reportWords(format)
+            title
           )}{' '}
           <span className="muted small">
             {[

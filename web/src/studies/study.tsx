@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'react'
 import { type Problem, toProblem } from '../api/client.ts'
 import type { Instance } from '../api/types.ts'
 import { StudyDeliveries } from '../deliveries/list.tsx'
-import { time } from '../format.ts'
+import { ago, time } from '../format.ts'
 import { useKeys, useLoaded } from '../hooks.ts'
 import { Deliveries } from '../instance/facts.tsx'
 import { Viewer } from '../instance/viewer.tsx'
@@ -112,7 +112,7 @@ function Study({ detail, query, onBack, onChanged }: StudyProps) {
       </div>
       <div className="study-below">
         <Revisions revisions={revisions} />
-        <StudyReports reports={reports} />
+        <StudyReports reports={reports} subjects={detail} />
         <StudyDeliveries study={study.id} />
         <Deliveries deliveries={deliveries} />
         <Earlier studies={detail.earlier} patient={detail.patient} />
@@ -170,7 +170,7 @@ function Heading({ detail, onBack, onChanged }: Omit<StudyProps, 'query'>) {
           )}
           first image{' '}
           <span title={time(study.firstAt)}>
-            <Age at={study.firstAt} ago />
+            <Age at={study.firstAt} says={ago} />
           </span>{' '}
           · {study.site}
         </p>

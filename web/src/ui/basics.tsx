@@ -28,13 +28,12 @@ export function CopyButton({ text, what }: { text: string; what: string }) {
   )
 }
 
-/** @param ago says "ago" too, but not of what is now */
-export function Age({ at, ago = false }: { at: number; ago?: boolean }) {
+/** @param says the age alone unless told: since when something was, or for how long it has been so */
+export function Age({ at, says = age => age }: { at: number; says?: (age: string) => string }) {
   const age = useAge(at)
-  const words = ago && age !== 'now' ? `${age} ago` : age
   return (
     <time dateTime={new Date(at).toISOString()} title={time(at)}>
-      {words}
+      {says(age)}
     </time>
   )
 }
