@@ -9,9 +9,16 @@ import { createUploads } from './uploads.ts'
 import './styles/tokens.css'
 import './styles/base.css'
 import './styles/shell.css'
+import './styles/strip.css'
 import './styles/feed.css'
+import './styles/filters.css'
+import './styles/marks.css'
+import './styles/row.css'
 import './styles/panel.css'
+import './styles/timing.css'
+import './styles/viewer.css'
 import './styles/views.css'
+import './styles/try.css'
 
 followSystem()
 const store = createStore()
