@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ids } from './ids.ts'
+import { ids, uids } from './ids.ts'
 
 describe('ids', () => {
   it('are what they always were: an id on the log names the same thing after an update', () => {
@@ -18,4 +18,17 @@ describe('ids', () => {
     ]
     expect(new Set(all).size).toBe(all.length)
   })
+})
+
+it('a report series stays the same over revisions; an object of it is of one revision, format and part', () => {
+  expect(uids.reportSeries('st_1', 'sr')).toMatch(/^2\.25\.\d{30,39}$/)
+  expect(uids.reportSeries('st_1', 'sr')).not.toBe(uids.reportSeries('st_1', 'pdf'))
+  const all = [
+    uids.report('st_1', 1, 'sr', null),
+    uids.report('st_1', 2, 'sr', null),
+    uids.report('st_1', 1, 'sc', null),
+    uids.report('st_1', 1, 'sc', 'in_1'),
+  ]
+  expect(new Set(all).size).toBe(4)
+  expect(uids.report('st_1', 1, 'sr', null)).toBe(all[0])
 })

@@ -125,3 +125,11 @@ export function aRevision(over: Partial<StudyContent> = {}): StudyContent {
     },
   }
 }
+
+export const images = (count: number, said?: Parameters<typeof anImage>[1]): StudyImage[] =>
+  Array.from({ length: count }, (_, i) => anImage(i + 1, said))
+
+export function withFindings(findings: StudyFinding[], over: Partial<StudyContent> = {}): StudyContent {
+  const of = aContent(over)
+  return { ...of, assessed: { ...of.assessed, findings } }
+}

@@ -6,7 +6,7 @@ import { createCodec } from '../../../kafka/codec.ts'
 import type { EmbeddedLog } from '../../../kafka/embedded/log.ts'
 import { chestDicom } from '../../../producers/simulator/phantoms.ts'
 import { RaylogError } from '../../../schemas/errors.ts'
-import { ids, uids } from '../../../schemas/ids.ts'
+import { ids } from '../../../schemas/ids.ts'
 import { type Report, type StudyAssessed, topics } from '../../../schemas/topics.ts'
 import { began } from '../../../tests/gateway/samples.ts'
 import { openForTest } from '../../../tests/harness/stage.ts'
@@ -296,17 +296,4 @@ describe('a study on the log', () => {
     expect((await report(assessed)).events).toHaveLength(1)
     await subscription.close()
   })
-})
-
-it('a report series stays the same over revisions; an object of it is of one revision, format and part', () => {
-  expect(uids.reportSeries('st_1', 'sr')).toMatch(/^2\.25\.\d{30,39}$/)
-  expect(uids.reportSeries('st_1', 'sr')).not.toBe(uids.reportSeries('st_1', 'pdf'))
-  const all = [
-    uids.report('st_1', 1, 'sr', null),
-    uids.report('st_1', 2, 'sr', null),
-    uids.report('st_1', 1, 'sc', null),
-    uids.report('st_1', 1, 'sc', 'in_1'),
-  ]
-  expect(new Set(all).size).toBe(4)
-  expect(uids.report('st_1', 1, 'sr', null)).toBe(all[0])
 })

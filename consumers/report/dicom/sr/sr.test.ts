@@ -2,9 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chestDicom } from '../../../../producers/simulator/phantoms.ts'
 import type { DicomAttributes } from '../../../../schemas/dicom-json.ts'
 import { ids, uids } from '../../../../schemas/ids.ts'
-import type { StudyFinding } from '../../../../schemas/topics.ts'
 import { openStores, type Stores } from '../../../../tests/harness/stores.ts'
-import { aContent, aFinding, anImage } from '../../../../tests/reports/content.ts'
+import { aContent, aFinding, images as numbered, withFindings } from '../../../../tests/reports/content.ts'
 import { type KeepOptions, keepStudy } from '../../../../tests/reports/kit.ts'
 import { attributesOf, itemsOf, treeOf } from '../../../../tests/reports/objects.ts'
 import { gatherStudy } from '../../study/content.ts'
@@ -33,14 +32,6 @@ function groupsIn(found: DicomAttributes): string[][] {
   return itemsOf(measured, '0040A730').map(group => treeOf(group))
 }
 const groupsOf = async (of: StudyContent) => groupsIn(await read(of))
-
-const numbered = (count: number, said?: Parameters<typeof anImage>[1]) =>
-  Array.from({ length: count }, (_, i) => anImage(i + 1, said))
-
-function withFindings(findings: StudyFinding[], over: Partial<StudyContent> = {}): StudyContent {
-  const of = aContent(over)
-  return { ...of, assessed: { ...of.assessed, findings } }
-}
 
 const read = (of: StudyContent) => attributesOf(stores, structuredReport({ content: of, version: '0.1.0' }))
 
@@ -215,40 +206,6 @@ describe('a structured report', () => {
       '  TEXT Comment = What is missing: chest: no answer on image 2 (not within the time).',
     )
     expect(treeOf(found)).toContain('  TEXT Comment = 1 image was erased and is not in it.')
-  })
-
-  it('speaks the language of the settings, and says which', async () => {
-    const tree = treeOf(await read({ ...(await content(1)), language: 'fr' }))
-    expect(tree).toContain('  CODE Language of Content Item and Descendants = French')
-    expect(tree.join('\n')).toContain('TEXT Comment = Préliminaire : établi par un logiciel.')
-  })
-
-  it.each([
-    ['fr', 'Une personne est incertaine.', 'Une personne n’est pas d’accord.', 'Seules les 20 images les plus sûres'],
-    ['es', 'Una persona no está segura.', 'Una persona no está de acuerdo.', 'Aquí se citan solo las 20 imágenes'],
-  ] as const)('has no comment that is left in English: %s', async (language, unsure, disagrees, surest) => {
-    const verdicts = [
-      { verdict: 'agreed' as const, label: null, at: 0 },
-      { verdict: 'unsure' as const, label: null, at: 0 },
-      { verdict: 'corrected' as const, label: null, at: 0 },
-      { verdict: 'corrected' as const, label: 'normal', at: 0 },
-    ]
-    const images = numbered(25, { quality: ['near-threshold'] }).map((image, i) => ({
-      ...image,
-      said: image.said.map(one => ({ ...one, verdict: verdicts[i] ?? null })),
-    }))
-    const instances = images.map(({ id }) => id)
-    const over = { instances, positive: 25, analysed: 25, corrected: 2, quality: ['near-threshold'] }
-    const of = withFindings([aFinding(over), aFinding({ ...over, rule: 'count', group: 'L' })], { images })
-    const comments = async (one: StudyContent) =>
-      treeOf(await read(one)).flatMap(line => line.split('TEXT Comment = ').slice(1))
-    const [english, said] = [await comments(of), await comments({ ...of, language })]
-    expect(said).toHaveLength(english.length)
-    expect(said.filter(line => english.includes(line))).toEqual([])
-    expect(said.join('\n')).not.toMatch(/\b(the|are|images? that|People|person|Quality|Rule|named)\b/)
-    expect(said).toEqual(expect.arrayContaining([unsure, disagrees]))
-    expect(said.join('\n')).toContain(surest)
-    expect(english).toEqual(expect.arrayContaining(['A person is unsure.', 'A person disagrees.']))
   })
 
   it('has names of every script whole, and leaves out what breaks its VR', async () => {
