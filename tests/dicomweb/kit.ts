@@ -95,6 +95,36 @@ export async function openDicomweb(options: KitOptions = {}) {
   }
 }
 
+/** What `openFilled` stores, all of one study and series. */
+export const filledNames = ['implicit-i16.dcm', 'rle-frames.dcm', 'rgb.dcm', 'jpeg-50-grey.dcm', 'palette-8.dcm']
+
+export type Filled = Awaited<ReturnType<typeof openFilled>>
+
+/** With some images in it, of which it knows the UIDs and the addresses. */
+export async function openFilled() {
+  const kit = await openDicomweb({ dicomweb: { maxResults: 20 } })
+  const stored = new Map<string, { bytes: Buffer; study: string; series: string; instance: string; path: string }>()
+  for (const name of filledNames) {
+    const bytes = await fixture(name)
+    const answer = JSON.parse(await (await kit.store([bytes])).text())
+    const url: string = answer['00081199'].Value[0]['00081190'].Value[0]
+    const [, study = '', series = '', instance = ''] = /studies\/(.+)\/series\/(.+)\/instances\/(.+)$/.exec(url) ?? []
+    stored.set(name, { bytes, study, series, instance, path: url.slice(kit.base.length) })
+  }
+  const of = (name: string) => {
+    const one = stored.get(name)
+    if (!one) throw new Error(`${name} was not stored`)
+    return one
+  }
+  return { kit, of, bytesOf: (name: string) => of(name).bytes }
+}
+
+export async function problemOf(answer: Response) {
+  const type = answer.headers.get('content-type')
+  if (!type?.includes('application/problem+json')) throw new Error(`an answer of ${type}, which is no problem`)
+  return JSON.parse(await answer.text())
+}
+
 export const boundary = 'a-boundary'
 
 export function related(objects: readonly Uint8Array[]): Buffer {
