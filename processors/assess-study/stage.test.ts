@@ -1,127 +1,12 @@
-/** The stage under the real runner, on a real log and real documents; the clock is moved by hand. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import pino from 'pino'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createCodec } from '../../kafka/codec.ts'
-import { compile } from '../../kafka/compile.ts'
-import { type EmbeddedLog, openEmbeddedLog } from '../../kafka/embedded/log.ts'
-import type { Ports } from '../../kafka/ports.ts'
-import { type Running, run } from '../../kafka/runner.ts'
-import { createMetrics } from '../../monitoring/metrics.ts'
+/** When a study is complete, and what is said of it. */
+import { describe, expect, it } from 'vitest'
 import { ids } from '../../schemas/ids.ts'
-import { reportEquipment } from '../../schemas/own-report.ts'
-import { allTopics, type EventOf, type Instance, type StudyAssessed, type Topic, topics } from '../../schemas/topics.ts'
-import { openSqliteDocuments, type SqliteDocuments } from '../../storage/sqlite-documents.ts'
-import { anInstance, aParked, aPrediction, chest, chestModel } from '../../tests/gateway/samples.ts'
-import { HandClock } from '../../tests/harness/hand-clock.ts'
-import { until } from '../../tests/harness/until.ts'
-import { assessStudy } from './stage.ts'
+import { topics } from '../../schemas/topics.ts'
+import { aParked } from '../../tests/gateway/samples.ts'
+import { assessingPerTest, sick, study } from '../../tests/harness/assessing.ts'
 
-let folder: string
-let clock: HandClock
-let log: EmbeddedLog
-let documents: SqliteDocuments
-let ports: Ports
-let running: Running | undefined
-const metrics = createMetrics()
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'raylog-studies-'))
-  clock = new HandClock()
-  log = await openEmbeddedLog({ folder: join(folder, 'log'), trimEveryMs: null, clock })
-  documents = await openSqliteDocuments({ folder: join(folder, 'documents') })
-  await log.ensureTopics(
-    allTopics.map(({ name, partitions }) => ({ name, partitions, retention: { maxAgeMs: null, maxBytes: null } })),
-  )
-  // The runner and this stage use no others.
-  ports = { log, codec: createCodec(log), documents, models: chest([chestModel()]), metrics } as unknown as Ports
-})
-afterEach(async () => {
-  await stop()
-  await log.close()
-  await documents.close()
-  await rm(folder, { recursive: true })
-})
-
-async function start(settings: object = {}): Promise<void> {
-  const plan = compile([assessStudy], { 'assess-study': settings })
-  const network = { peers: [], dicomTls: null }
-  const platform = { site: 'main', clock, logger: pino({ level: 'silent' }), dataFolder: folder, network }
-  running = await run(plan, ports, { ...platform, showNames: false, researchUseOnly: true })
-}
-async function stop(): Promise<void> {
-  await running?.stop()
-  running = undefined
-}
-
-async function append<T extends Topic>(topic: T, ...events: EventOf<T>[]): Promise<void> {
-  const keyOf = (event: object) => String(Object.entries(event).find(([name]) => name === topic.keyField)?.[1])
-  await log.append(
-    await Promise.all(
-      events.map(async event => ({
-        topic: topic.name,
-        key: keyOf(event),
-        value: await ports.codec.encode(topic, event),
-      })),
-    ),
-  )
-}
-
-/** Every assessment on the log, as it is there. */
-async function assessed(): Promise<StudyAssessed[]> {
-  const all: StudyAssessed[] = []
-  for (let partition = 0; partition < topics.studies.partitions; partition++) {
-    const records = await log.read({ topic: topics.studies.name, partition, offset: 0 }, 1000)
-    for (const record of records) all.push(await ports.codec.decode(topics.studies, record))
-  }
-  return all.toSorted((a, b) => (a.study === b.study ? a.revision - b.revision : a.study < b.study ? -1 : 1))
-}
-
-/** Time goes on in small steps until so many are there. */
-async function assessments(count: number): Promise<StudyAssessed[]> {
-  return await until(`${count} assessments`, async () => {
-    clock.move(50)
-    const all = await assessed()
-    return all.length >= count ? all : undefined
-  })
-}
-const last = async (count: number): Promise<StudyAssessed> => {
-  const one = (await assessments(count)).at(-1)
-  if (!one) throw new Error('nothing was assessed')
-  return one
-}
-
-/** Everything on the log is handled and committed. */
-const read = () =>
-  until('all is read', async () => {
-    const lags = await log.lag('assess-study')
-    return lags.length > 0 && lags.every(({ lag }) => lag === 0) && running?.pending()['assess-study'] === 0
-  })
-
-const study = 'st_1'
-const series = (n: number) => ({
-  sopClass: '1',
-  sopInstance: `1.2.${n}`,
-  series: n < 10 ? '1.2.3.1' : '1.2.3.2',
-  study: '1.2.3',
-  transferSyntax: '1',
-})
-const image = (n: number, over: Partial<Instance> = {}) =>
-  anInstance(n, { study, modality: 'DX', dicom: series(n), receivedAt: clock.now(), ...over })
-const answer = (n: number, over: Parameters<typeof aPrediction>[1] = {}) =>
-  aPrediction(n, { study, predictedAt: clock.now(), label: 'normal', ...over })
-const sick = { label: 'pneumonia', score: 0.9, probabilities: { normal: 0.1, pneumonia: 0.9 } }
-
-/** Moves on by a part of the time after which a study is idle, and lets the stage look. */
-async function quiet(ms: number): Promise<void> {
-  for (let moved = 0; moved < ms; moved += 500) {
-    clock.move(Math.min(500, ms - moved))
-    await new Promise(resolve => setImmediate(resolve))
-  }
-  await documents.count('studyStates')
-}
+const on = assessingPerTest()
+const { start, stop, append, assessed, last, read, image, answer, quiet } = on
 
 describe('a study is complete', () => {
   it('when nothing came for the time of its modality, and not before', async () => {
@@ -195,10 +80,10 @@ describe('a study is complete', () => {
     await append(topics.predictions, answer(1))
     await read()
     await stop()
-    clock.move(3_000)
+    on.clock.move(3_000)
     await append(topics.instances, ...[2, 3, 4, 5].map(n => image(n)))
     await append(topics.predictions, ...[2, 3, 4, 5].map(n => answer(n)))
-    clock.move(3_600_000)
+    on.clock.move(3_600_000)
     await start({ idleMs: { DX: 5_000 } })
     expect(await last(1)).toMatchObject({ revision: 1, instances: 5, completedBy: 'idle' })
   })
@@ -225,7 +110,7 @@ describe('an assessment', () => {
     const { state: _, value: __, ...parked } = aParked(2)
     await append(topics.parked, { ...parked, key: study, value: Buffer.alloc(0) })
     expect(await last(1)).toMatchObject({ missing: [{ instance: 'in_0002', model: 'chest', code: 'decode-failed' }] })
-    expect(clock.now() - Date.UTC(2026, 0, 1)).toBeLessThan(60_000)
+    expect(on.clock.now() - Date.UTC(2026, 0, 1)).toBeLessThan(60_000)
   })
 
   it('does not take what replays and shadows say for an answer', async () => {
@@ -248,146 +133,5 @@ describe('an assessment', () => {
     await append(topics.instances, image(3, other), image(4, { study: 'st_2' }))
     await append(topics.predictions, answer(3, { study: 'st_2' }), answer(4, { study: 'st_2' }))
     expect(await last(2)).toMatchObject({ study: 'st_2', priority: 'stat' })
-  })
-})
-
-describe('a revision', () => {
-  async function first(): Promise<void> {
-    await start({ rules: [{ images: 2 }], idleMs: { DX: 10_000 }, lateMs: 2_000 })
-    await append(topics.instances, image(1), image(2))
-    await append(topics.predictions, answer(1), answer(2))
-    await assessments(1)
-  }
-
-  it('says which images came late, and what they changed', async () => {
-    await first()
-    await append(topics.instances, image(11), image(12))
-    await append(topics.predictions, answer(11, sick), answer(12))
-    expect(await last(2)).toMatchObject({
-      ...{ id: ids.studyRevision(study, 2), revision: 2, instances: 4, series: 2, completedBy: 'idle' },
-      changes: {
-        images: ['in_0011', 'in_0012'],
-        series: ['1.2.3.2'],
-        findings: [{ model: 'chest', label: 'pneumonia', group: null, before: false, after: true }],
-      },
-    })
-  })
-
-  it('is made of a correction, and not of agreement', async () => {
-    await first()
-    const said = { study, instance: 'in_0001', prediction: 'pr_0001', actor: 'dr' }
-    await append(topics.feedback, { ...said, id: 'fb_1', verdict: 'agreed', label: null, at: clock.now() })
-    await read()
-    await quiet(20_000)
-    expect(await assessed()).toHaveLength(1)
-    await append(topics.feedback, { ...said, id: 'fb_1', verdict: 'corrected', label: 'pneumonia', at: clock.now() })
-    expect(await last(2)).toMatchObject({
-      revision: 2,
-      findings: [{ present: true, positive: 1, corrected: 1, instances: ['in_0001'] }],
-      changes: { images: [], series: [], findings: [{ before: false, after: true }] },
-    })
-  })
-
-  it('is made of an answer that came after it was given up', async () => {
-    await start({ rules: [{ images: 2 }], answersMs: 5_000, lateMs: 1_000 })
-    await append(topics.instances, image(1), image(2))
-    await append(topics.predictions, answer(1))
-    expect(await last(1)).toMatchObject({ missing: [{ instance: 'in_0002' }] })
-    await append(topics.predictions, answer(2, sick))
-    expect(await last(2)).toMatchObject({
-      revision: 2,
-      missing: [],
-      changes: { images: [], findings: [{ after: true }] },
-    })
-  })
-
-  it('is not made of the reports that it led to, when the PACS sends them back', async () => {
-    await first()
-    await append(topics.instances, { ...image(11), equipment: { ...reportEquipment, station: null } })
-    await read()
-    await quiet(60_000)
-    expect(await assessed()).toHaveLength(1)
-  })
-
-  it('is not made of events that come again', async () => {
-    await first()
-    await append(topics.instances, image(11))
-    await append(topics.predictions, answer(11))
-    const was = await assessments(2)
-    await stop()
-    for (const { topic, partition } of await log.lag('assess-study'))
-      await log.seek('assess-study', [{ topic, partition, offset: 0 }])
-    await start({ rules: [{ images: 2 }], idleMs: { DX: 10_000 } })
-    await read()
-    await quiet(60_000)
-    expect(await assessed()).toEqual(was)
-  })
-})
-
-describe('where the documents are new and the log is not', () => {
-  const settings = { rules: [{ images: 2 }], idleMs: { DX: 10_000 }, lateMs: 1_000 }
-  const other = { study: 'st_2' }
-  const corrected = { id: 'fb_1', study, instance: 'in_0001', prediction: 'pr_0001', actor: 'dr' }
-
-  /** Two revisions of one study, the second for a correction; and half of another study. */
-  async function history(): Promise<StudyAssessed[]> {
-    await start(settings)
-    await append(topics.instances, image(1), image(2))
-    await append(topics.predictions, answer(1), answer(2))
-    await assessments(1)
-    await append(topics.feedback, { ...corrected, verdict: 'corrected', label: 'pneumonia', at: clock.now() })
-    const was = await assessments(2)
-    await append(topics.instances, image(3, other))
-    await append(topics.predictions, answer(3, other))
-    await read()
-    await stop()
-    return was
-  }
-
-  /** As after a move to other stores, where the stage reads all of the log again. */
-  async function moved(): Promise<void> {
-    await documents.close()
-    documents = await openSqliteDocuments({ folder: join(folder, 'other documents') })
-    ports = { ...ports, documents }
-    for (const { topic, partition } of await log.lag('assess-study'))
-      await log.seek('assess-study', [{ topic, partition, offset: 0 }])
-  }
-
-  it('says nothing again, forgets no study that was under way, and goes on with the revisions', async () => {
-    const was = await history()
-    await moved()
-    await start(settings)
-    expect(await last(3)).toMatchObject({ study: 'st_2', revision: 1, images: ['in_0003'], completedBy: 'idle' })
-    await read()
-    await quiet(60_000)
-    expect((await assessed()).slice(0, 2)).toEqual(was)
-    expect(await assessed()).toHaveLength(3)
-    await append(topics.instances, image(4))
-    await append(topics.predictions, answer(4))
-    const third = (await assessments(4)).find(({ revision }) => revision === 3)
-    expect(third).toMatchObject({ study, changes: { images: ['in_0004'] }, instances: 3 })
-  })
-
-  it('says nothing while it has not read what it said itself', async () => {
-    const was = await history()
-    await moved()
-    // A partition of its own: held back as long as it likes, while the images are read.
-    const released = Promise.withResolvers<void>()
-    const codec = ports.codec
-    const slow: typeof codec = {
-      ...codec,
-      async decode(topic, record) {
-        if (topic.name === topics.studies.name) await released.promise
-        return codec.decode(topic, record)
-      },
-    }
-    ports = { ...ports, codec: slow }
-    await start(settings)
-    await until('the images are read', async () => (await documents.count('studyAnswers')) === 3)
-    await quiet(120_000)
-    ports = { ...ports, codec }
-    expect(await assessed()).toEqual(was)
-    released.resolve()
-    expect(await last(3)).toMatchObject({ study: 'st_2', revision: 1 })
   })
 })

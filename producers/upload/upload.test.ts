@@ -1,138 +1,17 @@
+/** POST /api/v1/instances: forms, images as the body, archives. */
 import { readdir } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
-import pino from 'pino'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { createHttp } from '../../gateway/http.ts'
-import type { Tail } from '../../kafka/ports.ts'
-import type { Models } from '../../models/port.ts'
-import { createHealth } from '../../monitoring/health.ts'
-import { createMetrics } from '../../monitoring/metrics.ts'
-import { platformConfig } from '../../schemas/config.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
-import { type Instance, type Prediction, topics } from '../../schemas/topics.ts'
-import { type OpenProducer, openProducer, type ProducerOptions } from '../../tests/harness/producer.ts'
-import { openStores } from '../../tests/harness/stores.ts'
 import { until } from '../../tests/harness/until.ts'
+import { form, itemsOf, problemOf, token, uploadsPerTest } from '../../tests/harness/uploads.ts'
 import { zipOf } from '../../tests/harness/zip.ts'
-import { chestDicom, chestUids, digitPng, tissuePng } from '../simulator/phantoms.ts'
-import { upload } from './stage.ts'
+import { chestDicom, chestUids, digitPng } from '../simulator/phantoms.ts'
 
-const token = 'a-token-for-the-tests'
-const ref = (name: string) => ({ name, version: '1', digest: 'd', runtime: 'onnx' })
-
-/** Two models: `digits` takes what asks for it, `chest` what has the modality DX. */
-const models: Pick<Models, 'list' | 'routes'> = {
-  list: () =>
-    ['digits', 'chest'].map(name => ({
-      manifest: { name },
-      ref: ref(name),
-      state: 'ready',
-      reason: null,
-    })) as ReturnType<Models['list']>,
-  routes: ({ requested, modality }) => [
-    { model: ref('digits'), accepted: requested.includes('digits'), reason: 'was not asked for' },
-    { model: ref('chest'), accepted: requested.length === 0 && modality === 'DX', reason: 'takes modality DX' },
-  ],
-}
-
-function createTail() {
-  const listeners = new Set<(topic: string, event: never) => void>()
-  const tail: Tail = {
-    listen(topic, hear) {
-      const listener = (name: string, event: never) => {
-        if (name === topic.name) hear(event, { topic: name, partition: 0, offset: 0 })
-      }
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
-  }
-  const tell = (topic: string, event: unknown) => {
-    for (const listener of listeners) listener(topic, event as never)
-  }
-  return { tail, tell, listening: () => listeners.size }
-}
-
-const predictionOf = (event: Instance, model: string): Prediction => ({
-  id: `pr_${model}`,
-  instance: event.id,
-  study: event.study,
-  site: event.site,
-  object: event.object.key,
-  modality: null,
-  patient: null,
-  model: ref(model),
-  role: 'production',
-  replay: null,
-  label: '7',
-  score: 0.9,
-  threshold: null,
-  confidence: 0.9,
-  probabilities: { 7: 0.9 },
-  regions: [],
-  explanation: null,
-  quality: [],
-  timings: { queueMs: 0, fetchMs: 0, decodeMs: 0, prepareMs: 0, inferMs: 0, batch: 1 },
-  receivedAt: event.receivedAt,
-  predictedAt: event.receivedAt,
-})
-
-const closing: (() => Promise<void>)[] = []
-afterEach(async () => {
-  for (const close of closing.splice(0).reverse()) await close()
-})
-
-async function start(options: ProducerOptions & { http?: object } = {}) {
-  const tail = createTail()
-  const stores = await openStores()
-  const metrics = createMetrics()
-  const http = await createHttp({
-    config: platformConfig.parse({ http: options.http ?? {} }).http,
-    token,
-    logger: pino({ level: 'silent' }),
-    health: createHealth(),
-    metrics,
-    researchUseOnly: true,
-  })
-  const stage: OpenProducer = await openProducer(upload, {
-    ...options,
-    stores,
-    deps: { http, models: { ...models } as Models, tail: tail.tail, ...options.deps },
-  })
-  const address = await http.listen({ host: '127.0.0.1', port: 0 })
-  closing.push(async () => {
-    await http.close()
-    await stage.close()
-    await stores.close()
-    metrics.registry.clear()
-  })
-  const post = (path: string, body: NonNullable<RequestInit['body']>, headers: Record<string, string> = {}) =>
-    fetch(`${address}${path}`, { method: 'POST', body, headers: { authorization: `Bearer ${token}`, ...headers } })
-  return Object.assign(stage, { post, address, tell: tail.tell, listening: tail.listening, http })
-}
-
-const itemsShape = z.object({
-  items: z.array(
-    z.object({
-      file: z.string(),
-      id: z.string().optional(),
-      study: z.string().optional(),
-      error: z.object({ code: z.string(), remedy: z.string() }).optional(),
-    }),
-  ),
-})
-const itemsOf = async (response: Response) => itemsShape.parse(await response.json()).items
-const problemOf = async (response: Response) =>
-  z.object({ code: z.string(), detail: z.string() }).parse(await response.json())
-
-function form(fields: Record<string, string>, ...files: [name: string, bytes: Uint8Array][]): FormData {
-  const data = new FormData()
-  for (const [name, value] of Object.entries(fields)) data.set(name, value)
-  for (const [name, bytes] of files) data.append('file', new Blob([new Uint8Array(bytes)]), name)
-  return data
-}
+const start = uploadsPerTest()
 
 describe('POST /api/v1/instances', () => {
   it('keeps every file of a form and tells each on its own', async () => {
@@ -321,67 +200,5 @@ describe('a ZIP archive', () => {
     expect(items.map(item => item.error?.code)).toEqual(['zip-refused'])
     expect(stage.published).toHaveLength(0)
     expect(await readdir(join(stage.stores.folder, 'tmp', 'upload'))).toEqual([])
-  })
-})
-
-describe('POST /api/v1/predictions', () => {
-  it('answers what the models say, also when they say it before the event is known to be durable', async () => {
-    const told: ((event: Instance) => void)[] = []
-    const stage = await start({
-      publishing(event) {
-        for (const tell of told) tell(event)
-      },
-    })
-    told.push(event => stage.tell(topics.predictions.name, predictionOf(event, 'digits')))
-    const response = await stage.post('/api/v1/predictions', form({ model: 'digits' }, ['a.png', await digitPng(1)]))
-    expect(response.status).toBe(200)
-    expect(await response.json()).toMatchObject({
-      instance: { id: stage.published[0]?.id },
-      predictions: [{ instance: stage.published[0]?.id, label: '7', model: { name: 'digits' } }],
-    })
-    expect(stage.listening()).toBe(0)
-  })
-
-  it('answers 422 with the reasons when no model takes the image, which is stored all the same', async () => {
-    const stage = await start()
-    const response = await stage.post('/api/v1/predictions', form({}, ['a.png', await tissuePng(1)]))
-    expect(response.status).toBe(422)
-    const problem = await problemOf(response)
-    expect(problem.code).toBe('model-refused')
-    expect(problem.detail).toContain(stage.published[0]?.id)
-    expect(problem.detail).toContain('takes modality DX')
-  })
-
-  it('answers 504 with the id when the models take too long', async () => {
-    const stage = await start()
-    const response = await stage.post(
-      '/api/v1/predictions?timeoutMs=20',
-      form({ model: 'digits' }, ['a.png', await digitPng(1)]),
-    )
-    expect(response.status).toBe(504)
-    const problem = await problemOf(response)
-    expect(problem.detail).toContain(`/api/v1/predictions?instance=${stage.published[0]?.id}`)
-    expect(stage.listening()).toBe(0)
-  })
-
-  it('answers why the model gave the image up', async () => {
-    const stage = await start()
-    const pending = stage.post('/api/v1/predictions', new Uint8Array(chestDicom(1)), {
-      'content-type': 'application/dicom',
-    })
-    const event = await until('it is stored', () => stage.published[0])
-    stage.tell(topics.parked.name, { subject: event.id, code: 'decode-failed', message: 'damaged' })
-    const response = await pending
-    expect(response.status).toBe(422)
-    expect(await problemOf(response)).toMatchObject({
-      code: 'decode-failed',
-      detail: expect.stringContaining(event.id),
-    })
-  })
-
-  it('refuses what is no image as such', async () => {
-    const stage = await start()
-    const response = await stage.post('/api/v1/predictions', form({ model: 'digits' }, ['a', Buffer.from('x')]))
-    expect(response.status).toBe(415)
   })
 })
