@@ -177,7 +177,8 @@ describe('batching', () => {
     const said = await Promise.all([held, ...Array.from({ length: 40 }, () => ask(opened, 'mean', object))])
     const sizes = said.slice(1).map(output => output.timings.batch)
     expect(Math.max(...sizes)).toBe(16)
-    expect(Math.min(...sizes)).toBeGreaterThanOrEqual(8)
+    // 16 of 40; of what is left each of two loads has half, one of 8 included.
+    expect(Math.min(...sizes)).toBeGreaterThanOrEqual(4)
     const [, first] = said
     expect(first?.timings.queueMs).toBeGreaterThan(0)
   })
@@ -272,11 +273,11 @@ describe('an image that fails', () => {
   })
 
   it('is given up as a worker-killer when it hangs two workers, and its neighbours are answered', async () => {
-    const opened = await open([{ graph: 'slow', changes: { batch: { max: 8 } } }, 'mean'], { budgetMs: 500 })
+    const opened = await open([{ graph: 'slow', changes: { batch: { max: 8 } } }, 'mean'], { budgetMs: 1_500 })
     const [hang, good] = [opened.objects.put(await png(255)), opened.objects.put(await png(1))]
     const hung = expect(ask(opened, 'slow', hang)).rejects.toMatchObject({
       code: 'worker-killer',
-      message: expect.stringContaining('no answer within 500 ms'),
+      message: expect.stringContaining('no answer within 1500 ms'),
     })
     const neighbours = Array.from({ length: 7 }, () => ask(opened, 'slow', good))
     await Promise.all([hung, ...neighbours, ask(opened, 'mean', good)])
