@@ -1,18 +1,13 @@
 /** Background work and models on standby, with real worker processes. */
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { enginesPerTest } from '../tests/harness/engines.ts'
 import type { ModelOutput, PredictOptions } from './port.ts'
-import { instanceOf, png, temporaryFolder, testEngine } from './testing.ts'
+import { instanceOf, png } from './testing.ts'
 
-const cleanups: (() => Promise<void> | void)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
+const engines = enginesPerTest()
 
-async function open(...args: Parameters<typeof testEngine> extends [string, ...infer Rest] ? Rest : never) {
-  const root = temporaryFolder()
-  cleanups.push(() => root[Symbol.dispose]())
-  const opened = await testEngine(root.path, ...args)
-  cleanups.push(() => opened.engine.close())
+async function open(...options: Parameters<typeof engines.open>) {
+  const opened = await engines.open(...options)
   const object = opened.objects.put(await png(10))
   const order: string[] = []
   function ask(model: string, priority: PredictOptions['priority'], signal = new AbortController().signal) {

@@ -1,44 +1,15 @@
-/** The engine with real worker processes, over the tiny graphs of fixtures/graphs. */
-import { renameSync } from 'node:fs'
+/** The engine with real worker processes: what it answers, in which batches, and how it opens and closes. */
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import pino from 'pino'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { RaylogError } from '../schemas/errors.ts'
 import { routingRule } from '../schemas/routing.ts'
-import type { Instance, Priority } from '../schemas/topics.ts'
+import { ask, enginesPerTest, never, restarts } from '../tests/harness/engines.ts'
 import type { ModelOutput } from './port.ts'
-import {
-  dicomFile,
-  graphsFolder,
-  instanceOf,
-  manifestOf,
-  png,
-  temporaryFolder,
-  testEngine,
-  writeModel,
-} from './testing.ts'
+import { dicomFile, graphsFolder, instanceOf, manifestOf, png, testEngine, writeModel } from './testing.ts'
 
-type Opened = Awaited<ReturnType<typeof testEngine>>
-
-const cleanups: (() => Promise<void> | void)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
-
-async function open(...args: Parameters<typeof testEngine> extends [string, ...infer Rest] ? Rest : never) {
-  const root = temporaryFolder()
-  cleanups.push(() => root[Symbol.dispose]())
-  const opened = await testEngine(root.path, ...args)
-  cleanups.push(() => opened.engine.close())
-  return { ...opened, root: root.path }
-}
-
-const never = () => new AbortController().signal
-
-function ask({ engine, ref }: Opened, model: string, object: Instance['object'], priority: Priority = 'routine') {
-  return engine.predict(ref(model), instanceOf(object), { priority, signal: never() })
-}
+const { folder, open } = enginesPerTest()
 
 /** As an object store does, for whoever has the URL. */
 async function serveObjects() {
@@ -62,9 +33,6 @@ async function serveObjects() {
     },
   }
 }
-
-const restarts = async ({ metrics }: Opened) =>
-  Object.fromEntries((await metrics.workerRestarts.get()).values.map(({ labels, value }) => [labels.code, value]))
 
 const alive = (pid: number) => {
   try {
@@ -238,132 +206,20 @@ describe('batching', () => {
   })
 })
 
-describe('an image that fails', () => {
-  it('fails alone: its neighbours in the batch are answered', async () => {
-    const opened = await open(['slow', 'ratio'])
-    const { objects } = opened
-    const good = objects.put(await png(100))
-    const damaged = { ...objects.put(await png(101)), sha256: 'b'.repeat(64) }
-    const bad = {
-      'not-an-image': objects.put(Buffer.from('these are no pixels')),
-      'object-missing': { ...good, key: 'missing' },
-      'object-damaged': damaged,
-      'infer-failed': objects.put(await png(0)),
-    }
-    const held = ask(opened, 'slow', objects.put(await png(60)))
-    const asked = Object.entries(bad).flatMap(([code, object]) => [
-      ask(opened, 'ratio', good).then(output => expect(output.score).toBe(1)),
-      expect(ask(opened, 'ratio', object)).rejects.toMatchObject({ code }),
-    ])
-    await Promise.all([held, ...asked])
-    expect(await restarts(opened)).toEqual({})
-  })
-
-  it('is refused before it is queued when there are no pixels in it, or no such model', async () => {
-    const opened = await open(['mean'])
-    const object = opened.objects.put(await png(1))
-    const options = { priority: 'routine' as const, signal: never() }
-    const { engine, ref } = opened
-    await expect(engine.predict(ref('mean'), instanceOf(object, { rows: null }), options)).rejects.toMatchObject({
-      code: 'no-pixels',
-    })
-    await expect(engine.predict({ ...ref('mean'), version: '2' }, instanceOf(object), options)).rejects.toMatchObject({
-      code: 'no-such-model',
-    })
-  })
-
-  it('is given up as a worker-killer when it hangs two workers, and its neighbours are answered', async () => {
-    const opened = await open([{ graph: 'slow', changes: { batch: { max: 8 } } }, 'mean'], { budgetMs: 1_500 })
-    const [hang, good] = [opened.objects.put(await png(255)), opened.objects.put(await png(1))]
-    const hung = expect(ask(opened, 'slow', hang)).rejects.toMatchObject({
-      code: 'worker-killer',
-      message: expect.stringContaining('no answer within 1500 ms'),
-    })
-    const neighbours = Array.from({ length: 7 }, () => ask(opened, 'slow', good))
-    await Promise.all([hung, ...neighbours, ask(opened, 'mean', good)])
-    expect(await restarts(opened)).toEqual({ 'worker-timeout': 2 })
-  })
-})
-
-describe('a worker that ends', () => {
-  it('is replaced, and what it had is done by another', async () => {
-    const opened = await open(['slow', 'mean'], { workers: 2 })
-    await vi.waitFor(() => expect(opened.engine.workers()).toHaveLength(2), { timeout: 10_000 })
-    const before = opened.engine.workers()
-    const [hold, object] = [opened.objects.put(await png(90)), opened.objects.put(await png(51))]
-    const asked = [
-      ...[1, 2].map(() => ask(opened, 'slow', hold)),
-      ...Array.from({ length: 50 }, () => ask(opened, 'mean', object)),
-    ]
-    for (const pid of before) process.kill(pid, 'SIGKILL')
-    const said = await Promise.all(asked)
-    expect(said.slice(2).every(output => Math.abs(output.score - 0.2) < 1e-6)).toBe(true)
-    await vi.waitFor(() => expect(opened.engine.workers()).toHaveLength(2), { timeout: 10_000 })
-    expect(opened.engine.workers().filter(pid => before.includes(pid))).toEqual([])
-    expect(await restarts(opened)).toEqual({ 'worker-died': 2 })
-  })
-
-  it('twice with the same image gives that image up', async () => {
-    const opened = await open(['slow'])
-    const hang = expect(ask(opened, 'slow', opened.objects.put(await png(255)))).rejects.toMatchObject({
-      code: 'worker-killer',
-      message: expect.stringContaining('SIGKILL'),
-    })
-    for (let last = 0, round = 0; round < 2; round += 1) {
-      const [pid = 0] = await vi.waitUntil(
-        () => {
-          const [ready] = opened.engine.workers()
-          return ready !== undefined && ready !== last && opened.engine.workers()
-        },
-        { timeout: 10_000 },
-      )
-      last = pid
-      process.kill(pid, 'SIGKILL')
-    }
-    await hang
-  })
-
-  it('is not the one that gets a Ctrl-C or a SIGTERM meant for the whole group', async () => {
-    const opened = await open(['mean'])
-    const [pid = 0] = opened.engine.workers()
-    process.kill(pid, 'SIGINT')
-    process.kill(pid, 'SIGTERM')
-    await ask(opened, 'mean', opened.objects.put(await png(1)))
-    expect(opened.engine.workers()).toEqual([pid])
-  })
-
-  it('and cannot start again is tried with pauses; work waits and goes on when it starts', async () => {
-    const opened = await open(['mean'])
-    const object = opened.objects.put(await png(51))
-    const weights = join(opened.root, 'models/mean-1/model.onnx')
-    renameSync(weights, `${weights}.away`)
-    for (const pid of opened.engine.workers()) process.kill(pid, 'SIGKILL')
-    await vi.waitFor(async () => expect((await restarts(opened))['worker-died']).toBeGreaterThan(1), {
-      timeout: 10_000,
-    })
-    expect(opened.engine.list()[0]).toMatchObject({ state: 'loading', reason: 'no worker is running' })
-    const asked = ask(opened, 'mean', object)
-    renameSync(`${weights}.away`, weights)
-    expect((await asked).score).toBeCloseTo(0.2, 6)
-    expect(opened.engine.list()[0]).toMatchObject({ state: 'ready', reason: null })
-  })
-})
-
 describe('opening and closing', () => {
   it('goes on with the good models when one is not what its manifest says, and names the reason', async () => {
-    const root = temporaryFolder()
-    cleanups.push(() => root[Symbol.dispose]())
+    const root = folder()
     const weights = join(graphsFolder, 'classes.onnx')
-    writeModel(join(root.path, 'models'), 'wrong', manifestOf('mean', { name: 'wrong' }, weights), weights)
-    const junk = join(root.path, 'models/junk/model.onnx')
+    writeModel(join(root, 'models'), 'wrong', manifestOf('mean', { name: 'wrong' }, weights), weights)
+    const junk = join(root, 'models/junk/model.onnx')
     writeModel(
-      join(root.path, 'models'),
+      join(root, 'models'),
       'junk',
       manifestOf('mean', { name: 'junk' }, import.meta.filename),
       import.meta.filename,
     )
-    const { engine } = await testEngine(root.path, ['mean'])
-    cleanups.push(() => engine.close())
+    await using opened = await testEngine(root, ['mean'])
+    const { engine } = opened
     expect(junk).not.toBe('')
     const states = Object.fromEntries(engine.list().map(info => [info.ref.name, info]))
     expect(states.mean).toMatchObject({ state: 'ready', reason: null })
@@ -391,9 +247,7 @@ describe('opening and closing', () => {
   })
 
   it('opens without a worker where there is no model', async () => {
-    const root = temporaryFolder()
-    cleanups.push(() => root[Symbol.dispose]())
-    const { engine } = await testEngine(root.path, [])
+    const { engine } = await testEngine(folder(), [])
     expect(engine.list()).toEqual([])
     expect(engine.workers()).toEqual([])
     await engine.close()
