@@ -1,6 +1,6 @@
 /**
- * One load in a worker, batch by batch: fetch, check, decode and prepare each image, run the model once, read the outputs. An
- * image that fails does so alone; the rest goes on.
+ * One load in a worker: fetch, check, decode and prepare each image, run the model once a batch, read the outputs. An image that
+ * fails does so alone; the rest goes on.
  */
 import { hash } from 'node:crypto'
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
@@ -26,6 +26,13 @@ const scratch = createScratch()
 
 type Coming = readonly (Promise<Fetched> | undefined)[]
 
+/** An image in its place of the input. */
+interface Prepared {
+  /** Which of the load. */
+  item: number
+  timings: WorkTimings
+}
+
 /** @param fetched for each item that is fetched: its bytes, when they are there */
 export async function runLoad(
   session: Session,
@@ -33,41 +40,32 @@ export async function runLoad(
   fetched: Coming,
 ): Promise<Omit<DoneMessage, 'type' | 'id'>> {
   const startedAt = preciseNow()
-  const { max } = session.manifest.batch
   const runs: Run[] = []
   const results: WorkResult[] = []
-  for (let from = 0; from < items.length; from += max) {
-    const batch = await runBatch(session, items.slice(from, from + max), fetched.slice(from, from + max), runs.length)
-    runs.push(batch.run)
-    results.push(...batch.results)
-  }
-  return { busyMs: preciseNow() - startedAt, runs, results }
-}
-
-async function runBatch(
-  session: Session,
-  items: readonly Work[],
-  fetched: Coming,
-  run: number,
-): Promise<{ run: Run; results: WorkResult[] }> {
-  const startedAt = preciseNow()
-  const results: WorkResult[] = []
-  /** Which item each image of the tensor is. */
-  const places: { item: number; timings: WorkTimings }[] = []
-  for (const [item, work] of items.entries()) {
-    try {
-      places.push({ item, timings: await prepareOne(session, work, fetched[item], places.length) })
-    } catch (thrown) {
-      results[item] = failure(thrown, run)
+  for (let next = 0; next < items.length; ) {
+    const prepared: Prepared[] = []
+    for (; next < items.length && prepared.length < session.places; next += 1) {
+      const work = items[next]
+      if (!work) break
+      try {
+        prepared.push({ item: next, timings: await prepareOne(session, work, fetched[next], prepared.length) })
+      } catch (thrown) {
+        results[next] = failure(thrown)
+      }
     }
+    const outputs: Ran[] = []
+    const first = runs.length
+    const { max } = session.manifest.batch
+    for (let from = 0; from < prepared.length; from += max) {
+      const began = preciseNow()
+      const images = Math.min(max, prepared.length - from)
+      outputs.push(...(await runTogether(session, from, images)))
+      runs.push({ startedAt: began, inferMs: preciseNow() - began, images })
+    }
+    for (const [at, { item, timings }] of prepared.entries())
+      results[item] = read(outputs[at], session, timings, first + Math.floor(at / max))
   }
-  const began = preciseNow()
-  const outputs = places.length > 0 ? await runTogether(session, places.length) : []
-  const ended = preciseNow()
-  for (const [at, { item, timings }] of places.entries()) {
-    results[item] = read(outputs[at], session, timings, run)
-  }
-  return { run: { startedAt, inferMs: ended - began, images: places.length }, results }
+  return { startedAt, busyMs: preciseNow() - startedAt, runs, results }
 }
 
 async function prepareOne(
@@ -124,29 +122,29 @@ function readPart(path: string, { start, bytes }: { start: number; bytes: number
 
 type Ran = ArrayLike<number> | RaylogError
 
-/** Runs all images at once; if the model fails on them, one by one, so that only those at fault fail. */
-async function runTogether(session: Session, images: number): Promise<Ran[]> {
+/** Runs a batch; if the model fails on it, its images one by one, so that only those at fault fail. */
+async function runTogether(session: Session, from: number, images: number): Promise<Ran[]> {
   try {
-    return await session.run(images)
+    return await session.run(from, images)
   } catch (thrown) {
     if (images === 1) return [inferFailed(thrown)]
-    const elements = session.preparer.elements
-    const copy = session.input.slice(0, images * elements)
+    const { elements } = session.preparer
+    const copy = session.input.slice(from * elements, (from + images) * elements)
     const ran: Ran[] = []
     for (let image = 0; image < images; image += 1) {
-      session.input.set(copy.subarray(image * elements, (image + 1) * elements), 0)
-      ran.push(...(await runTogether(session, 1)))
+      session.input.set(copy.subarray(image * elements, (image + 1) * elements), from * elements)
+      ran.push(...(await runTogether(session, from, 1)))
     }
     return ran
   }
 }
 
 function read(output: Ran | undefined, session: Session, timings: WorkTimings, run: number): WorkResult {
-  if (output instanceof RaylogError) return failure(output, run)
+  if (output instanceof RaylogError) return failure(output)
   try {
     return { ok: true, answer: readOutput(output ?? [], session.manifest.output), timings, run }
   } catch (thrown) {
-    return failure(thrown, run)
+    return failure(thrown)
   }
 }
 
@@ -155,7 +153,7 @@ function inferFailed(thrown: unknown): RaylogError {
   return new RaylogError('infer-failed', message, { cause: thrown })
 }
 
-function failure(thrown: unknown, run: number): WorkResult {
+function failure(thrown: unknown): WorkResult {
   const { code, message } = toRaylogError(thrown)
-  return { ok: false, run, code, message }
+  return { ok: false, code, message }
 }

@@ -48,10 +48,9 @@ export type Opened = { ok: true; provider: string; passedOver: string[] } | { ok
 export type WorkTimings = Pick<Timings, 'fetchMs' | 'decodeMs' | 'prepareMs'>
 
 /** @property run index into the runs of its load */
-export type WorkResult = { run: number } & (
-  | { ok: true; answer: Answer; timings: WorkTimings }
+export type WorkResult =
+  | { ok: true; answer: Answer; timings: WorkTimings; run: number }
   | { ok: false; code: ErrorCode; message: string }
-)
 
 export interface OpenedMessage {
   type: 'opened'
@@ -61,17 +60,19 @@ export interface OpenedMessage {
 
 /** One run of the model: a batch. */
 export interface Run {
-  /** When its first image was begun; ms since the epoch, with fractions (performance.timeOrigin + performance.now()). */
+  /** ms since the epoch, with fractions (performance.timeOrigin + performance.now()). */
   startedAt: number
   /** The model alone, ms. */
   inferMs: number
-  /** Images that were in it: 0 where none could be prepared. */
+  /** Images that were in it. */
   images: number
 }
 
 export interface DoneMessage {
   type: 'done'
   id: number
+  /** As of a run. */
+  startedAt: number
   /** From start to answer, ms. */
   busyMs: number
   runs: readonly Run[]

@@ -248,24 +248,25 @@ export class Scheduler {
     if (load.background) this.#restUntil = preciseNow() + RESTS * message.busyMs
     this.#imageMs[load.model] = before === undefined ? now : before + NEWEST * (now - before)
     for (const { images, inferMs } of message.runs) {
-      if (images === 0) continue
       metrics.batchSize.observe(label, images)
       metrics.inferSeconds.observe(label, inferMs / 1000)
     }
     for (const [at, item] of load.items.entries()) {
       const result = message.results[at]
-      const run = result && message.runs[result.run]
-      if (!run) {
-        item.reject(new RaylogError('internal', 'the worker gave no result'))
-        continue
-      }
-      const queueMs = Math.max(0, run.startedAt - item.arrivedAt)
-      metrics.queueSeconds.observe(label, queueMs / 1000)
-      if (!result.ok) {
-        item.reject(new RaylogError(result.code, result.message))
+      const run = result?.ok ? message.runs[result.run] : undefined
+      if (!result?.ok || !run) {
+        metrics.queueSeconds.observe(label, Math.max(0, message.startedAt - item.arrivedAt) / 1000)
+        item.reject(
+          result?.ok === false
+            ? new RaylogError(result.code, result.message)
+            : new RaylogError('internal', 'the worker gave no result'),
+        )
         continue
       }
       const { fetchMs, decodeMs, prepareMs } = result.timings
+      // Also while others of the load were prepared and run.
+      const queueMs = Math.max(0, run.startedAt - item.arrivedAt - fetchMs - decodeMs - prepareMs)
+      metrics.queueSeconds.observe(label, queueMs / 1000)
       metrics.fetchSeconds.observe(label, fetchMs / 1000)
       metrics.decodeSeconds.observe(label, decodeMs / 1000)
       metrics.prepareSeconds.observe(label, prepareMs / 1000)

@@ -12,11 +12,16 @@ export interface Session {
   /** Providers that were asked for first and could not be had, each with the reason. */
   readonly passedOver: string[]
   readonly preparer: Preparer
-  /** The input of a whole batch, used again for each: run() has read it when it returns. */
+  /** Places of images, whole batches of them, used again and again: run() has read them when it returns. */
   readonly input: TensorData
-  /** Runs the first `images` of `input`. One array of numbers for each, in their order. */
-  run(images: number): Promise<ArrayLike<number>[]>
+  /** How many. */
+  readonly places: number
+  /** Runs one batch: so many images of `input`, from this place on. One array of numbers for each, in their order. */
+  run(from: number, images: number): Promise<ArrayLike<number>[]>
 }
+
+/** As much is prepared before the first batch of several is run: what prepares is in the processor's caches then, and stays there. Bytes. */
+const preparedAhead = 4 * 1024 * 1024
 
 /** @throws RaylogError model-invalid when the graph cannot be loaded, is not what the manifest says, or does not run */
 export async function openSession(
@@ -29,20 +34,23 @@ export async function openSession(
   if (problems.length > 0) throw new RaylogError('model-invalid', problems.join('; '))
 
   const fixed = describe(session).inputs[0]?.shape[0]
-  const input = makeTensorData(manifest.input, manifest.batch.max)
-  async function run(images: number) {
+  const preparer = createPreparer(manifest.input)
+  const { elements } = preparer
+  const batchBytes = makeTensorData(manifest.input, manifest.batch.max).byteLength
+  const places = manifest.batch.max * Math.max(1, Math.floor(preparedAhead / batchBytes))
+  const input = makeTensorData(manifest.input, places)
+  async function run(from: number, images: number) {
     const size = typeof fixed === 'number' ? fixed : images
-    const elements = input.length / manifest.batch.max
-    if (size > images) input.fill(0, images * elements, size * elements)
-    const data = input.subarray(0, size * elements)
+    if (size > images) input.fill(0, (from + images) * elements, (from + size) * elements)
+    const data = input.subarray(from * elements, (from + size) * elements)
     const fed = new Tensor(manifest.input.type, data, shapeOf(manifest.input, size))
     const given = await session.run({ [manifest.input.name]: fed }, [manifest.output.name])
     return split(given[manifest.output.name], size).slice(0, images)
   }
-  const [first] = await run(1)
+  const [first] = await run(0, 1)
   const wrong = outputSizeProblem(manifest.output, first?.length ?? 0)
   if (wrong) throw new RaylogError('model-invalid', wrong)
-  return { manifest, provider, passedOver, preparer: createPreparer(manifest.input), input, run }
+  return { manifest, provider, passedOver, preparer, input, places, run }
 }
 
 /** The first provider that works. */
