@@ -11,6 +11,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import pino from 'pino'
+import { beginWithFewArenas } from '../cli/few-arenas.ts'
 import { openPorts, storesOf } from '../cli/ports.ts'
 import { allStages } from '../cli/stages.ts'
 import { compile } from '../kafka/compile.ts'
@@ -24,6 +25,9 @@ import { cpuMsOf, treeOf } from './cpu.ts'
 import { openRaw } from './engine/raw.ts'
 import { type Scenario, scenarios } from './engine/scenarios.ts'
 import { markdown, median, type Row, round } from './table.ts'
+
+// As `raylog start` does.
+beginWithFewArenas()
 
 const { values: flags } = parseArgs({
   options: {

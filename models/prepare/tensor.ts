@@ -26,17 +26,24 @@ export function makeTensorData(input: Input, images: number): TensorData {
 /** The element for each of the 256 values, by channel of the tensor: the whole arithmetic of `divideBy`, mean and std. */
 export type Tables = readonly TensorData[]
 
-/** (value / divideBy - mean) / std, each step rounded to float32, as numpy does on float32 arrays. */
+/** (value / divideBy - mean) / std, each step rounded to float32, as numpy does on float32 arrays. Channels that are alike share one. */
 export function makeTables(input: Input): Tables {
+  const tables: TensorData[] = []
+  for (let channel = 0; channel < channelsOf(input); channel += 1) {
+    const table = makeTable(input, channel)
+    tables.push(tables.find(known => equal(known, table)) ?? table)
+  }
+  return tables
+}
+
+function makeTable(input: Input, channel: number): TensorData {
   const f = Math.fround
-  return Array.from({ length: channelsOf(input) }, (_, channel) => {
-    const mean = f(input.mean[channel] ?? input.mean[0] ?? 0)
-    const std = f(input.std[channel] ?? input.std[0] ?? 1)
-    const values = Float32Array.from({ length: 256 }, (_, value) => f(f(f(value / f(input.divideBy)) - mean) / std))
-    if (input.type === 'float16') return Uint16Array.from(values, toHalf)
-    if (input.type === 'uint8') return Uint8Array.from(values, value => Math.min(255, Math.max(0, Math.round(value))))
-    return values
-  })
+  const mean = f(input.mean[channel] ?? input.mean[0] ?? 0)
+  const std = f(input.std[channel] ?? input.std[0] ?? 1)
+  const values = Float32Array.from({ length: 256 }, (_, value) => f(f(f(value / f(input.divideBy)) - mean) / std))
+  if (input.type === 'float16') return Uint16Array.from(values, toHalf)
+  if (input.type === 'uint8') return Uint8Array.from(values, value => Math.min(255, Math.max(0, Math.round(value))))
+  return values
 }
 
 /** Writes one image at `offset` (in elements). A grey picture fills each channel of a colour model alike. */
@@ -45,13 +52,14 @@ export function writeTensor(pixels: Pixels, input: Input, tables: Tables, target
   const planar = input.layout === 'NCHW'
   const alike = planar && pixels.channels === 1
   tables.forEach((table, channel) => {
-    if (alike && channel > 0 && equal(table, tables[0])) {
+    if (alike && channel > 0 && table === tables[0]) {
       target.copyWithin(offset + channel * area, offset, offset + area)
       return
     }
     const source = pixels.channels === 1 ? 0 : input.channels === 'bgr' ? 2 - channel : channel
     const to = offset + (planar ? channel * area : channel)
-    fill(target, to, planar ? 1 : tables.length, table, pixels.data, source, pixels.channels, area)
+    if (alike) fillPlane(target, to, table, pixels.data, area)
+    else fill(target, to, planar ? 1 : tables.length, table, pixels.data, source, pixels.channels, area)
   })
 }
 
@@ -68,6 +76,22 @@ function fill(
 ): void {
   for (let i = 0; i < count; i += 1) target[to + i * step] = table[data[from + i * stride] ?? 0] ?? 0
 }
+
+/** As `fill` does of one plane after another: four pixels a read, which takes two thirds of the time. */
+function fillPlane(target: TensorData, to: number, table: TensorData, data: Uint8Array, count: number): void {
+  const words = data.byteOffset % 4 === 0 ? new Uint32Array(data.buffer, data.byteOffset, count >> 2) : noWords
+  for (let i = 0, at = to; i < words.length; i += 1, at += 4) {
+    const word = words[i] ?? 0
+    target[at] = table[word & 255] ?? 0
+    target[at + 1] = table[(word >>> 8) & 255] ?? 0
+    target[at + 2] = table[(word >>> 16) & 255] ?? 0
+    target[at + 3] = table[word >>> 24] ?? 0
+  }
+  const done = 4 * words.length
+  fill(target, to + done, 1, table, data, done, 1, count - done)
+}
+
+const noWords = new Uint32Array(0)
 
 const equal = (a: TensorData, b: TensorData | undefined) => a.every((value, at) => value === b?.[at])
 

@@ -1,7 +1,7 @@
 /**
  * The thread's side: one database, one transaction at a time, as many requests in it as wait.
  *
- *   port ─▶ gather what waits ─▶ answer the reads ─▶ BEGIN, each write in a savepoint, COMMIT (one fsync) ─▶ answer
+ *   port ─▶ gather what waits ─▶ answer the reads ─▶ BEGIN, the writes, COMMIT (one fsync) ─▶ answer
  *     ▲                                                                                                        │
  *     └──────────────────── meanwhile the next requests gather in the port ◀───────────────────────────────────┘
  *
@@ -175,13 +175,32 @@ function createCommitter<O extends Operations>(served: Served<O>): (batch: reado
     }
   }
 
+  /**
+   * All requests, begun and not committed. A savepoint for each costs as much as a small write: SQLite copies every page before it
+   * changes it again. So they are tried without first, and taken back together where one fails.
+   */
+  function beginAll(writes: readonly Request[], moves: ArrayBuffer[], replies: Reply[]): void {
+    begin.run()
+    try {
+      for (const request of writes) replies.push(attempt(request, moves))
+      return
+    } catch (thrown) {
+      if (!db.isTransaction || needsReopening(thrown) || fromSqlite(thrown).code === 'store-full') throw thrown
+    }
+    db.exec('ROLLBACK')
+    served.reset?.()
+    replies.length = 0
+    moves.length = 0
+    begin.run()
+    for (const request of writes) replies.push(attemptWithin(request, moves))
+  }
+
   function transaction(writes: readonly Request[], moves: ArrayBuffer[]): Reply[] {
     const replies: Reply[] = []
     const light = journal !== undefined && writes.every(({ op }) => operations[op]?.journalled)
     try {
       sync(!light)
-      begin.run()
-      for (const request of writes) replies.push(attemptWithin(request, moves))
+      beginAll(writes, moves, replies)
       // A transaction that changes nothing is not synced.
       if (!light && journal?.holds) served.touch?.()
       commit.run()
