@@ -69,6 +69,48 @@ describe('compile', () => {
       expect(said).toContain(part)
   })
 
+  it('says of every problem where it is and what to do about it', () => {
+    const many = problems({
+      site: 'a b',
+      mode: 'distributed',
+      logLevel: 'loud',
+      http: { port: 70_000, prot: 1 },
+      runner: { drainMs: 20_000, maxBackoffMs: 'long' },
+      models: { workers: 0, providers: [], rules: [{ allow: false }] },
+      kafka: { brokers: ['kafka:9092'], registry: { url: 'http://registry' }, heartbeatMs: 20_000 },
+      s3: { endpoint: 'http://s3:9000', bucket: 'raylog', secretKey: 'b' },
+      echo: { times: 0 },
+      echos: {},
+      stages: ['infr'],
+    }).split('\n')
+    const remedies: Record<string, RegExp> = {
+      site: /; mend it, or leave it out for "main" \(hospital or tenant whose images come in here\)$/,
+      logLevel: /expected one of "debug"\|"info".*; mend it, or leave it out for "info" \(/,
+      'http.port': /to be <=65535; mend it, or leave it out for 8080 \(the next free one is taken.*\)$/,
+      'http.prot': /there is no such setting \("raylog config --schema" lists them all\)$/,
+      'runner.maxBackoffMs': /received string; mend it, or leave it out for 15000 \("raylog config --schema" says/,
+      'models.workers': /to be >=1; mend it, or leave it out for null \(worker processes; null: one a core\)$/,
+      'models.providers': /; mend it, or leave it out for \["cpu"\] \(in order of preference\)$/,
+      'models.rules.0.model': /received undefined; give it \(name or name@version; \* for every model\)$/,
+      s3: /^s3: give accessKey or accessKeyFile$/,
+      'echo.times': /to be >=1; mend it, or leave it out for 1 \(/,
+      echos: /there is no such setting; did you mean "echo"\? \(/,
+      mongo: /distributed mode needs this section \(docs\/distributed\.md\)$/,
+      stages: /there is no stage "infr"; choose from echo$/,
+    }
+    for (const [path, remedy] of Object.entries(remedies))
+      expect(
+        many.find(line => line.startsWith(`${path}: `)),
+        path,
+      ).toMatch(remedy)
+    expect(many).toHaveLength(Object.keys(remedies).length)
+    expect(() => compile([{ ...echo, name: 'http' }], {})).toThrow(/^stage http: the name is taken; give it another$/m)
+    const stray = { ...topics.audit, name: 'stray.v1' }
+    expect(() => compile([{ ...echo, reads: [stray] }], {})).toThrow(
+      /stray.v1 is not in schemas\/topics.ts; add it there/,
+    )
+  })
+
   it('says every section that distributed mode lacks, and what of a section is missing', () => {
     const said = problems({ mode: 'distributed', s3: { endpoint: 'http://s3:9000', bucket: 'raylog' }, site: 'a b' })
     for (const part of ['kafka: distributed', 'mongo: distributed', 'give accessKey', 'give secretKey', 'site:'])
@@ -84,8 +126,12 @@ describe('compile', () => {
       s3: { endpoint: 'http://s3:9000', bucket: 'raylog', accessKey: 'a', secretKey: 'b' },
     })
     expect(problems(given({}))).toBe('')
-    expect(problems(given({ heartbeatMs: 2_000, sessionTimeoutMs: 5_000 }))).toContain('kafka.heartbeatMs: 2000')
-    expect(problems(given({}, { drainMs: 20_000 }))).toContain('runner.drainMs: 20000')
+    expect(problems(given({ heartbeatMs: 2_000, sessionTimeoutMs: 5_000 }))).toMatch(
+      /^kafka\.heartbeatMs: 2000 .*; lower the one, or raise the other$/,
+    )
+    expect(problems(given({}, { drainMs: 20_000 }))).toMatch(
+      /^runner\.drainMs: 20000 .*; lower the one, or raise the other$/,
+    )
     expect(problems(given({ rebalanceTimeoutMs: 60_000 }, { drainMs: 20_000 }))).toBe('')
   })
 

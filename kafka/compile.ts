@@ -5,6 +5,7 @@ import { RaylogError } from '../schemas/errors.ts'
 import { allTopics } from '../schemas/topics.ts'
 import type { TopicSpec } from './log.ts'
 import type { PortName } from './ports.ts'
+import { explainIssue } from './settings-problems.ts'
 import type { AnyStage } from './stage.ts'
 
 export interface Plan {
@@ -37,7 +38,11 @@ export const configJsonSchema = (stages: readonly AnyStage[]) =>
 export function compile(stages: readonly AnyStage[], settings: unknown): Plan {
   const problems = declarationProblems(stages)
   const parsed = configSchema(stages).safeParse(settings)
-  if (!parsed.success) problems.push(...parsed.error.issues.flatMap(issue => explainIssue(issue, stages)))
+  if (!parsed.success) {
+    const schema = configJsonSchema(stages)
+    const sections = [...Object.keys(platformConfig.shape), ...stages.map(({ name }) => name)]
+    problems.push(...parsed.error.issues.flatMap(issue => explainIssue(issue, schema, sections)))
+  }
   problems.push(...modeProblems(settings))
   const platform = platformConfig.strip().safeParse(settings)
   if (platform.success) problems.push(...timeProblems(platform.data))
@@ -91,10 +96,14 @@ function timeProblems({ mode, kafka, runner }: PlatformConfig): string[] {
   const { heartbeatMs, sessionTimeoutMs, rebalanceTimeoutMs } = kafka
   return [
     ...(heartbeatMs * 3 > sessionTimeoutMs
-      ? [`kafka.heartbeatMs: ${heartbeatMs} is more than a third of kafka.sessionTimeoutMs (${sessionTimeoutMs})`]
+      ? [
+          `kafka.heartbeatMs: ${heartbeatMs} is more than a third of kafka.sessionTimeoutMs (${sessionTimeoutMs}); lower the one, or raise the other`,
+        ]
       : []),
     ...(runner.drainMs > rebalanceTimeoutMs * drainShare
-      ? [`runner.drainMs: ${runner.drainMs} is more than half of kafka.rebalanceTimeoutMs (${rebalanceTimeoutMs})`]
+      ? [
+          `runner.drainMs: ${runner.drainMs} is more than half of kafka.rebalanceTimeoutMs (${rebalanceTimeoutMs}); lower the one, or raise the other`,
+        ]
       : []),
   ]
 }
@@ -109,17 +118,6 @@ function selectStages(stages: readonly AnyStage[], names: readonly string[] | nu
     if (!known.includes(name)) problems.push(`stages: there is no stage "${name}"; choose from ${known.join(', ')}`)
   }
   return stages.filter(stage => names.includes(stage.name))
-}
-
-function explainIssue(issue: z.core.$ZodIssue, stages: readonly AnyStage[]): string[] {
-  const path = issue.path.join('.')
-  if (issue.code !== 'unrecognized_keys') return [`${path || 'settings'}: ${issue.message}`]
-  const known = issue.path.length === 0 ? [...Object.keys(platformConfig.shape), ...stages.map(s => s.name)] : []
-  return issue.keys.map(key => {
-    const full = path ? `${path}.${key}` : key
-    const near = known.find(name => name.toLowerCase().startsWith(key.slice(0, 3).toLowerCase()))
-    return `${full}: there is no such setting${near ? `; did you mean "${near}"?` : ''} ("raylog config --schema" lists them all)`
-  })
 }
 
 const day = 86_400_000

@@ -1,9 +1,11 @@
 /** What the runner holds where handlers succeed: order, commits, starting and stopping, a log that is ahead or was trimmed. */
+import pino from 'pino'
 import { describe, expect, it, vi } from 'vitest'
 import { createHealth } from '../monitoring/health.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import { onlyHeader } from '../schemas/topics/parked.ts'
 import { type Feedback, topics } from '../schemas/topics.ts'
+import { HandClock } from '../tests/harness/hand-clock.ts'
 import { audit, feedback, platform, probesPerTest, stageOf } from '../tests/harness/probes.ts'
 import { createCodec } from './codec.ts'
 import { compile } from './compile.ts'
@@ -91,6 +93,49 @@ describe('the runner', () => {
     await stopping
     expect(await all(topics.audit)).toHaveLength(1)
     expect((await on.log.lag('probe')).every(({ lag }) => lag === 0)).toBe(true)
+  })
+
+  it('waits until its deadline for a handler that does not hear, and then ends; its event is read again', async () => {
+    await append(feedback(1, 'deaf'), feedback(2, 'other'))
+    const clock = new HandClock()
+    const lines: string[] = []
+    const logger = pino({}, { write: (line: string) => lines.push(line) })
+    const begun = Promise.withResolvers<void>()
+    const release = Promise.withResolvers<void>()
+    const deaf = stageOf(async (event, { emit }) => {
+      if (event.id === 'fb_1') {
+        begun.resolve()
+        await release.promise
+      }
+      emit(topics.audit, audit(`${event.id} before`))
+    })
+    const settings = { runner: { drainMs: 5_000 } }
+    const running = await run(compile([deaf], settings), ports(), { ...platform, clock, logger })
+    on.running = running
+    await begun.promise
+    let ended = false
+    const stopping = running.stop().then(() => (ended = true))
+    await vi.waitFor(() => expect(clock.sleeping).toContain(5_000))
+    clock.move(4_999)
+    await new Promise(resolve => setImmediate(resolve))
+    expect(ended).toBe(false)
+    clock.move(1)
+    await stopping
+    expect(lines.join('')).toMatch(/did not finish in time; aborted, and will be read again/)
+    // It ends at last, for nobody: what it emitted is not said, and its event is the next reader's.
+    release.resolve()
+    const seen: string[] = []
+    await start(
+      stageOf((event, { emit }) => {
+        seen.push(event.id)
+        emit(topics.audit, audit(`${event.id} after`))
+      }),
+    )
+    await lagIsZero()
+    expect(seen).toContain('fb_1')
+    const said = (await all(topics.audit)).map(({ id }) => id)
+    expect(said).toContain('fb_1 after')
+    expect(said).not.toContain('fb_1 before')
   })
 
   it('holds back the log when a stage is slow, and catches up', async () => {

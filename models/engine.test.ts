@@ -238,6 +238,24 @@ describe('opening and closing', () => {
     )
   })
 
+  it('runs each graph once before it is ready: one that loads and does not run has failed, and its neighbour serves', async () => {
+    const opened = await open(['fails', 'mean'])
+    const states = Object.fromEntries(opened.engine.list().map(info => [info.ref.name, info]))
+    // ONNX Runtime's own words when it runs, not when it loads.
+    expect(states.fails).toMatchObject({
+      state: 'failed',
+      reason: expect.stringMatching(/Gather.*out of data bounds/s),
+    })
+    expect(states.fails?.reason).not.toContain('cannot load the weights')
+    const object = opened.objects.put(await png(51))
+    expect(opened.engine.routes(instanceOf(object)).map(({ model, accepted }) => [model.name, accepted])).toEqual([
+      ['fails', false],
+      ['mean', true],
+    ])
+    expect((await ask(opened, 'mean', object)).score).toBeCloseTo(0.2, 6)
+    expect(await restarts(opened)).toEqual({})
+  })
+
   it('falls back to the next provider, and says so in the log', async () => {
     const lines: string[] = []
     const logger = pino({ level: 'warn' }, { write: line => void lines.push(line) })

@@ -47,6 +47,20 @@ it('takes anything where the model names nothing', () => {
   expect(route({ modality: null, bodyPart: null, view: null }, [any])).toEqual([['any', true, 'any@1 takes any']])
 })
 
+it('takes just the photometric interpretations that the model names', () => {
+  const accepts = { photometric: ['MONOCHROME1', 'MONOCHROME2'] }
+  const grey = modelManifest.parse(manifestOf('mean', { name: 'grey', accepts }))
+  const coloured = modelManifest.parse(manifestOf('mean', { name: 'coloured', accepts: { photometric: ['RGB'] } }))
+  expect(route({}, [grey, coloured])).toEqual([
+    ['grey', true, 'photometric interpretation MONOCHROME2: grey@1 takes it'],
+    ['coloured', false, 'photometric interpretation is MONOCHROME2; coloured@1 takes RGB'],
+  ])
+  expect(route({ photometric: 'RGB' }, [grey, coloured]).map(([, accepted]) => accepted)).toEqual([false, true])
+  expect(route({ photometric: null }, [grey])).toEqual([
+    ['grey', false, 'photometric interpretation is not given; grey@1 takes MONOCHROME1, MONOCHROME2'],
+  ])
+})
+
 it('takes no instance without pixels', () => {
   expect(route({ rows: null, columns: null }, [chest, any]).map(one => one.slice(1))).toEqual([
     [false, 'there are no pixels in it'],

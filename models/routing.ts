@@ -77,6 +77,7 @@ function welcome(manifest: ModelManifest, instance: Instance): string {
     accepts.modalities.length > 0 ? `modality ${instance.modality}` : '',
     accepts.bodyParts.length > 0 ? `body part ${instance.bodyPart}` : '',
     accepts.views.length > 0 ? `view ${instance.view}` : '',
+    accepts.photometric.length > 0 ? `photometric interpretation ${instance.photometric}` : '',
   ].filter(text => text !== '')
   return matched.length > 0 ? `${matched.join(', ')}: ${nameOf(manifest)} takes it` : `${nameOf(manifest)} takes any`
 }

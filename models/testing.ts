@@ -44,6 +44,7 @@ const described = {
   single: grey,
   slow: grey,
   ratio: grey,
+  fails: grey,
   classes: { input: small, output: classes },
   half: { input: { ...small, type: 'float16' }, output: classes },
   bytes: {

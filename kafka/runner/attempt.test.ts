@@ -1,5 +1,5 @@
 import pino from 'pino'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { systemClock } from '../../monitoring/clock.ts'
 import { createMetrics } from '../../monitoring/metrics.ts'
@@ -7,6 +7,7 @@ import { platformConfig } from '../../schemas/config.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { type Parked, topics } from '../../schemas/topics.ts'
 import { anInstance } from '../../tests/gateway/samples.ts'
+import { HandClock } from '../../tests/harness/hand-clock.ts'
 import { createCodec } from '../codec.ts'
 import type { EventLog, LogRecord, NewRecord } from '../log.ts'
 import { defineStage, type HandleContext } from '../stage.ts'
@@ -66,6 +67,49 @@ describe('an event whose partition goes to another', () => {
     })
     const record = await recordOf(codec.encode(topics.instances, anInstance(1)))
     await expect(process(context, record, gone.signal)).rejects.toMatchObject({ code: 'stopping' })
+    expect(appended).toEqual([])
+  })
+})
+
+describe('an event that is tried again', () => {
+  /** The pauses before each attempt, ms, where chance is always the same. */
+  async function pauses(chance: number, settings: { retries: number; backoffMs: number; maxBackoffMs: number }) {
+    const { context } = opened(() => Promise.reject(new RaylogError('infer-failed', 'not yet')))
+    const slept: number[] = []
+    const clock = { ...systemClock, sleep: async (ms: number) => void slept.push(ms) }
+    const record = await recordOf(codec.encode(topics.instances, anInstance(1)))
+    const given = { ...context, clock, random: () => chance, settings: { ...context.settings, ...settings } }
+    await process(given, record, new AbortController().signal)
+    return slept
+  }
+  const settings = { retries: 6, backoffMs: 100, maxBackoffMs: 1_000 }
+
+  it('waits twice as long each time, up to a limit', async () => {
+    expect(await pauses(1, settings)).toEqual([100, 200, 400, 800, 1_000, 1_000])
+  })
+
+  it('waits by chance, half as long at least: those who failed together do not come back together', async () => {
+    expect(await pauses(0, settings)).toEqual([50, 100, 200, 400, 500, 500])
+    expect(await pauses(0.5, settings)).toEqual([75, 150, 300, 600, 750, 750])
+  })
+
+  it('waits no longer than the limit however often it failed', async () => {
+    const long = await pauses(1, { retries: 2_000, backoffMs: 1, maxBackoffMs: 15_000 })
+    expect(Math.max(...long)).toBe(15_000)
+    expect(long.slice(14)).toEqual(Array(2_000 - 14).fill(15_000))
+  })
+
+  it('waits no longer when it is told to stop, and is left for its next reader', async () => {
+    const stop = new AbortController()
+    const clock = new HandClock()
+    const { context, appended } = opened(() => Promise.reject(new RaylogError('store-unavailable', 'away')))
+    const record = await recordOf(codec.encode(topics.instances, anInstance(1)))
+    const ended = expect(process({ ...context, clock }, record, stop.signal)).rejects.toMatchObject({
+      code: 'stopping',
+    })
+    await vi.waitFor(() => expect(clock.sleeping).toHaveLength(1))
+    stop.abort(new RaylogError('stopping', 'the end'))
+    await ended
     expect(appended).toEqual([])
   })
 })

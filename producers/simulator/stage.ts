@@ -21,7 +21,7 @@ const simulatorConfig = z.strictObject({
     .int()
     .min(256)
     .max(1_024)
-    .refine(size => size % 2 === 0, 'even')
+    .refine(size => size % 2 === 0, 'it must be an even number')
     .default(512)
     .describe('rows and columns of a radiograph'),
   urgentShare: z.number().min(0).max(1).default(0.05).describe('share of images that are sent as urgent'),

@@ -85,8 +85,12 @@ function wildcard(text: string, isName: boolean): { test(value: string): boolean
   return { test: value => fits(fold(value.replace(/ +$/, '')), parts) }
 }
 
-/** Whether the text is the parts in their order, with anything between them. */
-function fits(text: string, parts: readonly string[]): boolean {
+/**
+ * Whether the text is the parts in their order, with anything between them. What was matched is never looked at again: the
+ * steps are at most the length of the text times that of the longest part.
+ * @param text a string, or what answers for its characters
+ */
+export function fits(text: ArrayLike<string>, parts: readonly string[]): boolean {
   const [first = '', ...rest] = parts
   const last = rest.pop()
   if (last === undefined) return text.length === first.length && at(text, first, 0)
@@ -102,7 +106,7 @@ function fits(text: string, parts: readonly string[]): boolean {
   return true
 }
 
-function at(text: string, part: string, from: number): boolean {
+function at(text: ArrayLike<string>, part: string, from: number): boolean {
   for (let i = 0; i < part.length; i++) if (part[i] !== '?' && part[i] !== text[from + i]) return false
   return true
 }

@@ -1,7 +1,6 @@
 /** What an operator types and reads: the real commands against one real Raylog. */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -242,36 +241,6 @@ describe('the command line by itself', { timeout: 120_000 }, () => {
     const missing = await here(['--set', 'models.folders=[/nowhere/models]', 'models'])
     expect(missing.stdout).toContain('/nowhere/models')
     expect(missing.stdout).toContain('models.folders')
-  })
-
-  it('says in its doctor what of a model folder does not fit its graph, and its schema', async () => {
-    const digits = resolve(import.meta.dirname, '../../models/digits')
-    const models = join(folder, 'models')
-    cpSync(digits, join(models, 'renamed'), { recursive: true })
-    const manifest = JSON.parse(readFileSync(join(digits, 'model.json'), 'utf8'))
-    manifest.name = 'renamed'
-    manifest.input.name = 'nosuch'
-    writeFileSync(join(models, 'renamed', 'model.json'), JSON.stringify(manifest))
-    const graph = await here(['--set', `models.folders=[${models}]`, 'doctor'])
-    expect(graph.stdout).toMatch(/WRONG +model renamed@1 .*model\.json: input\.name is nosuch; the graph takes image/)
-    expect(graph.stdout).toMatch(/ok +model digits@1/)
-    expect(graph.code).toBe(1)
-    writeFileSync(join(models, 'renamed', 'model.json'), '{"name": "renamed"}')
-    const schema = await here(['--set', `models.folders=[${models}]`, 'doctor'])
-    expect(schema.stdout).toMatch(
-      /WRONG +model folder .*model\.json: version: .*; title: .*; weights: .*CONTRIBUTING\.md/,
-    )
-    expect(schema.code).toBe(1)
-  })
-
-  it('says in its doctor that a port belongs to somebody else', async () => {
-    const other = createServer().listen(0, '127.0.0.1')
-    await new Promise(done => other.once('listening', done))
-    const address = other.address()
-    const port = typeof address === 'object' && address ? address.port : 0
-    const { stdout } = await here(['--set', `http.port=${port}`, 'doctor'])
-    await new Promise(done => other.close(done))
-    expect(stdout).toContain(`${port} is in use; the next free one will be taken`)
   })
 })
 

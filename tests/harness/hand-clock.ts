@@ -28,6 +28,11 @@ export class HandClock implements Clock {
       signal?.addEventListener('abort', gone, { once: true })
     })
 
+  /** For each that sleeps, how much longer, ms. */
+  get sleeping(): number[] {
+    return [...this.#sleepers].map(({ until }) => until - this.#now)
+  }
+
   /** Wakes those whose time has come. */
   move(ms: number): void {
     this.#now += ms
