@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { RaylogError } from '../schemas/errors.ts'
 import { topics } from '../schemas/topics.ts'
 import { joined, startsGateways, token, tryJoin } from '../tests/gateway/kit.ts'
-import { anInstance, aPrediction, aReport, began } from '../tests/gateway/samples.ts'
+import { anInstance, aParked, aPrediction, aReport, began } from '../tests/gateway/samples.ts'
 import { happens, until, watch } from '../tests/gateway/watch.ts'
 import type { Pulse } from './live/messages.ts'
 
@@ -181,10 +181,19 @@ describe('the pulse', () => {
     expect(pulses.at(-1)).toMatchObject({
       lag: { infer: expect.any(Number) },
       parked: 0,
+      newestParked: null,
       health: { ok: false, failing: [{ part: 'objects', code: 'internal' }] },
       sockets: 1,
     })
     expect(pulses.at(-1)?.lag.infer).toBeGreaterThan(0)
+    // One is settled, another parked: the count says nothing of it.
+    for (const [now, settled] of [
+      [1, 0],
+      [2, 1],
+    ] as const) {
+      await gateway.documents.upsert('parked', [aParked(now), aParked(settled, { state: 'dropped' })])
+      await until(() => pulses.at(-1)?.newestParked === aParked(now).id && pulses.at(-1)?.parked === 1)
+    }
   })
 })
 

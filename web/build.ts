@@ -7,17 +7,6 @@ import { promisify } from 'node:util'
 
 const root = import.meta.dirname
 
-/** Packages of the lock file whose version changes what is built. */
-const packages = [
-  'react',
-  'react-dom',
-  'vite',
-  '@vitejs/plugin-react',
-  'socket.io-client',
-  '@tanstack/react-virtual',
-  'uplot',
-]
-
 const hashFile = join(root, 'dist', '.hash')
 
 /**
@@ -45,33 +34,25 @@ export async function buildPageIfChanged(): Promise<'built' | 'current'> {
   return 'built'
 }
 
-/** SHA-256 over the names and contents of the sources and the versions of what is bundled, hex. */
+/**
+ * SHA-256 over the names and contents of what is bundled, and of the lock file: each package says what it needs itself,
+ * so which of them end up in the page is not told from their names. hex
+ */
 async function sourceHash(): Promise<string> {
   const hash = createHash('sha256')
-  const folders = ['src', 'public']
+  // Of the server the page shares words with, and no other code (tests/imports.test.ts).
+  const folders = ['src', 'public', '../schemas']
   const found = await Promise.all(folders.map(folder => filesUnder(join(root, folder))))
-  const files = ['index.html', 'vite.config.ts', 'tsconfig.json'].map(name => join(root, name)).concat(...found)
+  const single = ['index.html', 'vite.config.ts', 'vite-build.ts', 'tsconfig.json']
+  const files = single.map(name => join(root, name)).concat(...found)
   const sources = files.filter(file => !/\.test\.tsx?$/.test(file)).sort()
   const contents = await Promise.all(sources.map(file => readFile(file)))
   sources.forEach((file, i) => {
     const bytes = contents[i] ?? Buffer.alloc(0)
     hash.update(`${relative(root, file).replaceAll('\\', '/')}\0${bytes.length}\0`).update(bytes)
   })
-  hash.update(await lockedVersions())
+  hash.update((await readIfThere(join(root, '../package-lock.json'))) ?? '')
   return hash.digest('hex')
-}
-
-async function lockedVersions(): Promise<string> {
-  const text = await readIfThere(join(root, '..', 'package-lock.json'))
-  if (text === null) return ''
-  const lock: unknown = JSON.parse(text)
-  const entries = isObject(lock) && isObject(lock.packages) ? lock.packages : {}
-  return JSON.stringify(
-    packages.map(name => {
-      const entry = entries[`node_modules/${name}`]
-      return [name, isObject(entry) ? (entry.integrity ?? entry.version) : null]
-    }),
-  )
 }
 
 async function filesUnder(folder: string): Promise<string[]> {

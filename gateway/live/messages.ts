@@ -56,6 +56,8 @@ export interface Pulse {
   /** Events not committed, by stage. */
   lag: Record<string, number>
   parked: number
+  /** Id: one that is parked while another is settled leaves the count as it was. */
+  newestParked: string | null
   health: { ok: boolean; failing: Pick<PartHealth, 'part' | 'code' | 'reason'>[] }
   sockets: number
 }

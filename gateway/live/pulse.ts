@@ -53,22 +53,27 @@ function ratesOf(samples: readonly Sample[]): Pulse['rates'] {
   return { received: rate(last.received - first.received), predictions: rate(last.predictions - first.predictions) }
 }
 
-type Look = Pick<Pulse, 'lag' | 'parked' | 'health'>
+type Look = Pick<Pulse, 'lag' | 'parked' | 'newestParked' | 'health'>
 
 /** A health check may write to the disk, so it is asked less often than the pulse beats, ms. */
 const healthEveryMs = 5_000
 
 /** What is known now; where a store does not answer, what was known last, and a health that says so. */
 function createLook({ log, documents, health }: PulseOptions['deps'], clock: Clock): () => Promise<Look> {
-  let last: Omit<Look, 'health'> = { lag: {}, parked: 0 }
+  let last: Omit<Look, 'health'> = { lag: {}, parked: 0, newestParked: null }
   let checked: { at: number; health: Pulse['health'] } | undefined
 
   async function counts(): Promise<Omit<Look, 'health'>> {
-    const [groups, parked] = await Promise.all([log.groups(), documents.count('parked', { state: 'parked' })])
+    const isParked = { state: 'parked' }
+    const [groups, parked, newest] = await Promise.all([
+      log.groups(),
+      documents.count('parked', isParked),
+      documents.find('parked', { where: isParked, limit: 1 }),
+    ])
     const lags = await Promise.all(
       groups.map(async group => [group, (await log.lag(group)).reduce((sum, { lag }) => sum + lag, 0)] as const),
     )
-    return { lag: Object.fromEntries(lags), parked }
+    return { lag: Object.fromEntries(lags), parked, newestParked: newest.items[0]?.id ?? null }
   }
 
   async function checkHealth(): Promise<Pulse['health']> {

@@ -1,25 +1,12 @@
 /** The notify stage with webhooks alone, and receivers that answer as told. */
-import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import { notify } from '../../consumers/notify/stage.ts'
 import type { Clock } from '../../monitoring/clock.ts'
 import { ownStores } from './own-stores.ts'
+import { type Answer, startReceiver } from './receiver.ts'
 import { openForTest } from './stage.ts'
 import { bareHttp } from './stores.ts'
 
 export const secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
-
-interface Received {
-  headers: IncomingHttpHeaders
-  body: string
-  url: string
-}
-
-interface Answer {
-  status: number
-  headers?: Record<string, string>
-  body?: string
-}
 
 /** Of no other sleep. */
 export const lookMs = 59_999
@@ -46,24 +33,10 @@ export function webhookTests() {
   const { closing } = own
 
   /** A receiver that answers as told; `null` never answers. */
-  async function receiver(answer: (n: number) => Answer | null = () => ({ status: 204 })) {
-    const received: Received[] = []
-    const server: Server = createServer(async (request, response) => {
-      const chunks: Buffer[] = []
-      for await (const chunk of request) chunks.push(chunk)
-      received.push({ headers: request.headers, body: Buffer.concat(chunks).toString(), url: request.url ?? '' })
-      const told = answer(received.length)
-      if (told) response.writeHead(told.status, told.headers).end(told.body)
-    })
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const address = server.address()
-    if (typeof address !== 'object' || address === null) throw new Error('no port')
-    closing.push(async () => {
-      server.closeAllConnections()
-      await new Promise(resolve => server.close(resolve))
-    })
-    return { url: `http://127.0.0.1:${address.port}/hook?token=hidden`, received }
+  async function receiver(answer?: (n: number) => Answer | null) {
+    const started = await startReceiver(answer)
+    closing.push(() => started[Symbol.asyncDispose]())
+    return started
   }
 
   async function open(

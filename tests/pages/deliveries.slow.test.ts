@@ -1,12 +1,12 @@
 /** Where reports went, as a person sees it: a real Raylog, a real browser; a folder that takes them, and a bucket that is away. */
-import { readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
-import { uploadDigits } from '../harness/senders.ts'
+import { uploadChests, uploadDigits } from '../harness/senders.ts'
 import { until } from '../harness/until.ts'
 import { browserPath, type OpenPage, openPage, out, overflow, unnamed } from './browser.ts'
 
@@ -31,7 +31,8 @@ describe.skipIf(!browserPath)(
       raylog = await startRaylog({
         set: ['logLevel=warn', 'report.formats=[]', `deliver.destinations=${JSON.stringify(destinations)}`],
       })
-      await uploadDigits(raylog, [1, 2, 3])
+      await uploadDigits(raylog, [1])
+      await uploadChests(raylog, [2, 3], { study: 4 })
       opened = await openPage()
       page = opened.page
     })
@@ -66,20 +67,31 @@ describe.skipIf(!browserPath)(
     })
 
     it('stand with their study, and are sent again from there', async () => {
-      const { items } = await raylog.json<{ items: { study: string; receipt: string }[] }>(
+      const { items } = await raylog.json<{ items: { study: string; instance: string; receipt: string }[] }>(
         '/api/v1/deliveries?destination=share',
       )
-      const [delivery] = items
-      if (!delivery) throw new Error('nothing was delivered')
+      const delivery = items.find(one => items.some(other => other !== one && other.study === one.study))
+      if (!delivery) throw new Error('nothing was delivered of the study of two images')
       const path = join(folder, delivery.receipt)
       await rm(path)
       await page.goto(`${raylog.url}/worklist/${delivery.study}`)
       const block = page.getByRole('region', { name: 'Sent to' })
-      await block.getByText('PDF page of one image to share: sent').waitFor()
+      // The two pages have the names that they have in the list of reports, and each is sent by its own.
+      const nameOf = (image: number) => `PDF page of one image (image ${image}, pneumonia@1)`
+      await page.getByText('2 pages of single images').click()
+      for (const name of [1, 2].map(nameOf)) {
+        await page.getByRole('link', { name, exact: true }).waitFor()
+        await block.getByText(`${name} to share: sent`).waitFor()
+      }
       await page.screenshot({ path: join(out, 'study-deliveries.png') })
-      await block.getByRole('button', { name: 'Send again: PDF page of one image to share' }).click()
-      await until('it is there again', () => readdirSync(join(folder, delivery.study)).length === 1)
-      await block.getByText('PDF page of one image to share: sent').waitFor()
+      const { instances } = await raylog.json<{ instances: { id: string; receivedAt: number }[] }>(
+        `/api/v1/studies/${delivery.study}`,
+      )
+      const inOrder = instances.toSorted((a, b) => a.receivedAt - b.receivedAt)
+      const image = inOrder.findIndex(({ id }) => id === delivery.instance) + 1
+      await block.getByRole('button', { name: `Send again: ${nameOf(image)} to share` }).click()
+      await until('it is there again', () => existsSync(path))
+      await block.getByText(`${nameOf(image)} to share: sent`).waitFor()
       expect(await unnamed(page)).toEqual([])
       expect(opened.complaints.list).toEqual([])
     })

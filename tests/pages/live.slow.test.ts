@@ -5,52 +5,40 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chestDicom, digitPng } from '../../producers/simulator/phantoms.ts'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import { type Receiver, startReceiver } from '../harness/receiver.ts'
 import { browserPath, type OpenPage, openPage, out, overflow, unnamed } from './browser.ts'
+import { stripTests } from './strip.ts'
+import { drop, eachWayTests, penAt, send } from './ways.ts'
 
 const sizes = { 390: 844, 1280: 800, 1920: 1080 } as const
-
-async function send(raylog: Raylog, name: string, bytes: Buffer, fields: Record<string, string> = {}): Promise<string> {
-  const form = new FormData()
-  for (const [key, value] of Object.entries(fields)) form.set(key, value)
-  form.set('file', new Blob([new Uint8Array(bytes)]), name)
-  const answer = await raylog.post('/api/v1/instances', form)
-  const text = await answer.text()
-  const [, id] = /"id":"([^"]+)"/.exec(text) ?? []
-  if (!id) throw new Error(`not stored: ${answer.status} ${text}`)
-  return id
-}
-
-/** A 7: two strokes that no one reads as anything else. */
-async function drawSeven(page: Page): Promise<void> {
-  const canvas = page.locator('canvas')
-  await canvas.scrollIntoViewIfNeeded()
-  const box = await canvas.boundingBox()
-  if (!box) throw new Error('there is no canvas')
-  const at = (x: number, y: number) => [box.x + x * box.width, box.y + y * box.height] as const
-  await page.mouse.move(...at(0.28, 0.24))
-  await page.mouse.down()
-  await page.mouse.move(...at(0.7, 0.24), { steps: 12 })
-  await page.mouse.move(...at(0.44, 0.82), { steps: 12 })
-  await page.mouse.up()
-}
 
 describe.skipIf(!browserPath)(
   `the page (${browserPath ? 'in a browser' : 'skipped: no chromium is installed'})`,
   () => {
     let raylog: Raylog
+    let receiver: Receiver
+    /** Holds back what the receiver answers. */
+    let held: Promise<void> | undefined
     let opened: OpenPage
     let page: Page
     const row = (id: string) => page.locator(`article[aria-labelledby="row-${id}"]`)
     const shown = (path: string) => page.goto(raylog.url + path)
 
     beforeAll(async () => {
-      raylog = await startRaylog()
+      receiver = await startReceiver(async () => {
+        await held
+        return { status: 204 }
+      })
+      raylog = await startRaylog({
+        set: [`notify.webhooks=[{url: "${receiver.url}", secret: "a-secret-of-the-test"}]`, 'watch.retryMs=200'],
+      })
       opened = await openPage()
       page = opened.page
     })
     afterAll(async () => {
       await opened?.[Symbol.asyncDispose]()
       await raylog?.[Symbol.asyncDispose]()
+      await receiver?.[Symbol.asyncDispose]()
     })
 
     it('asks for the token when it is opened without', async () => {
@@ -140,8 +128,14 @@ describe.skipIf(!browserPath)(
     it('reads a digit while it is drawn', async () => {
       await page.getByRole('link', { name: 'Try it' }).click()
       await page.locator('canvas').waitFor()
-      await drawSeven(page)
-      await page.locator('output[aria-label="The digit"]', { hasText: '7' }).waitFor()
+      const answer = page.locator('output[aria-label="The digit"]')
+      // Two strokes that no one reads as anything else, and the pen is not lifted.
+      const to = await penAt(page, 0.28, 0.24)
+      await to(0.7, 0.24)
+      await answer.filter({ hasText: /\d/ }).waitFor()
+      await to(0.44, 0.82)
+      await answer.filter({ hasText: '7' }).waitFor()
+      await page.mouse.up()
       await page.getByText('there and back').waitFor()
       await page.screenshot({ path: join(out, 'digit.png') })
     })
@@ -160,6 +154,38 @@ describe.skipIf(!browserPath)(
       opened.complaints.resume()
       expect(await unnamed(page)).toEqual([])
     })
+
+    it('takes what is dropped anywhere by the routing rules, and in its own place for the model that is chosen', async () => {
+      const [chest, six] = [join(raylog.data, 'dropped.dcm'), join(raylog.data, 'six.png')]
+      await Promise.all([writeFile(chest, chestDicom(11)), writeFile(six, await digitPng(12, 6))])
+      await shown('/')
+      await page.locator('.connection.live').waitFor()
+      const overlay = page.getByText('Drop to send to Raylog')
+      const anywhere = await drop(page, { x: 300, y: 500 }, [chest])
+      await overlay.waitFor()
+      await anywhere.letGo()
+      await page.waitForURL('**/try')
+      await overlay.waitFor({ state: 'detached' })
+      await page
+        .locator('.upload', { hasText: 'dropped.dcm' })
+        .getByText(/Normal|Pneumonia/)
+        .waitFor()
+
+      await page.getByRole('combobox', { name: 'Model' }).selectOption('digits')
+      const box = await page.getByRole('region', { name: 'Drop images here' }).boundingBox()
+      if (!box) throw new Error('there is no drop zone')
+      const zone = await drop(page, { x: box.x + box.width / 2, y: box.y + box.height / 2 }, [six])
+      await page.locator('.drop-zone.over').waitFor()
+      await zone.letGo()
+      const upload = page.locator('.upload', { hasText: 'six.png' })
+      await upload.getByText('digits@').waitFor()
+      expect(await upload.locator('.outcome b').textContent()).toBe('6')
+      // Its place alone took it, not the page around it as well.
+      expect(await upload.count()).toBe(1)
+      await overlay.waitFor({ state: 'detached' })
+    })
+
+    eachWayTests(() => ({ raylog, page, receiver }))
 
     it('holds what is read in place while it is scrolled, and offers what is new', async () => {
       for (let seed = 20; seed < 40; seed++)
@@ -220,6 +246,13 @@ describe.skipIf(!browserPath)(
         }
       }
     })
+
+    stripTests(() => ({
+      ...{ raylog, page, complaints: opened.complaints },
+      hold(until: Promise<void>) {
+        held = until
+      },
+    }))
 
     it('never complained, nor broke its content security policy', () => {
       expect(opened.complaints.list).toEqual([])

@@ -4,15 +4,16 @@
  */
 import { createHmac } from 'node:crypto'
 import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import dcmjs from 'dcmjs-dimse'
+import sharp from 'sharp'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chestDicom, chestUids, digitPng, tissuePng } from '../../producers/simulator/phantoms.ts'
 import { census, isIdle } from '../harness/census.ts'
 import { storeAll } from '../harness/cstore.ts'
 import type { Raylog } from '../harness/raylog.ts'
+import { type Receiver, startReceiver } from '../harness/receiver.ts'
 import { until } from '../harness/until.ts'
 
 const secret = 'a-secret-of-the-test'
@@ -29,39 +30,15 @@ export interface System extends AsyncDisposable {
   kept(): Promise<Map<string, Buffer>>
 }
 
-interface Hook {
-  headers: Record<string, string>
-  body: string
-}
-
-const hooks: Hook[] = []
 const live: { event: string; payload: { event: { id: string; instance?: string } } }[] = []
-let receiver: Server
+let receiver: Receiver
 let system: System
 let socket: Socket
 
 export function pipelineContract(mode: string, start: (settings: readonly string[]) => Promise<System>): void {
   beforeAll(async () => {
-    receiver = createServer((request, response) => {
-      let body = ''
-      request.setEncoding('utf8').on('data', (text: string) => {
-        body += text
-      })
-      request.on('end', () => {
-        const headers = Object.entries(request.headers).flatMap(([name, value]) =>
-          typeof value === 'string' ? [[name, value]] : [],
-        )
-        hooks.push({ headers: Object.fromEntries(headers), body })
-        response.end()
-      })
-    })
-    await new Promise<void>(done => receiver.listen(0, '127.0.0.1', done))
-    const address = receiver.address()
-    const port = typeof address === 'object' && address ? address.port : 0
-    system = await start([
-      `notify.webhooks=[{url: "http://127.0.0.1:${port}/hook", secret: "${secret}"}]`,
-      'logLevel=debug',
-    ])
+    receiver = await startReceiver()
+    system = await start([`notify.webhooks=[{url: "${receiver.url}", secret: "${secret}"}]`, 'logLevel=debug'])
     const { url, token } = system.gateway
     socket = io(url, { path: '/live', auth: { token }, transports: ['websocket'] })
     socket.onAny((event: string, payload) => live.push({ event, payload }))
@@ -73,8 +50,8 @@ export function pipelineContract(mode: string, start: (settings: readonly string
 
   afterAll(async () => {
     socket?.close()
-    receiver.close()
     await system?.[Symbol.asyncDispose]()
+    await receiver?.[Symbol.asyncDispose]()
   })
 
   describe(`from image to result, ${mode}`, { timeout: 120_000 }, () => {
@@ -95,7 +72,9 @@ export function pipelineContract(mode: string, start: (settings: readonly string
       )
       expect(pdf.subarray(0, 5).toString()).toBe('%PDF-')
 
-      const hook = await until('the webhook came', () => hooks.find(({ body }) => body.includes(instance.id)))
+      const hook = await until('the webhook came', () =>
+        receiver.received.find(({ body }) => body.includes(instance.id)),
+      )
       const { 'webhook-id': id, 'webhook-timestamp': at, 'webhook-signature': signature } = hook.headers
       const key = signature === `v1,${createHmac('sha256', secret).update(`${id}.${at}.${hook.body}`).digest('base64')}`
       expect(key).toBe(true)
@@ -105,11 +84,26 @@ export function pipelineContract(mode: string, start: (settings: readonly string
       )
     })
 
-    it('answers an ordinary prediction request with the result', async () => {
-      const response = await upload('/api/v1/predictions', { model: 'digits' }, 'seven.png', await digitPng(1, 7))
-      expect(response.status).toBe(200)
-      expect(await response.json()).toMatchObject({ predictions: [{ label: '7', model: { name: 'digits' } }] })
-    })
+    it.for(['png', 'jpeg', 'tiff'] as const)(
+      'answers an ordinary prediction request of a %s with the result',
+      async format => {
+        const seven = await digitPng(1, 7)
+        const bytes = await sharp(seven).toFormat(format).toBuffer()
+        const response = await upload('/api/v1/predictions', { model: 'digits' }, `seven.${format}`, bytes)
+        expect(response.status).toBe(200)
+        const answer = (await response.json()) as Pick<Whole, 'instance'>
+        expect(answer).toMatchObject({ predictions: [{ label: '7', model: { name: 'digits' } }] })
+        const path = `/api/v1/instances/${answer.instance.id}`
+        const { instance } = await until('its document is there', () => existing<Whole>(path))
+        expect(instance.object.contentType).toBe(`image/${format}`)
+        // What is shown is what was sent: JPEG is off by a few grey values of 255, another picture by far more.
+        const preview = Buffer.from(await (await system.gateway.get(`${path}/preview`)).arrayBuffer())
+        const [shown, sent] = await Promise.all([preview, seven].map(greyOf))
+        expect(shown).toHaveLength(sent?.length ?? 0)
+        const off = shown?.reduce((sum, grey, at) => sum + Math.abs(grey - (sent?.[at] ?? 0)), 0) ?? 0
+        expect(off / (sent?.length ?? 1)).toBeLessThan(3)
+      },
+    )
 
     it('takes a file dropped into the folder of a model, and moves it when it is kept', async () => {
       const folder = join(system.intake.inbox, 'breast')
@@ -168,7 +162,7 @@ export function pipelineContract(mode: string, start: (settings: readonly string
       const said = [
         ...system.processes.map(one => one.logs()),
         ...metrics,
-        JSON.stringify(hooks),
+        JSON.stringify(receiver.received),
         JSON.stringify(live),
         JSON.stringify(await census(system.gateway)),
       ]
@@ -233,11 +227,19 @@ async function finished(id: string) {
 }
 
 interface Whole {
-  instance: { id: string; patient: string | null }
+  instance: { id: string; patient: string | null; object: { contentType: string } }
   predictions: { id: string; label: string; model: { name: string; digest: string }; timings: Record<string, number> }[]
   reports: { id: string; format: string }[]
   deliveries: { state: string }[]
   routes: { accepted: boolean; reason: string; model: { name: string } }[]
+}
+
+const greyOf = (image: Buffer): Promise<Buffer> => sharp(image).greyscale().raw().toBuffer()
+
+/** Undefined while it is not there: documents come a moment after the events. */
+async function existing<T>(path: string): Promise<T | undefined> {
+  const response = await system.gateway.get(path)
+  return response.ok ? ((await response.json()) as T) : undefined
 }
 
 const idOf = (sopInstance: string) =>

@@ -53,6 +53,7 @@ export interface Pulse {
   /** By stage, events. */
   lag: Record<string, number>
   parked: number
+  newestParked: string | null
   health: { ok: boolean; failing: { part: string; code: string; reason: string }[] }
 }
 

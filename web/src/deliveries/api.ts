@@ -16,6 +16,7 @@ function has<T>(...fields: (keyof T & string)[]) {
 
 const toDelivery = has<ReportDeliveryView>(
   'id',
+  'report',
   'study',
   'site',
   'patient',

@@ -21,8 +21,8 @@ const stateWords: Readonly<Record<ReportDeliveryView['state'], string>> = {
 
 const commitmentWords = { asked: 'commitment asked for', kept: 'commitment given', failed: 'commitment refused' }
 
-/** Of one study, on its page; nothing where nothing was sent. */
-export function StudyDeliveries({ study }: { study: string }) {
+/** Of one study, on its page; nothing where nothing was sent. @param titles of the study's reports, by id */
+export function StudyDeliveries({ study, titles }: { study: string; titles: ReadonlyMap<string, string> }) {
   const loaded = useLoaded(`deliveries ${study}`, signal => getDeliveries({ study }, signal))
   useStudyNews(study, loaded.reload)
   if (loaded.problem) return <ProblemNotice problem={loaded.problem} retry={loaded.reload} />
@@ -31,7 +31,7 @@ export function StudyDeliveries({ study }: { study: string }) {
   return (
     <section className="block" aria-label="Sent to">
       <h2>Sent to</h2>
-      <DeliveryList items={items} onChanged={loaded.reload} />
+      <DeliveryList items={items} titles={titles} onChanged={loaded.reload} />
     </section>
   )
 }
@@ -40,10 +40,13 @@ interface Props {
   items: readonly ReportDeliveryView[]
   /** Of many studies: each row names its own. */
   named?: boolean
+  /** Of reports, by id, where they are called by more than their format. */
+  titles?: ReadonlyMap<string, string>
   onChanged(): void
 }
 
-export function DeliveryList({ items, named = false, onChanged }: Props) {
+export function DeliveryList({ items, named = false, titles, onChanged }: Props) {
+  const titleOf = ({ report, format }: ReportDeliveryView) => titles?.get(report) ?? reportWords(format)
   const [busy, setBusy] = useState<string | null>(null)
   const [problem, setProblem] = useState<Problem | null>(null)
   async function again(id: string) {
@@ -63,14 +66,14 @@ export function DeliveryList({ items, named = false, onChanged }: Props) {
       <ul className="lines delivery-lines">
         {items.map(one => (
           <li key={one.id}>
-            <Delivery delivery={one} named={named} />
+            <Delivery delivery={one} title={titleOf(one)} named={named} />
             {one.state !== 'sending' && (
               <button
                 type="button"
                 className="button"
                 disabled={busy !== null}
                 onClick={() => void again(one.id)}
-                aria-label={`${sendWords(one)}: ${reportWords(one.format)} to ${one.destination}${named ? `, ${studyName(one)}` : ''}`}
+                aria-label={`${sendWords(one)}: ${titleOf(one)} to ${one.destination}${named ? `, ${studyName(one)}` : ''}`}
               >
                 {sendWords(one)}
               </button>
@@ -88,9 +91,8 @@ const sendWords = ({ state }: ReportDeliveryView) => (state === 'pending' ? 'Sen
 export const withoutName = (message: string, destination: string): string =>
   message.startsWith(`${destination}: `) ? message.slice(destination.length + 2) : message
 
-function Delivery({ delivery, named }: { delivery: ReportDeliveryView; named: boolean }) {
-  const { study, format, revision, destination, state, attempts, redelivered, code, message, sentAt, commitment } =
-    delivery
+function Delivery({ delivery, title, named }: { delivery: ReportDeliveryView; title: string; named: boolean }) {
+  const { study, revision, destination, state, attempts, redelivered, code, message, sentAt, commitment } = delivery
   const more = [
     state === 'sent' && sentAt !== null && time(sentAt),
     attempts > 1 && `after ${attempts} attempts`,
@@ -106,7 +108,7 @@ function Delivery({ delivery, named }: { delivery: ReportDeliveryView; named: bo
             {studyName(delivery)}
           </a>
         )}
-        {reportWords(format)}
+        {title}
         {revision !== null && revision > 1 && ` of revision ${revision}`} to {destination}:{' '}
         <strong className={`delivery-${commitment?.state === 'failed' ? 'refused' : state}`}>
           {stateWords[state]}

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { aPrediction, aReport } from '../../../tests/gateway/samples.ts'
-import { titlesOf } from './report-titles.ts'
+import { titlesInLists, titlesOf } from './report-titles.ts'
 
 it('files of a study are called by format, image and model, and no two the same', () => {
   const ofStudy = { prediction: null, instance: null }
@@ -27,5 +27,26 @@ it('files of a study are called by format, image and model, and no two the same'
     'Picture, 2 of 2',
     'PDF page of one image (image 2, chest@1.0.0)',
     'PDF page of one image (image 2, other@1.0.0)',
+  ])
+})
+
+it('a file is called the same in the list of reports and wherever else it is named, whatever replaced it', () => {
+  const picture = { format: 'dicom-sc', prediction: null, instance: null }
+  const reports = [
+    aReport(1, { ...picture, revision: 1 }),
+    aReport(2, { ...picture, revision: 1 }),
+    // Alone of its kind in its revision, as in its list.
+    aReport(3, { ...picture, revision: 2 }),
+    aReport(4, { instance: 'in_0002', prediction: 'pr_0002' }),
+    // Sent on its way elsewhere, not kept: in no list.
+    aReport(5, { ...picture, revision: 2, destination: 'elsewhere' }),
+  ]
+  const titles = titlesInLists(reports, { instances: [{ id: 'in_0002' }], predictions: [aPrediction(2)] })
+  expect(reports.map(({ id }) => titles.get(id))).toEqual([
+    'Picture, 1 of 2',
+    'Picture, 2 of 2',
+    'Picture',
+    'PDF page of one image (image 1, chest@1.0.0)',
+    undefined,
   ])
 })

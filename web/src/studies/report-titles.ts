@@ -8,15 +8,33 @@ export interface Subjects {
   predictions: readonly Pick<Prediction, 'id' | 'model'>[]
 }
 
+type Titled = Pick<Report, 'id' | 'format' | 'instance' | 'prediction'>
+
+/** Those that are kept here, by the lists in which they stand: of the study by revision, the newest first, and of single images. */
+export function listsOf<T extends Pick<Report, 'destination' | 'prediction' | 'revision'>>(reports: readonly T[]) {
+  const kept = reports.filter(({ destination }) => destination === 'store')
+  const ofStudy = kept.filter(({ prediction }) => prediction === null)
+  return {
+    revisions: [...Map.groupBy(ofStudy, ({ revision }) => revision ?? 0)].sort(([a], [b]) => b - a),
+    pages: kept.filter(({ prediction }) => prediction !== null),
+  }
+}
+
+/** What each is called in its list, by id: the same wherever it is named. */
+export function titlesInLists(
+  reports: readonly (Titled & Pick<Report, 'destination' | 'revision'>)[],
+  subjects: Subjects,
+): Map<string, string> {
+  const { revisions, pages } = listsOf(reports)
+  return new Map([...revisions.map(([, files]) => files), pages].flatMap(list => [...titlesOf(list, subjects)]))
+}
+
 /**
  * Format, image and model; files that are still alike are counted.
  * @param reports of one list
  * @returns title by id
  */
-export function titlesOf(
-  reports: readonly Pick<Report, 'id' | 'format' | 'instance' | 'prediction'>[],
-  { instances, predictions }: Subjects,
-): Map<string, string> {
+export function titlesOf(reports: readonly Titled[], { instances, predictions }: Subjects): Map<string, string> {
   const numbers = new Map(instances.map(({ id }, at) => [id, at + 1]))
   const models = new Map(predictions.map(({ id, model }) => [id, `${model.name}@${model.version}`]))
   const titles = new Map<string, string>()

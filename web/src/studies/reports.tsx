@@ -4,7 +4,7 @@ import { reportUrl } from '../api/client.ts'
 import type { Report } from '../api/types.ts'
 import { bytes } from '../format.ts'
 import { DownloadIcon } from '../ui/icons.tsx'
-import { type Subjects, titlesOf } from './report-titles.ts'
+import { listsOf, type Subjects, titlesOf } from './report-titles.ts'
 
 interface Props {
   reports: readonly Report[]
@@ -12,12 +12,9 @@ interface Props {
 }
 
 export function StudyReports({ reports, subjects }: Props) {
-  const kept = reports.filter(({ destination }) => destination === 'store')
-  const ofStudy = kept.filter(({ prediction }) => prediction === null)
-  const pages = kept.filter(({ prediction }) => prediction !== null)
-  const revisions = [...Map.groupBy(ofStudy, ({ revision }) => revision ?? 0)].sort(([a], [b]) => b - a)
+  const { revisions, pages } = listsOf(reports)
   const [newest, ...older] = revisions
-  if (kept.length === 0) return null
+  if (revisions.length + pages.length === 0) return null
   return (
     <section className="block">
       <h2>Reports</h2>

@@ -15,6 +15,7 @@ import { Thumb } from '../ui/thumb.tsx'
 import { ask, getStudy, type StudyDetail } from './api.ts'
 import { Findings } from './findings.tsx'
 import { Earlier, Revisions } from './history.tsx'
+import { titlesInLists } from './report-titles.ts'
 import { StudyReports } from './reports.tsx'
 import { priorityLevel, priorityWords, stateWords } from './words.ts'
 import './studies.css'
@@ -113,7 +114,7 @@ function Study({ detail, query, onBack, onChanged }: StudyProps) {
       <div className="study-below">
         <Revisions revisions={revisions} />
         <StudyReports reports={reports} subjects={detail} />
-        <StudyDeliveries study={study.id} />
+        <StudyDeliveries study={study.id} titles={titlesInLists(reports, detail)} />
         <Deliveries deliveries={deliveries} />
         <Earlier studies={detail.earlier} patient={detail.patient} />
       </div>

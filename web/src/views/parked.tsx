@@ -12,8 +12,8 @@ const noQuery = new URLSearchParams()
 /** What a stage could not handle, kept until someone retries or drops it. */
 export function ParkedView() {
   const store = useStore()
-  const count = useLive(({ pulses }) => pulses.at(-1)?.parked ?? 0)
-  const parked = useLoaded(`parked ${count}`, signal => get('/parked?state=parked&limit=200', pageOf(toParked), signal))
+  const now = useLive(({ pulses }) => `${pulses.at(-1)?.parked ?? 0} ${pulses.at(-1)?.newestParked ?? ''}`)
+  const parked = useLoaded(`parked ${now}`, signal => get('/parked?state=parked&limit=200', pageOf(toParked), signal))
   const [done, setDone] = useState<ReadonlyMap<string, 'retried' | 'dropped'>>(new Map())
   const [shown, setShown] = useState<readonly Parked[]>([])
   const items = parked.value?.items ?? shown
