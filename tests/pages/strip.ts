@@ -48,6 +48,7 @@ export function stripTests(opened: () => Opened): void {
     await expect.poll(() => figure('waiting'), { timeout }).toBe(3)
     await page.locator('.strip .line').click()
     await page.locator('.strip .unfolded').getByText('notify 3').waitFor()
+    await page.locator('.strip .line').click()
     answer()
     await expect.poll(() => figure('waiting'), { timeout }).toBe(0)
     expect([...(await lagOf(raylog)).values()].every(lag => lag === 0)).toBe(true)
@@ -61,7 +62,10 @@ export function stripTests(opened: () => Opened): void {
       return parts
     }
     const listed = page.locator('.strip .parts li')
-    await page.locator('.strip').getByText('All parts well').waitFor()
+    const line = page.locator('.strip .line')
+    await line.getByText('All parts well').waitFor()
+    await line.click()
+    await listed.first().waitFor()
     expect(await listed.locator('b').allTextContents()).toEqual((await parts()).map(({ part }) => part))
     expect(await listed.getByText('well', { exact: true }).count()).toBe((await parts()).length)
 
@@ -69,7 +73,6 @@ export function stripTests(opened: () => Opened): void {
     await rename(raylog.inbox, aside)
     const failing = await until('the API says so', async () => (await parts()).find(({ ok }) => !ok))
     expect(failing.part).toBe('watch')
-    const line = page.locator('.strip .line')
     await line.getByText(`watch: ${failing.reason}`).waitFor()
     await listed
       .filter({ hasText: failing.remedy ?? 'no remedy' })
@@ -77,7 +80,7 @@ export function stripTests(opened: () => Opened): void {
       .waitFor()
     await rename(aside, raylog.inbox)
     await line.getByText('All parts well').waitFor()
-    await page.locator('.strip .line').click()
+    await line.click()
     complaints.resume()
   })
 
