@@ -26,6 +26,7 @@ const finding = anAssessment(1).findings[0] ?? expect.unreachable('no finding')
 const noon = began + 12 * 3_600_000
 const study = (over: object = {}) => anAssessment(1, { completedAt: noon, assessedAt: noon, ...over })
 const minute = 60_000
+const lookMs = 500
 
 const settings = (over: object = {}) => ({
   channels: [
@@ -50,6 +51,7 @@ const settings = (over: object = {}) => ({
     },
   ],
   attempts: 1,
+  lookMs,
   linkBase: 'https://raylog.h.example',
   ...over,
 })
@@ -68,6 +70,11 @@ async function one() {
 }
 /** Another study, critical too. */
 const other = (at: number) => anAssessment(2, { completedAt: at, assessedAt: at })
+/** Time goes by while the stage waits for its next look: one that is looking just then would not see it, and sleep on. */
+async function pass(clock: HandClock, ms: number) {
+  await until('the stage waits for its next look', () => clock.sleeping.includes(lookMs))
+  clock.move(ms)
+}
 /** Another study goes from one to the next: what was due before has been looked at by then, and what came of it is sent. */
 async function timeGoesOn({ hand, clock }: Awaited<ReturnType<typeof open>>) {
   const next = other(clock.now())
@@ -93,13 +100,13 @@ describe('a critical result', () => {
     expect(mail.mails[0]?.header('subject')).toBe('CRITICAL RESULT: critical: pneumonia')
     expect(await one()).toMatchObject({ phase: 'awaiting', dueAt: noon + 10 * minute })
 
-    stage.clock.move(10 * minute)
+    await pass(stage.clock, 10 * minute)
     await until('the next is told', () => mail.mails.length === 2)
     expect(to(), 'a role that nobody has is passed over').toEqual(['martin', 'senior'])
     const awaiting = await stage.phase('awaiting')
     expect(awaiting).toMatchObject({ step: 2, dueAt: noon + 20 * minute })
     await acknowledgedBy('senior', noon + 12 * minute)
-    stage.clock.move(2 * minute)
+    await pass(stage.clock, 2 * minute)
     await stage.settled('acknowledged')
     await timeGoesOn(stage)
     expect(to()).toEqual(['martin', 'senior'])
@@ -123,7 +130,7 @@ describe('a critical result', () => {
     await stage.hand(topics.studies, older)
     stage.clock.move(minute)
     await stage.hand(topics.studies, study())
-    stage.clock.move(10 * minute - 1)
+    await pass(stage.clock, 10 * minute - 1)
     await until('the other, a minute older, is passed on', () => to(older.study).includes('senior'))
     expect(await one()).toMatchObject({ phase: 'awaiting', step: 0, dueAt: stage.clock.now() + 1 })
     await until('it is passed on', () => {
@@ -137,16 +144,16 @@ describe('a critical result', () => {
     await stage.hand(topics.studies, study())
     for (const count of [2, 3]) {
       await stage.phase('awaiting')
-      stage.clock.move(10 * minute)
+      await pass(stage.clock, 10 * minute)
       await until('the next is told', () => mail.mails.length === count)
     }
     await stage.phase('awaiting')
-    stage.clock.move(10 * minute)
+    await pass(stage.clock, 10 * minute)
     await stage.settled('unanswered')
     expect(to()).toEqual(['martin', 'senior', 'chief'])
     expect(stage.audit.at(-1)).toMatchObject({ action: 'result-unanswered', outcome: 'failure' })
     await acknowledgedBy('chief', noon + 60 * minute)
-    stage.clock.move(31 * minute)
+    await pass(stage.clock, 31 * minute)
     await stage.settled('acknowledged')
   })
 
@@ -166,7 +173,7 @@ describe('a critical result', () => {
       ['chief', 'waiting'],
     ])
     up = true
-    stage.clock.move(minute / 2)
+    await pass(stage.clock, minute / 2)
     await stage.phase('awaiting')
     expect(down.mails.map(one => one.to.join())).toHaveLength(3)
   })
@@ -246,7 +253,7 @@ describe('a critical result', () => {
     const second = await open(config, clock)
     await second.hand(topics.studies, study())
     expect(mail.mails, 'the first may live').toEqual([])
-    clock.move(15_000)
+    await pass(clock, 15_000)
     await until('another sends it', () => mail.mails.length === 1)
     expect(mail.mails[0]?.header('X-Raylog-Redelivered')).toBe('true')
     expect(mail.mails[0]?.raw).toContain('This may be a repeat')
@@ -258,7 +265,7 @@ describe('a critical result', () => {
     const all = await Promise.all([1, 2, 3].map(() => open(settings(), clock)))
     await Promise.all(all.map(stage => stage.hand(topics.studies, study())))
     await until('one is told', async () => (await one()).phase === 'awaiting')
-    clock.move(10 * minute)
+    await pass(clock, 10 * minute)
     await until('the next is told', async () => mail.mails.length >= 2 && (await one()).phase === 'awaiting')
     expect(to()).toEqual(['martin', 'senior'])
     expect((await one()).trail.map(({ what }) => what)).toEqual(['sent', 'escalated', 'nobody', 'escalated', 'sent'])
