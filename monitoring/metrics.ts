@@ -1,4 +1,7 @@
-/** Metrics, named raylog_<what>_<unit>_total after the Prometheus conventions. Labels never carry ids, paths or people. */
+/**
+ * Metrics, named raylog_<what>_<unit>, and _total where they only grow, after the Prometheus conventions; docs/metrics.md lists
+ * them. Labels never carry ids, paths or people.
+ */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 const seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
@@ -25,11 +28,16 @@ export function createMetrics() {
       'stage',
       'topic',
     ]),
-    handleSeconds: histogram('handle_seconds', 'time that a stage took for one event', ['stage']),
+    handleSeconds: histogram('handle_seconds', 'time that a stage took for one event that it handled', ['stage']),
     lag: gauge('lag_events', 'events on the log that a stage has not committed', ['stage', 'topic']),
-    received: counter('received_total', 'images accepted or refused, by producer', ['producer', 'outcome']),
+    received: counter('images_received_total', 'images accepted or refused, by producer', ['producer', 'outcome']),
     receivedBytes: counter('received_bytes_total', 'bytes of accepted images', ['producer']),
-    batchSize: histogram('batch_size', 'images in one run of a model', ['model'], [1, 2, 4, 8, 16, 32, 64, 128, 256]),
+    batchSize: histogram(
+      'batch_size_images',
+      'images in one run of a model',
+      ['model'],
+      [1, 2, 4, 8, 16, 32, 64, 128, 256],
+    ),
     queueSeconds: histogram('queue_seconds', 'time that an image waited for a worker', ['model']),
     fetchSeconds: histogram('fetch_seconds', 'time to read the object', ['model']),
     decodeSeconds: histogram('decode_seconds', 'time to decode the pixels', ['model']),

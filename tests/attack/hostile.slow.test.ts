@@ -8,6 +8,7 @@ import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { graphsFolder, manifestOf, png, temporaryFolder, writeModel } from '../../models/testing.ts'
 import { digitPng } from '../../producers/simulator/phantoms.ts'
 import { isIdle } from '../harness/census.ts'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
@@ -20,6 +21,7 @@ const secret = 'a-secret-of-the-test'
 /** Of the main process; an empty Raylog has some 250 MB. */
 const mostMb = 1_200
 
+const graphs = temporaryFolder()
 let raylog: Raylog
 let receiver: Server
 let socket: Socket
@@ -54,6 +56,13 @@ function receive(): Promise<number> {
 
 beforeAll(async () => {
   const port = await receive()
+  // Hangs where an image is white. It takes nothing unasked.
+  writeModel(
+    graphs.path,
+    'slow',
+    manifestOf('slow', { accepts: { modalities: ['NONE'] } }),
+    join(graphsFolder, 'slow.onnx'),
+  )
   const hook = (path: string) => `{url: "http://127.0.0.1:${port}/${path}", secret: "${secret}", timeoutMs: 500}`
   raylog = await startRaylog({
     set: [
@@ -62,6 +71,7 @@ beforeAll(async () => {
       'logLevel=debug',
       'models.workers=2',
       'models.budgetMs=4000',
+      `models.folders=[${graphs.path}]`,
       'upload.stallMs=1500',
       'dimse.stallMs=1500',
       'dimse.waitMs=20000',
@@ -80,6 +90,7 @@ afterAll(async () => {
   receiver?.closeAllConnections()
   receiver?.close()
   await raylog?.[Symbol.asyncDispose]()
+  graphs[Symbol.dispose]()
 })
 
 /** The most memory that the process has had, MB. */
@@ -90,6 +101,8 @@ function childrenOf(pid: number): number[] {
   const listed = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
   return listed === '' ? [] : listed.split(' ').map(Number)
 }
+
+const metricsOf = async () => (await raylog.get('/metrics')).text()
 
 async function resultOf(seed: number): Promise<string> {
   const answer = await raylog.post('/api/v1/predictions?model=digits&timeoutMs=60000', await digitPng(seed), {
@@ -140,10 +153,10 @@ const onTheRest: readonly Attack[] = [
       execFileSync('ln', ['-s', '/etc/passwd', join(raylog.inbox, 'passwd.dcm')])
       execFileSync('ln', ['-s', '.', join(raylog.inbox, 'loop')])
       const odd = Buffer.concat([Buffer.from(`${raylog.inbox}/`), Buffer.from([0xff, 0x0a]), Buffer.from('.png')])
-      const png = await digitPng(3)
-      writeFileSync(odd, png)
+      const digit = await digitPng(3)
+      writeFileSync(odd, digit)
       for (let i = 0; i < 1_000; i++)
-        writeFileSync(join(raylog.inbox, `${i}.png`), Buffer.concat([png, Buffer.from(`${i}`)]))
+        writeFileSync(join(raylog.inbox, `${i}.png`), Buffer.concat([digit, Buffer.from(`${i}`)]))
       await until('all are taken', () => readdirSync(raylog.inbox).length === 3, { deadlineMs: 120_000 })
     },
   ],
@@ -161,6 +174,39 @@ const onTheRest: readonly Attack[] = [
       })
       if (first !== undefined) process.kill(first, 'SIGSTOP')
       expect(await Promise.all(Array.from({ length: 8 }, (_, i) => resultOf(200 + i)))).toHaveLength(8)
+    },
+  ],
+  [
+    'parks an image that hangs two workers as what it is, and answers its neighbours',
+    async () => {
+      const ask = async (grey: number) => {
+        const form = new FormData()
+        form.append('model', 'slow')
+        form.append('file', new Blob([new Uint8Array(await png(grey))], { type: 'image/png' }), 'grey.png')
+        const answer = await raylog.post('/api/v1/instances', form)
+        expect(answer.status).toBe(201)
+        return ((await answer.json()) as { items: { id: string }[] }).items[0]?.id ?? ''
+      }
+      const restarts = async () =>
+        Number(/worker_restarts_total\{pool="infer",code="worker-timeout"\} (\d+)/.exec(await metricsOf())?.[1] ?? 0)
+      const before = await restarts()
+      // Near enough to white that the graph goes round for years; the others are done in no time.
+      const [killer, ...neighbours] = await Promise.all([255, 1, 2, 3, 4, 5, 6, 7].map(ask))
+      const digits = await Promise.all([1, 2, 3, 4].map(i => resultOf(400 + i)))
+      expect(digits).not.toContain('')
+      const parked = await until('the killer is parked', async () => {
+        const { items } = await raylog.json<{ items: { id: string; code: string; subject: string | null }[] }>(
+          '/api/v1/parked?state=parked&limit=1000',
+        )
+        return items.find(({ subject }) => subject === killer)
+      })
+      expect(parked.code).toBe('worker-killer')
+      expect((await restarts()) - before).toBe(2)
+      for (const id of neighbours)
+        await until(`${id} has its result`, async () => {
+          const { predictions } = await raylog.json<{ predictions: unknown[] }>(`/api/v1/instances/${id}`)
+          return predictions.length === 1
+        })
     },
   ],
   [
@@ -216,8 +262,7 @@ describe('a Raylog', () => {
       .map(entry => join(entry.parentPath, entry.name))
     expect(kept.length).toBeGreaterThan(1)
     for (const path of kept) expect(readFileSync(path).includes(canary), path).toBe(false)
-    const metrics = await (await raylog.get('/metrics')).text()
-    for (const told of [raylog.logs(), metrics, JSON.stringify(hooks), pushed.join('')])
+    for (const told of [raylog.logs(), await metricsOf(), JSON.stringify(hooks), pushed.join('')])
       expect(told.match(new RegExp(`.{0,200}${canary}.{0,50}`))?.[0]).toBeUndefined()
   })
 

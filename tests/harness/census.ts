@@ -23,7 +23,7 @@ export interface Census {
   predictions: { id: string; instance: string; model: { name: string } }[]
   /** Of predictions: those of studies come when a study is complete, which is another matter. */
   reports: { id: string; prediction: string | null }[]
-  parked: { id: string; code: string; message: string }[]
+  parked: { id: string; code: string; message: string; subject: string | null }[]
 }
 
 export async function census(raylog: Raylog): Promise<Census> {

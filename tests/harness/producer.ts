@@ -30,7 +30,7 @@ export interface OpenProducer extends AsyncDisposable {
   drain(): Promise<void>
   close(): Promise<void>
   objectCount(): Promise<number>
-  /** Value of raylog_received_total for the outcome. */
+  /** Value of raylog_images_received_total for the outcome. */
   received(outcome: string): Promise<number>
 }
 

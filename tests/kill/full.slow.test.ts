@@ -1,14 +1,19 @@
 /** A disk that fills up: senders are refused, nothing acknowledged is lost, and it goes on by itself when there is room. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chestDicom } from '../../producers/simulator/phantoms.ts'
 import { census, isIdle } from '../harness/census.ts'
+import { command } from '../harness/command.ts'
+import { associate, statusOf, store as storeRequest } from '../harness/dicom-peer.ts'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import { radiograph } from '../harness/senders.ts'
+import { titleOf } from '../harness/tools.ts'
 import { until } from '../harness/until.ts'
 
+const { missing } = titleOf('', ['storescu'])
 const isRoot = process.getuid?.() === 0 && process.platform === 'linux'
 
 describe.skipIf(!isRoot)('a data folder on a file system of 96 MB (needs root, to mount it)', () => {
@@ -34,12 +39,36 @@ describe.skipIf(!isRoot)('a data folder on a file system of 96 MB (needs root, t
     return { status: response.status, id: response.ok ? body.items?.[0]?.id : undefined }
   }
 
+  const roomLeft = () => {
+    const { bavail, bsize } = statfsSync(mount)
+    return bavail * bsize
+  }
+
+  /** Each image once, with its prediction and report, and nothing parked. */
+  async function allAreThere(ids: readonly string[]): Promise<void> {
+    const found = await census(raylog)
+    expect(found.parked).toEqual([])
+    expect(found.instances.map(({ id }) => id).toSorted()).toEqual(ids.toSorted())
+    expect(found.predictions).toHaveLength(found.instances.length)
+    expect(found.reports).toHaveLength(found.instances.length)
+  }
+
+  /** What DCMTK's sender says of an image. */
+  function storescu(port: number): string {
+    const file = join(mkdtempSync(join(tmpdir(), 'raylog-full-')), 'chest.dcm')
+    writeFileSync(file, chestDicom(4_000, { size: 256 }))
+    const { stdout, stderr } = spawnSync('storescu', ['-v', '-aec', 'RAYLOG', '127.0.0.1', String(port), file], {
+      encoding: 'utf8',
+    })
+    rmSync(dirname(file), { recursive: true })
+    return stdout + stderr
+  }
+
   it('refuses senders while it is full, keeps what it acknowledged, and goes on when there is room', async () => {
     const acknowledged: string[] = []
     // Something else takes nearly all of the room.
-    const { bavail, bsize } = statfsSync(mount)
     const ballast = join(mount, 'ballast')
-    writeFileSync(ballast, Buffer.alloc(Math.max(0, bavail * bsize - 6_000_000), 1))
+    writeFileSync(ballast, Buffer.alloc(Math.max(0, roomLeft() - 6_000_000), 1))
 
     let refused = 0
     for (let seed = 0; refused < 5 && seed < 400; seed++) {
@@ -54,6 +83,9 @@ describe.skipIf(!isRoot)('a data folder on a file system of 96 MB (needs root, t
     expect(acknowledged.length).toBeGreaterThan(0)
     const health = await (await raylog.get('/api/v1/monitoring/health')).json()
     expect(health).toMatchObject({ ok: false })
+    expect((await command(['--data', join(mount, 'data'), 'doctor'])).stdout).toMatch(
+      /WRONG +data folder .*(ENOSPC|no space)|note +data folder .*: little; senders are refused when it is full/,
+    )
 
     rmSync(ballast)
     await until('it takes images again', async () => {
@@ -62,10 +94,50 @@ describe.skipIf(!isRoot)('a data folder on a file system of 96 MB (needs root, t
       return id !== undefined
     })
     await until('every stage is idle', () => isIdle(raylog), { deadlineMs: 120_000, everyMs: 200 })
-    const found = await census(raylog)
-    expect(found.parked).toEqual([])
-    expect(new Set(found.instances.map(({ id }) => id))).toEqual(new Set(acknowledged))
-    expect(found.predictions).toHaveLength(found.instances.length)
-    expect(found.reports).toHaveLength(found.instances.length)
+    await allAreThere(acknowledged)
+  })
+
+  it('tells C-STORE senders 0xA700 while it is full, keeps what it acknowledged, and goes on when there is room', async () => {
+    const before = (await census(raylog)).instances.map(({ id }) => id)
+    const stored: string[] = []
+    const statuses = new Set<number>()
+    const first = radiograph(2_000, { size: 256 })
+    const proposal = { contexts: [{ abstract: first.sopClass, syntaxes: [first.transferSyntax] }] }
+    /** One image on an association of its own. @returns its status */
+    async function store(n: number): Promise<number> {
+      const { sopClass, sopInstance, dataSet } = radiograph(n, { size: 256 })
+      using peer = await associate(raylog.dicomPort, proposal)
+      peer.write(storeRequest({ sopClass, sopInstance }, dataSet))
+      const { status } = statusOf(await peer.next())
+      if (status === 0) stored.push(sopInstance)
+      return status
+    }
+    const ballast = join(mount, 'ballast')
+    writeFileSync(ballast, Buffer.alloc(Math.max(0, roomLeft() - 6_000_000), 1))
+    // Several at once, as images come: some find a place where others find none.
+    let refused = 0
+    for (let n = 2_000; refused < 5 && n < 2_400; n += 4) {
+      for (const status of await Promise.all([n, n + 1, n + 2, n + 3].map(store))) {
+        statuses.add(status)
+        if (status !== 0) refused++
+      }
+    }
+    expect(statuses).toEqual(new Set([0, 0xa700]))
+    expect(stored.length).toBeGreaterThan(0)
+    // Not the last byte of the disk: the log has no room for an event, whatever still has for an image.
+    const rest = join(mount, 'rest')
+    writeFileSync(rest, Buffer.alloc(roomLeft()))
+    expect(await Promise.all([3_000, 3_001, 3_002].map(store))).toEqual([0xa700, 0xa700, 0xa700])
+    if (missing.length === 0) expect(storescu(raylog.dicomPort)).toMatch(/Refused: OutOfResources|0xa700/i)
+    expect(await (await raylog.get('/api/v1/monitoring/health')).json()).toMatchObject({ ok: false })
+
+    rmSync(rest)
+    rmSync(ballast)
+    await until('it takes images again', async () => (await store(3_003)) === 0)
+    await until('every stage is idle', () => isIdle(raylog), { deadlineMs: 120_000, everyMs: 200 })
+    const { instances } = await census(raylog)
+    const came = instances.filter(({ id }) => !before.includes(id))
+    expect(new Set(came.map(({ dicom }) => dicom?.sopInstance))).toEqual(new Set(stored))
+    await allAreThere([...before, ...came.map(({ id }) => id)])
   })
 })

@@ -9,6 +9,7 @@ import dcmjs from 'dcmjs-dimse'
 import sharp from 'sharp'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { filePrefix } from '../../dicom/part10.ts'
 import { chestDicom, chestUids, digitPng, tissuePng } from '../../producers/simulator/phantoms.ts'
 import { census, isIdle } from '../harness/census.ts'
 import { storeAll } from '../harness/cstore.ts'
@@ -150,6 +151,29 @@ export function pipelineContract(mode: string, start: (settings: readonly string
       expect((await system.gateway.post(`/api/v1/parked/${parked.id}/drop`)).status).toBe(200)
     })
 
+    it('keeps an image in a transfer syntax that nobody knows, says why it is not analysed, and goes on', async () => {
+      const chest = inUnknownSyntax({ SOPInstanceUID: chestUids(4_714).sopInstance, Modality: 'DX' })
+      const response = await upload('/api/v1/instances', {}, 'chest.dcm', chest)
+      expect(response.status).toBe(201)
+      const { items } = (await response.json()) as { items: { id: string }[] }
+      const parked = await until('it is parked', async () => (await census(system.gateway)).parked[0])
+      expect(parked).toMatchObject({ code: 'unknown-transfer-syntax', subject: items[0]?.id })
+      expect((await system.gateway.post(`/api/v1/parked/${parked.id}/drop`)).status).toBe(200)
+
+      // One that no model takes comes by the folder, and is not parked: it is there with the reasons.
+      const { sopInstance } = chestUids(4_715)
+      writeFileSync(join(system.intake.data, 'ct'), inUnknownSyntax({ SOPInstanceUID: sopInstance, Modality: 'CT' }))
+      renameSync(join(system.intake.data, 'ct'), join(system.intake.inbox, 'ct'))
+      const { routes } = await system.gateway.json<Whole>(`/api/v1/instances/${await idOf(sopInstance)}`)
+      expect(routes.map(({ accepted }) => accepted)).toEqual([false, false, false])
+      await until('the file was taken', () => !readdirSync(system.intake.inbox).includes('ct'))
+
+      const after = await upload('/api/v1/predictions', { model: 'digits' }, 'fine.png', await digitPng(101, 4))
+      expect(after.status).toBe(200)
+      await until('nothing is stuck', () => isIdle(system.gateway))
+      expect((await census(system.gateway)).parked).toEqual([])
+    })
+
     it('refuses what is not an image with a problem that says what to do', async () => {
       const response = await upload('/api/v1/instances', {}, 'notes.txt', Buffer.from('dear diary'))
       expect(response.status).toBe(422)
@@ -186,6 +210,12 @@ export function pipelineContract(mode: string, start: (settings: readonly string
 function withElements(elements: Record<string, unknown>): Buffer {
   const own = read(chestDicom(4_711, { size: 64 }))
   return new dcmjs.Dataset({ ...own, ...elements }, '1.2.840.10008.1.2.1').getDenaturalizedDataset()
+}
+
+/** A radiograph whose file says a transfer syntax that is none; a data set is explicit little endian where nothing else is known. */
+function inUnknownSyntax(elements: { SOPInstanceUID: string; Modality: string }): Buffer {
+  const { sopClass } = chestUids(4_711)
+  return Buffer.concat([filePrefix(sopClass, elements.SOPInstanceUID, '1.2.3.4.5'), withElements(elements)])
 }
 
 /** The data set with an encapsulated frame (PS3.5 A.4) that is no JPEG, in place of its own pixels. */
