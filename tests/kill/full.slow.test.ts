@@ -124,7 +124,7 @@ describe.skipIf(!isRoot)('a data folder on a file system of 96 MB (needs root, t
     }
     expect(statuses).toEqual(new Set([0, 0xa700]))
     expect(stored.length).toBeGreaterThan(0)
-    // Not the last byte of the disk: the log has no room for an event, whatever still has for an image.
+    // And then the last byte is gone.
     const rest = join(mount, 'rest')
     writeFileSync(rest, Buffer.alloc(roomLeft()))
     expect(await Promise.all([3_000, 3_001, 3_002].map(store))).toEqual([0xa700, 0xa700, 0xa700])
