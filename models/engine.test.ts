@@ -1,38 +1,14 @@
 /** The engine with real worker processes: what it answers, in which batches, and how it opens and closes. */
-import { createServer } from 'node:http'
 import { join } from 'node:path'
 import pino from 'pino'
 import { describe, expect, it, vi } from 'vitest'
 import { RaylogError } from '../schemas/errors.ts'
 import { routingRule } from '../schemas/routing.ts'
-import { ask, enginesPerTest, never, restarts } from '../tests/harness/engines.ts'
+import { ask, enginesPerTest, never, restarts, serveObjects } from '../tests/harness/engines.ts'
 import type { ModelOutput } from './port.ts'
 import { dicomFile, graphsFolder, instanceOf, manifestOf, png, testEngine, writeModel } from './testing.ts'
 
 const { folder, open } = enginesPerTest()
-
-/** As an object store does, for whoever has the URL. */
-async function serveObjects() {
-  const objects = new Map<string, Buffer>()
-  const asked: string[] = []
-  const server = createServer((request, response) => {
-    asked.push(String(request.url))
-    const bytes = objects.get(String(request.url).slice(1))
-    response.writeHead(bytes ? 200 : 404, { 'content-length': bytes?.length ?? 0 }).end(bytes)
-  })
-  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
-  const address = server.address()
-  const port = typeof address === 'object' && address ? address.port : 0
-  return {
-    objects,
-    asked,
-    presign: async (key: string) => `http://127.0.0.1:${port}/${key}`,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise(done => server.close(done))
-    },
-  }
-}
 
 const alive = (pid: number) => {
   try {

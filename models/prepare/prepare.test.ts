@@ -7,7 +7,7 @@ import { z } from 'zod'
 import type { DecodedFrame } from '../imaging/types.ts'
 import { modelManifest } from '../manifest.ts'
 import { createPreparer } from './prepare.ts'
-import { fromHalf, makeTensorData, shapeOf, toHalf } from './tensor.ts'
+import { fromHalf, makeTables, makeTensorData, shapeOf, toHalf, writeTensor } from './tensor.ts'
 
 const fixture = z.object({
   cases: z.array(
@@ -55,6 +55,24 @@ describe('a prepared input equals what numpy and Pillow make of it', () => {
     const others = [...data.subarray(0, preparer.elements), ...data.subarray(2 * preparer.elements)]
     expect(others.every(value => value === 0)).toBe(true)
   })
+})
+
+it('writes every pixel of a grey picture, however many there are and wherever they stand in memory', () => {
+  const [known] = cases
+  if (!known) throw new Error('there are no cases')
+  for (const [width, skip] of [
+    [5, 0],
+    [5, 1],
+    [8, 2],
+    [1, 0],
+  ] as const) {
+    const input = { ...known.input, type: 'float32', layout: 'NCHW', channels: 'rgb', width, height: 3 } as const
+    const tables = makeTables(input)
+    const data = Uint8Array.from({ length: skip + width * 3 }, (_, i) => 11 + 7 * i).subarray(skip)
+    const target = makeTensorData(input, 1)
+    writeTensor({ width, height: 3, channels: 1, data }, input, tables, target, 0)
+    expect([...target]).toEqual(tables.flatMap(table => [...data].map(value => table[value])))
+  }
 })
 
 describe('binary16', () => {

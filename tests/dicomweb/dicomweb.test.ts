@@ -1,36 +1,19 @@
 /** QIDO-RS over HTTP, what a viewer asks for one after another, and what the audit is told of all of it. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { until } from '../harness/until.ts'
-import {
-  boundary,
-  type Filled,
-  filledNames,
-  fixture,
-  type Kit,
-  openFilled,
-  partsOf,
-  problemOf,
-  related,
-} from './kit.ts'
+import { boundary, filledNames, filledPerFile, fixture, partsOf, problemOf, related } from './kit.ts'
 
-let kit: Kit
-let filled: Filled
-beforeAll(async () => {
-  filled = await openFilled()
-  kit = filled.kit
-})
-afterAll(() => kit.close())
-const of = (name: string) => filled.of(name)
-const bytesOf = (name: string) => filled.bytesOf(name)
+const filled = filledPerFile()
+const { of, bytesOf } = filled
 
 describe('QIDO-RS', () => {
   it('lists studies as DICOM JSON, with what each always has', async () => {
     const { study, path } = of('rgb.dcm')
-    const [found, ...rest] = await kit.json(`/studies?StudyInstanceUID=${study}`)
+    const [found, ...rest] = await filled.kit.json(`/studies?StudyInstanceUID=${study}`)
     expect(rest).toEqual([])
     expect(found).toMatchObject({
       '0020000D': { vr: 'UI', Value: [study] },
-      '00081190': { vr: 'UR', Value: [`${kit.base}${path.split('/series')[0]}`] },
+      '00081190': { vr: 'UR', Value: [`${filled.kit.base}${path.split('/series')[0]}`] },
       '00201206': { vr: 'IS', Value: [1] },
       '00080056': { vr: 'CS', Value: ['ONLINE'] },
       '00100020': { vr: 'LO' },
@@ -40,54 +23,56 @@ describe('QIDO-RS', () => {
   it('lists series and instances, nested and not', async () => {
     const { study, series, instance } = of('rle-frames.dcm')
     for (const path of [`/studies/${study}/series`, `/series?SeriesInstanceUID=${series}`])
-      expect(await kit.json(path)).toMatchObject([{ '0020000E': { Value: [series] }, '0020000D': { Value: [study] } }])
-    expect(await kit.json(`/studies/${study}/series/${series}/instances`)).toHaveLength(filledNames.length)
+      expect(await filled.kit.json(path)).toMatchObject([
+        { '0020000E': { Value: [series] }, '0020000D': { Value: [study] } },
+      ])
+    expect(await filled.kit.json(`/studies/${study}/series/${series}/instances`)).toHaveLength(filledNames.length)
     const all = [
       `/studies/${study}/series/${series}/instances?SOPInstanceUID=${instance}`,
       `/studies/${study}/instances?SOPInstanceUID=${instance}`,
       `/instances?0020000E=${series}&00080018=${instance},1.2.3`,
     ]
     for (const path of all)
-      expect(await kit.json(path)).toMatchObject([
+      expect(await filled.kit.json(path)).toMatchObject([
         {
           '00080018': { vr: 'UI', Value: [instance] },
           '00083002': { vr: 'UI', Value: ['1.2.840.10008.1.2.5'] },
           '00280010': { vr: 'US' },
         },
       ])
-    expect(await kit.json('/studies/1.2.3/series')).toEqual([])
+    expect(await filled.kit.json('/studies/1.2.3/series')).toEqual([])
   })
 
   it('gives fields that are asked for, and all', async () => {
     const { study, instance } = of('rgb.dcm')
-    const [plain] = await kit.json(`/studies/${study}/series`)
+    const [plain] = await filled.kit.json(`/studies/${study}/series`)
     expect(Object.keys(plain ?? {})).not.toContain('00081030')
-    const [some] = await kit.json(
+    const [some] = await filled.kit.json(
       `/studies/${study}/series?includefield=StudyDescription,00080070&includefield=00100010`,
     )
     expect(Object.keys(some ?? {})).toEqual(expect.arrayContaining(['00081030', '00080070', '00100010']))
-    const [all] = await kit.json(`/studies/${study}/instances?SOPInstanceUID=${instance}&includefield=all`)
+    const [all] = await filled.kit.json(`/studies/${study}/instances?SOPInstanceUID=${instance}&includefield=all`)
     expect(all).toMatchObject({ '00280004': { vr: 'CS', Value: ['RGB'] } })
   })
 
   it('passes over, stops, and says that there is more', async () => {
-    const all = await kit.json('/instances')
+    const all = await filled.kit.json('/instances')
     expect(all).toHaveLength(filledNames.length)
-    const answer = await kit.ask('/instances?limit=2&offset=1')
+    const answer = await filled.kit.ask('/instances?limit=2&offset=1')
     expect(answer.headers.get('warning')).toContain('additional results')
     expect(JSON.parse(await answer.text())).toEqual(all.slice(1, 3))
-    const last = await kit.ask(`/instances?offset=${filledNames.length - 1}&limit=5`)
+    const last = await filled.kit.ask(`/instances?offset=${filledNames.length - 1}&limit=5`)
     expect([JSON.parse(await last.text()), last.headers.get('warning')]).toEqual([all.slice(-1), null])
-    expect(await kit.json('/instances?limit=0')).toEqual([])
+    expect(await filled.kit.json('/instances?limit=0')).toEqual([])
   })
 
   it('warns of what it does not do: fuzzy matching, keys that are not indexed', async () => {
-    const fuzzy = await kit.ask('/studies?fuzzymatching=true&PatientName=nobody')
+    const fuzzy = await filled.kit.ask('/studies?fuzzymatching=true&PatientName=nobody')
     expect(fuzzy.headers.get('warning')).toBe(
       '299 raylog "The fuzzymatching parameter is not supported. Only literal matching has been performed."',
     )
-    expect((await kit.ask('/studies?fuzzymatching=false')).headers.get('warning')).toBeNull()
-    expect((await kit.ask('/studies?00189999=x')).headers.get('warning')).toContain('00189999')
+    expect((await filled.kit.ask('/studies?fuzzymatching=false')).headers.get('warning')).toBeNull()
+    expect((await filled.kit.ask('/studies?00189999=x')).headers.get('warning')).toContain('00189999')
   })
 
   it.each([
@@ -98,7 +83,7 @@ describe('QIDO-RS', () => {
     "/studies?a'b=1",
     '/studies/not-a-uid/series',
   ])('refuses %s', async path => {
-    const answer = await kit.ask(path)
+    const answer = await filled.kit.ask(path)
     expect([answer.status, (await problemOf(answer)).code]).toEqual([400, 'bad-request'])
   })
 })
@@ -107,21 +92,24 @@ describe('a viewer', () => {
   it('finds its list of studies, the series of one, their metadata and frames by the very requests that OHIF sends', async () => {
     const { study, series, path } = of('rle-frames.dcm')
     const accept = { headers: { accept: 'application/dicom+json' } }
-    const list = await kit.ask(
+    const list = await filled.kit.ask(
       '/studies?limit=101&offset=0&fuzzymatching=false&includefield=00081030%2C00080060%2C00080090&StudyDate=19000101-20991231',
       accept,
     )
     expect([list.status, JSON.parse(await list.text()).length]).toEqual([200, 1])
-    const all = await kit.ask('/studies?limit=101&offset=0&fuzzymatching=true&includefield=00081030%2C00080060', accept)
+    const all = await filled.kit.ask(
+      '/studies?limit=101&offset=0&fuzzymatching=true&includefield=00081030%2C00080060',
+      accept,
+    )
     const [found] = JSON.parse(await all.text())
     for (const tag of ['0020000D', '00080020', '00080030', '00080050', '00080061', '00100010', '00100020', '00201208'])
       expect(Object.keys(found), tag).toContain(tag)
     const fields = '0008103E,00080021,00080031,0008103E,00080060,0020000E'
-    const listed = await kit.ask(`/studies/${study}/series?includefield=${fields}`, accept)
+    const listed = await filled.kit.ask(`/studies/${study}/series?includefield=${fields}`, accept)
     expect(JSON.parse(await listed.text())).toMatchObject([
       { '0020000E': { Value: [series] }, '00201209': { Value: [filledNames.length] } },
     ])
-    const metadata = await kit.json(`/studies/${study}/series/${series}/metadata`)
+    const metadata = await filled.kit.json(`/studies/${study}/series/${series}/metadata`)
     expect(metadata).toHaveLength(filledNames.length)
     for (const one of metadata)
       for (const tag of [
@@ -135,7 +123,7 @@ describe('a viewer', () => {
         '7FE00010',
       ])
         expect(Object.keys(one), tag).toContain(tag)
-    const frame = await kit.ask(`${path}/frames/1`, {
+    const frame = await filled.kit.ask(`${path}/frames/1`, {
       headers: { accept: 'multipart/related; type=application/octet-stream; transfer-syntax=*' },
     })
     const [part] = await partsOf(frame)
@@ -145,11 +133,11 @@ describe('a viewer', () => {
 
 describe('the audit', () => {
   const told = async (path: string, accept: string) => {
-    kit.audited.length = 0
-    const answer = await kit.ask(path, { headers: { accept } })
+    filled.kit.audited.length = 0
+    const answer = await filled.kit.ask(path, { headers: { accept } })
     await answer.arrayBuffer()
-    await until('it is told', () => kit.audited.length > 0)
-    return kit.audited.map(({ action, actor, object, outcome, address, detail }) => ({
+    await until('it is told', () => filled.kit.audited.length > 0)
+    return filled.kit.audited.map(({ action, actor, object, outcome, address, detail }) => ({
       ...{ action, actor, object, outcome, address },
       ...detail,
     }))
@@ -157,15 +145,15 @@ describe('the audit', () => {
   const who = { actor: 'token', address: '127.0.0.1', outcome: 'success' }
 
   it('says what a request stored that broke off afterwards', async () => {
-    const { length } = kit.producer.audited
+    const { length } = filled.kit.producer.audited
     const whole = related([await fixture('rgb.dcm')])
     const dicomType = `multipart/related; type="application/dicom"; boundary=${boundary}`
     const end = `--${boundary}--\r\n`
     const body = Buffer.concat([whole.subarray(0, -end.length), Buffer.from(`--${boundary}\r\n\r\nDICM`)])
-    const answer = await kit.ask('/studies', { method: 'POST', headers: { 'content-type': dicomType }, body })
+    const answer = await filled.kit.ask('/studies', { method: 'POST', headers: { 'content-type': dicomType }, body })
     expect(answer.status).toBe(422)
-    await until('it is told', () => kit.producer.audited.length > length)
-    expect(kit.producer.audited.slice(length)).toMatchObject([
+    await until('it is told', () => filled.kit.producer.audited.length > length)
+    expect(filled.kit.producer.audited.slice(length)).toMatchObject([
       { action: 'instances-received', outcome: 'success', detail: { study: of('rgb.dcm').study } },
     ])
   })
@@ -193,18 +181,18 @@ describe('the audit', () => {
   it('says what went out, and that it began to', async () => {
     const { study, path } = of('rgb.dcm')
     await told(path, 'application/dicom')
-    await until('it is over', () => kit.audited.length === 2)
-    expect(kit.audited).toMatchObject([
+    await until('it is over', () => filled.kit.audited.length === 2)
+    expect(filled.kit.audited).toMatchObject([
       { action: 'instances-sending', object: study, detail: { study } },
       { action: 'instances-sent', outcome: 'success', detail: { sopClasses: expect.stringMatching(/^[0-9.]+=1$/) } },
     ])
   })
 
   it('says what came by STOW-RS', async () => {
-    const { length } = kit.producer.audited
-    await kit.store([bytesOf('rgb.dcm')])
-    await kit.producer.drain()
-    expect(kit.producer.audited.slice(length)).toMatchObject([
+    const { length } = filled.kit.producer.audited
+    await filled.kit.store([bytesOf('rgb.dcm')])
+    await filled.kit.producer.drain()
+    expect(filled.kit.producer.audited.slice(length)).toMatchObject([
       {
         ...who,
         action: 'instances-received',

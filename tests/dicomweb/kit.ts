@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import pino from 'pino'
+import { afterAll, beforeAll } from 'vitest'
 import { persist } from '../../consumers/persist/stage.ts'
 import { createAccessAudit } from '../../gateway/accesses.ts'
 import { prefix } from '../../gateway/dicomweb/context.ts'
@@ -98,10 +99,8 @@ export async function openDicomweb(options: KitOptions = {}) {
 /** What `openFilled` stores, all of one study and series. */
 export const filledNames = ['implicit-i16.dcm', 'rle-frames.dcm', 'rgb.dcm', 'jpeg-50-grey.dcm', 'palette-8.dcm']
 
-export type Filled = Awaited<ReturnType<typeof openFilled>>
-
 /** With some images in it, of which it knows the UIDs and the addresses. */
-export async function openFilled() {
+async function openFilled() {
   const kit = await openDicomweb({ dicomweb: { maxResults: 20 } })
   const stored = new Map<string, { bytes: Buffer; study: string; series: string; instance: string; path: string }>()
   for (const name of filledNames) {
@@ -117,6 +116,22 @@ export async function openFilled() {
     return one
   }
   return { kit, of, bytesOf: (name: string) => of(name).bytes }
+}
+
+/** To be called once in a file: all its tests have one. */
+export function filledPerFile() {
+  let filled: Awaited<ReturnType<typeof openFilled>>
+  beforeAll(async () => {
+    filled = await openFilled()
+  })
+  afterAll(() => filled.kit.close())
+  return {
+    get kit() {
+      return filled.kit
+    },
+    of: (name: string) => filled.of(name),
+    bytesOf: (name: string) => filled.bytesOf(name),
+  }
 }
 
 export async function problemOf(answer: Response) {

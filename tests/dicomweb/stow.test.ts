@@ -1,29 +1,22 @@
 /** STOW-RS over HTTP: what clients send, what is answered, and what rubbish does. */
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { RaylogError } from '../../schemas/errors.ts'
 import { until } from '../harness/until.ts'
-import { boundary, type Filled, fixture, type Kit, openDicomweb, openFilled, problemOf, token } from './kit.ts'
+import { boundary, filledPerFile, fixture, openDicomweb, problemOf, token } from './kit.ts'
 
-let kit: Kit
-let filled: Filled
-beforeAll(async () => {
-  filled = await openFilled()
-  kit = filled.kit
-})
-afterAll(() => kit.close())
-const of = (name: string) => filled.of(name)
-const bytesOf = (name: string) => filled.bytesOf(name)
+const filled = filledPerFile()
+const { of, bytesOf } = filled
 
 describe('STOW-RS', () => {
   it('answers 200 with the addresses of what is stored, and stores it as it came', async () => {
     const name = 'rgb.dcm'
-    const answer = await kit.store([bytesOf(name)])
+    const answer = await filled.kit.store([bytesOf(name)])
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'application/dicom+json'])
     const { study, instance } = of(name)
     const body = JSON.parse(await answer.text())
-    expect(body['00081190']).toEqual({ vr: 'UR', Value: [`${kit.base}/studies/${study}`] })
+    expect(body['00081190']).toEqual({ vr: 'UR', Value: [`${filled.kit.base}/studies/${study}`] })
     expect(body['00081199'].Value).toMatchObject([{ '00081155': { vr: 'UI', Value: [instance] } }])
     expect(Object.keys(body)).not.toContain('00081198')
   })
@@ -33,7 +26,13 @@ describe('STOW-RS', () => {
     const cut = bytesOf('implicit-i16.dcm').subarray(0, -10)
     const noSeries = Buffer.from(bytesOf('rle-frames.dcm'))
     noSeries[noSeries.indexOf(Buffer.from('20000e005549', 'hex')) + 2] = 0x0f
-    const answer = await kit.store([good, cut, noSeries, Buffer.from('no DICOM at all'), await fixture('grey.png')])
+    const answer = await filled.kit.store([
+      good,
+      cut,
+      noSeries,
+      Buffer.from('no DICOM at all'),
+      await fixture('grey.png'),
+    ])
     expect(answer.status).toBe(202)
     const body = JSON.parse(await answer.text())
     expect(body['00081199'].Value).toHaveLength(1)
@@ -45,20 +44,24 @@ describe('STOW-RS', () => {
   })
 
   it('answers 409 where nothing could be stored', async () => {
-    const answer = await kit.store([Buffer.from('rubbish')])
+    const answer = await filled.kit.store([Buffer.from('rubbish')])
     expect(answer.status).toBe(409)
     expect(JSON.parse(await answer.text())['00081199']).toBeUndefined()
   })
 
   it('refuses an object of another study than the address names', async () => {
-    const answer = await kit.store([bytesOf('rgb.dcm')], '/studies/1.2.3.4')
+    const answer = await filled.kit.store([bytesOf('rgb.dcm')], '/studies/1.2.3.4')
     expect(answer.status).toBe(409)
     expect(JSON.parse(await answer.text())['00081198'].Value[0]['00081197'].Value).toEqual([0xa900])
   })
 
   it('takes one object as the body', async () => {
     const headers = { 'content-type': 'application/dicom' }
-    const answer = await kit.ask('/studies', { method: 'POST', headers, body: Uint8Array.from(bytesOf('rgb.dcm')) })
+    const answer = await filled.kit.ask('/studies', {
+      method: 'POST',
+      headers,
+      body: Uint8Array.from(bytesOf('rgb.dcm')),
+    })
     expect(answer.status).toBe(200)
   })
 
@@ -76,13 +79,13 @@ describe('STOW-RS', () => {
   })
 
   it('needs the token', async () => {
-    const answer = await fetch(`${kit.base}/studies`, { headers: { authorization: 'Bearer wrong' } })
+    const answer = await fetch(`${filled.kit.base}/studies`, { headers: { authorization: 'Bearer wrong' } })
     expect(answer.status).toBe(401)
   })
 
   const type = `multipart/related; type="application/dicom"; boundary=${boundary}`
   const post = (body: string, contentType = type) =>
-    kit.ask('/studies', { method: 'POST', headers: { 'content-type': contentType }, body })
+    filled.kit.ask('/studies', { method: 'POST', headers: { 'content-type': contentType }, body })
 
   it.each<[string, string, string, number, string]>([
     ['a body that is none', type, 'rubbish without any boundary', 400, 'bad-request'],
@@ -113,7 +116,7 @@ describe('STOW-RS', () => {
       async function* pieces() {
         for (let at = 0; at < whole.length; at += size) yield whole.subarray(at, at + size)
       }
-      const answer = await kit.ask('/studies', {
+      const answer = await filled.kit.ask('/studies', {
         method: 'POST',
         headers: { 'content-type': type },
         body: ReadableStream.from(pieces()),

@@ -1,4 +1,5 @@
 /** Engines with real worker processes over the tiny graphs of models/fixtures/graphs, closed after each test. */
+import { createServer } from 'node:http'
 import { afterEach } from 'vitest'
 import { instanceOf, temporaryFolder, testEngine } from '../../models/testing.ts'
 import type { Instance, Priority } from '../../schemas/topics.ts'
@@ -43,3 +44,26 @@ export function ask(
 /** How often workers were started again, by the code of what had ended them. */
 export const restarts = async ({ metrics }: OpenedEngine) =>
   Object.fromEntries((await metrics.workerRestarts.get()).values.map(({ labels, value }) => [labels.code, value]))
+
+/** As an object store does, for whoever has the URL. */
+export async function serveObjects() {
+  const objects = new Map<string, Buffer>()
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(String(request.url))
+    const bytes = objects.get(String(request.url).slice(1))
+    response.writeHead(bytes ? 200 : 404, { 'content-length': bytes?.length ?? 0 }).end(bytes)
+  })
+  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
+  const address = server.address()
+  const port = typeof address === 'object' && address ? address.port : 0
+  return {
+    objects,
+    asked,
+    presign: async (key: string) => `http://127.0.0.1:${port}/${key}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      await new Promise(done => server.close(done))
+    },
+  }
+}
