@@ -245,7 +245,8 @@ export function dicomFile({ rows, columns, bits = 8, frames = 1, sample }: Dicom
   ])
 }
 
-function element(group: number, tag: number, vr: string, value: string | Buffer): Buffer {
+/** An element in explicit VR little endian (PS3.5 7.1.2), made even. */
+export function element(group: number, tag: number, vr: string, value: string | Buffer): Buffer {
   const text = typeof value === 'string' ? Buffer.from(value) : value
   const padded = text.length % 2 === 0 ? text : Buffer.concat([text, Buffer.from(vr === 'UI' ? '\0' : ' ')])
   const long = vr === 'OB' || vr === 'OW'

@@ -44,14 +44,18 @@ export function toRaylogError(thrown: unknown): RaylogError {
 /** What leaves the most to be hoped for first: nothing is given up for one failure while another would pass. */
 const heeded: readonly Verdict[] = ['stop', 'wait', 'retry', 'park']
 
+/** Of several failures of one event the one that decides what becomes of it, the first among equals. */
+export function gravest(thrown: readonly unknown[]): unknown {
+  const rank = (one: unknown) => heeded.indexOf(toRaylogError(one).entry.verdict)
+  return thrown.toSorted((a, b) => rank(a) - rank(b))[0]
+}
+
 /**
  * All to their end before a failure is told, so that none is left running behind its caller's back.
- * @throws of several failures one that says to wait or to try again, rather than one that would have the whole given up
+ * @throws the gravest of several failures
  */
 export async function allToTheirEnd(work: readonly Promise<unknown>[]): Promise<void> {
   const outcomes = await Promise.allSettled(work)
-  const reasons: unknown[] = outcomes.flatMap(one => (one.status === 'rejected' ? [one.reason] : []))
-  const rank = (thrown: unknown) => heeded.indexOf(toRaylogError(thrown).entry.verdict)
-  const [first] = reasons.toSorted((a, b) => rank(a) - rank(b))
-  if (reasons.length > 0) throw first
+  const reasons = outcomes.flatMap(one => (one.status === 'rejected' ? [one.reason] : []))
+  if (reasons.length > 0) throw gravest(reasons)
 }

@@ -2,16 +2,13 @@
 import { z } from 'zod'
 import { defineStage } from '../../kafka/stage.ts'
 import type { Models, Route } from '../../models/port.ts'
-import { RaylogError, toRaylogError, type Verdict } from '../../schemas/errors.ts'
+import { gravest, RaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
 import { type Instance, type Prediction, topics } from '../../schemas/topics.ts'
 
 const config = z.strictObject({
   concurrency: z.int().min(1).max(4096).default(64).describe('instances in flight; more lets larger batches form'),
 })
-
-/** Which error of several decides what becomes of the event: the one that leaves most open. */
-const order: readonly Verdict[] = ['stop', 'wait', 'retry', 'park']
 
 export const infer = defineStage({
   name: 'infer',
@@ -79,12 +76,6 @@ function unmetRequests(instance: Instance, routes: readonly Route[]): RaylogErro
     if (named.some(route => route.accepted)) return []
     return [new RaylogError('model-refused', `${wish}: ${named.map(route => route.reason).join('; ')}`)]
   })
-}
-
-function gravest(thrown: readonly unknown[]): RaylogError {
-  const errors = thrown.map(toRaylogError)
-  const [first] = errors.sort((a, b) => order.indexOf(a.entry.verdict) - order.indexOf(b.entry.verdict))
-  return first ?? new RaylogError('internal', 'a model failed without a reason')
 }
 
 function checkModels(models: Models): void {

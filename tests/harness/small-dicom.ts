@@ -1,20 +1,7 @@
 /** A DICOM file of a few elements, written by hand: what it says is in the test. */
 import { filePrefix } from '../../dicom/part10.ts'
+import { element } from '../../models/testing.ts'
 
-/** An element in explicit VR little endian (PS3.5 7.1.2). */
-function element(group: number, number: number, vr: string, value: Buffer): Buffer {
-  const long = ['OB', 'OW', 'UN'].includes(vr)
-  const head = Buffer.alloc(long ? 12 : 8)
-  head.writeUInt16LE(group, 0)
-  head.writeUInt16LE(number, 2)
-  head.write(vr, 4, 'latin1')
-  if (long) head.writeUInt32LE(value.length, 8)
-  else head.writeUInt16LE(value.length, 6)
-  return Buffer.concat([head, value])
-}
-
-const text = (group: number, number: number, vr: string, value: string) =>
-  element(group, number, vr, Buffer.from(value.length % 2 ? value + (vr === 'UI' ? '\0' : ' ') : value, 'utf8'))
 const short = (group: number, number: number, value: number) =>
   element(group, number, 'US', Buffer.from(Uint16Array.of(value).buffer))
 
@@ -23,19 +10,19 @@ export function aDicom({ name = 'Canary^Carla', patientId = '12345', uid = '1.2.
   const sopClass = '1.2.840.10008.5.1.4.1.1.7'
   return Buffer.concat([
     filePrefix(sopClass, uid, '1.2.840.10008.1.2.1'),
-    text(0x0008, 0x0005, 'CS', 'ISO_IR 192'),
-    text(0x0008, 0x0016, 'UI', sopClass),
-    text(0x0008, 0x0018, 'UI', uid),
-    text(0x0008, 0x0060, 'CS', 'OT'),
-    text(0x0009, 0x0010, 'LO', 'RAYLOG'),
+    element(0x0008, 0x0005, 'CS', 'ISO_IR 192'),
+    element(0x0008, 0x0016, 'UI', sopClass),
+    element(0x0008, 0x0018, 'UI', uid),
+    element(0x0008, 0x0060, 'CS', 'OT'),
+    element(0x0009, 0x0010, 'LO', 'RAYLOG'),
     element(0x0009, 0x1001, 'OB', Buffer.alloc(before)),
-    text(0x0010, 0x0010, 'PN', name),
-    text(0x0010, 0x0020, 'LO', patientId),
-    text(0x0010, 0x0040, 'CS', 'F'),
-    text(0x0020, 0x000d, 'UI', '1.2.3'),
-    text(0x0020, 0x000e, 'UI', '1.2.3.1'),
+    element(0x0010, 0x0010, 'PN', name),
+    element(0x0010, 0x0020, 'LO', patientId),
+    element(0x0010, 0x0040, 'CS', 'F'),
+    element(0x0020, 0x000d, 'UI', '1.2.3'),
+    element(0x0020, 0x000e, 'UI', '1.2.3.1'),
     short(0x0028, 0x0002, 1),
-    text(0x0028, 0x0004, 'CS', 'MONOCHROME2'),
+    element(0x0028, 0x0004, 'CS', 'MONOCHROME2'),
     short(0x0028, 0x0010, 4),
     short(0x0028, 0x0011, 4),
     short(0x0028, 0x0100, 8),
