@@ -196,7 +196,11 @@ async function upload(raylog: Raylog, path: string): Promise<Pick<Sent, 'id' | '
   form.append('file', new Blob([readFileSync(path)]), 'image.dcm')
   const answer = uploadAnswer.parse(await (await raylog.post('/api/v1/instances', form)).json())
   const [item] = answer.items ?? []
-  return { id: item?.id ?? null, code: item?.id ? null : (item?.error?.code ?? answer.code ?? null) }
+  const id = item?.id
+  if (id === undefined) return { id: null, code: item?.error?.code ?? answer.code ?? null }
+  // Else the next file to be sent would be taken for this one when the list grows.
+  await until(`${path} is in the list`, async () => (await ids(raylog)).includes(id))
+  return { id, code: null }
 }
 
 async function ids(raylog: Raylog): Promise<string[]> {
