@@ -26,8 +26,9 @@ export function addReportCommands(program: Command, sources: () => SettingSource
     .option('--study <ids>', 'separated by commas', list)
     .option('--from <time>', 'reports made from then on, ISO 8601 with a zone')
     .option('--to <time>', 'reports made before this')
-    .option('--destination <name>', 'only there, also what its rules did not name')
+    .option('--destination <names>', 'only there, also what their rules did not name; separated by commas', list)
     .option('--state <state>', 'only deliveries in this state, such as refused')
+    .option('--dry-run', 'say how many, and send nothing')
     .action(async (ids: string[], flags: ResendFlags) => {
       const { resendReports } = await import('./commands/reports.ts')
       await resendReports(sources(), ids, flags)

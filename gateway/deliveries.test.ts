@@ -64,6 +64,7 @@ const get = async (path: string): Promise<unknown> => (await gateway.ask(`/api/v
 const answer = z.object({
   queued: z.int(),
   byDestination: z.record(z.string(), z.int()),
+  unsent: z.int(),
   deliveries: z.array(z.string()),
 })
 async function resend(body: object, status = 200) {
@@ -73,7 +74,9 @@ async function resend(body: object, status = 200) {
     body: JSON.stringify(body),
   })
   expect(response.status).toBe(status)
-  return status === 200 ? answer.parse(await response.json()) : { queued: 0, byDestination: {}, deliveries: [] }
+  return status === 200
+    ? answer.parse(await response.json())
+    : { queued: 0, byDestination: {}, unsent: 0, deliveries: [] }
 }
 const doc = (n: number, destination = 'pacs') => gateway.documents.get('reportDeliveries', delivery(n, destination).id)
 
@@ -156,10 +159,40 @@ describe('sending reports again', () => {
     expect(await doc(0)).toMatchObject({ state: 'sent' })
   })
 
+  it('counts first what it would do, and does nothing', async () => {
+    const { documents } = gateway
+    await documents.upsert('reportQueues', [
+      {
+        ...{ id: 'share:1', destination: 'share', kind: 'folder', epoch: 1, owner: null, beat: 3, updatedAt: day },
+        ...{ breaker: 'closed', failingSince: null, code: null, message: null },
+      },
+    ])
+    await documents.delete('reportDeliveries', delivery(3, 'pacs').id)
+    const all = { from: day, to: day + 3_001, destination: ['pacs', 'share'] }
+    const before = (await documents.find('reportDeliveries', { limit: 100 })).items
+    const counted = await resend({ ...all, dryRun: true })
+    expect(counted).toMatchObject({ queued: 8, byDestination: { pacs: 4, share: 4 }, unsent: 4 })
+    expect((await documents.find('reportDeliveries', { limit: 100 })).items).toEqual(before)
+    expect(audited).toEqual([])
+    expect(await resend({ ...all, unsent: false, dryRun: true })).toMatchObject({ queued: 4, unsent: 0 })
+    expect(await resend(all)).toMatchObject({ queued: 8, byDestination: { pacs: 4, share: 4 }, unsent: 4 })
+    expect(await doc(3, 'share')).toMatchObject({ state: 'pending', queue: 'share' })
+  })
+
+  it('leaves alone what a newer one has replaced, unless that is asked for', async () => {
+    const { documents } = gateway
+    await documents.upsert('reportDeliveries', [delivery(1, 'pacs', { state: 'superseded', ...over })])
+    await resend({ studies: ['st_1'] })
+    expect(await doc(1)).toMatchObject({ state: 'superseded', queue: null, version: 4 })
+    expect(await resend({ studies: ['st_1'], destination: 'pacs' })).toMatchObject({ queued: 0 })
+    expect(await resend({ studies: ['st_1'], state: 'superseded' })).toMatchObject({ queued: 1 })
+  })
+
   it('says what it cannot do', async () => {
     await resend({}, 400)
     await resend({ destination: 'pacs' }, 400)
     await resend({ ids: ['rp_0'], destination: 'nowhere' }, 400)
+    await resend({ ids: ['rp_0'], destination: ['pacs', 'nowhere'] }, 400)
     await resend({ from: 'yesterday' }, 400)
     expect(audited).toEqual([])
   })

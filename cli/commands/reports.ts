@@ -90,16 +90,18 @@ export interface ResendFlags {
   study?: string[]
   from?: string
   to?: string
-  destination?: string
+  destination?: string[]
   state?: string
+  dryRun?: boolean
 }
 
 export async function resendReports(sources: SettingSources, ids: string[], flags: ResendFlags): Promise<void> {
   const { study: studies, ...rest } = flags
   const body = { ...rest, ...(ids.length > 0 ? { ids } : {}), ...(studies ? { studies } : {}) }
   const answer = z.object({ queued: z.int(), byDestination: z.record(z.string(), z.int()) })
+  const done = flags.dryRun ? 'would be sent again' : 'to be sent again'
   const { queued, byDestination } = await connect(sources).call('POST', '/api/v1/reports/resend', answer, body)
   if (queued === 0) return console.log('Nothing to send again. "raylog reports list" shows what there is.')
   const where = Object.entries(byDestination).map(([name, count]) => `${count} to ${name}`)
-  console.log(`${queued} to be sent again: ${where.join(', ')}`)
+  console.log(`${queued} ${done}: ${where.join(', ')}`)
 }

@@ -15,12 +15,14 @@ const actor = 'token'
 const pageSize = 200
 /** Ids in the answer. */
 const mostNamed = 1_000
+const mostDestinations = 100
 
 const time = z
   .int()
   .min(0)
   .or(z.iso.datetime({ offset: true }).transform(text => Date.parse(text)))
 
+const destinationName = z.string().min(1).max(64)
 const list = z.array(z.string().min(1).max(128)).min(1).max(1_000).optional()
 const body = z
   .strictObject({
@@ -29,12 +31,18 @@ const body = z
     from: time.optional().describe('reports made from then on; ISO 8601 with a zone, or ms since the epoch'),
     to: time.optional().describe('not included'),
     destination: z
-      .string()
-      .min(1)
-      .max(64)
+      .union([destinationName, z.array(destinationName).min(1).max(mostDestinations)])
       .optional()
-      .describe('only there; also what its rules did not name, where it can be given that'),
-    state: z.enum(['sent', 'refused', 'superseded', 'pending']).optional().describe('only deliveries in this state'),
+      .describe('only there, or to these'),
+    state: z
+      .enum(['sent', 'refused', 'superseded', 'pending'])
+      .optional()
+      .describe('only deliveries in this state; without, those by study and time leave out superseded ones'),
+    unsent: z
+      .boolean()
+      .optional()
+      .describe('also what never went to the destinations that are named; default: yes, where no state is given'),
+    dryRun: z.boolean().default(false).describe('counts only: nothing is sent, written or audited'),
   })
   .refine(
     ({ ids, studies, from, to }) => [ids, studies, from, to].some(given => given !== undefined),
@@ -45,6 +53,7 @@ type Asked = z.infer<typeof body>
 const answer = z.object({
   queued: z.int(),
   byDestination: z.record(z.string(), z.int()),
+  unsent: z.int().describe('of those queued, what never went there before'),
   deliveries: z.array(z.string()).describe(`ids, at most ${mostNamed}`),
 })
 
@@ -64,16 +73,22 @@ export function addResendRoute(
       },
     },
     async ({ body: asked, ip }) => {
-      if (asked.destination !== undefined) await known(documents, asked.destination)
-      const done: z.infer<typeof answer> = { queued: 0, byDestination: {}, deliveries: [] }
-      for await (const some of wanted(documents, asked, clock.now())) {
+      const places = asked.destination === undefined ? undefined : [asked.destination].flat()
+      for (const place of places ?? []) await known(documents, place)
+      const done: z.infer<typeof answer> = { queued: 0, byDestination: {}, unsent: 0, deliveries: [] }
+      for await (const some of wanted(documents, asked, places, clock.now())) {
         if (some.length === 0) continue
         // First, so that nothing is sent again of which the audit knows nothing.
-        await publish(topics.audit, ...entriesOf(some, ip, clock.now()))
-        for (const { id, destination } of some) {
-          if (!(await putBack(documents, id, clock.now()))) continue
+        if (!asked.dryRun) await publish(topics.audit, ...entriesOf(some, ip, clock.now()))
+        for (const delivery of some) {
+          const { id, destination } = delivery
+          const queued = asked.dryRun
+            ? requeued(delivery, clock.now()) !== undefined
+            : await putBack(documents, id, clock.now())
+          if (!queued) continue
           done.queued++
           done.byDestination[destination] = (done.byDestination[destination] ?? 0) + 1
+          if (isUnsent(delivery)) done.unsent++
           if (done.deliveries.length < mostNamed) done.deliveries.push(id)
         }
       }
@@ -88,44 +103,79 @@ async function known(documents: DocumentStore, destination: string): Promise<voi
     throw new RaylogError('bad-request', 'There is no such destination.')
 }
 
+/** In no queue until it is put there with the others. */
+const unsentDelivery = (report: Report & { object: string }, destination: string, now: number): ReportDeliveryDoc => ({
+  ...newDelivery(report, destination, now),
+  ...{ state: 'superseded', queue: null },
+})
+/** Whatever else is superseded was in a queue, and has been written since. */
+const isUnsent = ({ version, state }: ReportDeliveryDoc): boolean => version === 1 && state === 'superseded'
+
 /** Page by page, so that a year costs no more memory than a day. */
-async function* wanted(documents: DocumentStore, asked: Asked, now: number): AsyncGenerator<ReportDeliveryDoc[]> {
-  const { ids: named = [], studies = [], from, to, destination, state } = asked
+async function* wanted(
+  documents: DocumentStore,
+  asked: Asked,
+  places: readonly string[] | undefined,
+  now: number,
+): AsyncGenerator<ReportDeliveryDoc[]> {
+  const { ids: named = [], studies = [], from, to, state, dryRun } = asked
+  const unsent = state === undefined && (asked.unsent ?? true)
   const fits = (delivery: ReportDeliveryDoc) =>
-    (destination === undefined || delivery.destination === destination) &&
-    (state === undefined || delivery.state === state)
+    (places === undefined || places.includes(delivery.destination)) && (state === undefined || delivery.state === state)
+  /** Without what a newer one has taken the place of, at a destination that wants no other. */
+  const fitsMany = (delivery: ReportDeliveryDoc) =>
+    fits(delivery) && (state !== undefined || delivery.state !== 'superseded' || (unsent && isUnsent(delivery)))
   const deliveryIds = named.filter(id => id.startsWith('rd_'))
   if (deliveryIds.length > 0) yield (await documents.getMany('reportDeliveries', deliveryIds)).filter(fits)
 
   const reportIds = named.filter(id => !id.startsWith('rd_'))
-  if (reportIds.length > 0) yield* ofReports(await documents.getMany('reports', reportIds))
-  for (const study of studies) for await (const some of pages(documents, { study })) yield* ofReports(some)
+  if (reportIds.length > 0) yield* ofReports(await documents.getMany('reports', reportIds), fits)
+  for (const study of studies) for await (const some of pages(documents, { study })) yield* ofReports(some, fitsMany)
   if (from !== undefined || to !== undefined) {
     const at = { ...(from === undefined ? {} : { gte: from }), ...(to === undefined ? {} : { lt: to }) }
-    for await (const some of pages(documents, { at })) yield* ofReports(some)
+    for await (const some of pages(documents, { at })) yield* ofReports(some, fitsMany)
   }
 
-  async function* ofReports(reports: readonly Report[]): AsyncGenerator<ReportDeliveryDoc[]> {
+  async function* ofReports(
+    reports: readonly Report[],
+    take: (delivery: ReportDeliveryDoc) => boolean,
+  ): AsyncGenerator<ReportDeliveryDoc[]> {
     if (reports.length === 0) return
-    if (destination !== undefined && state === undefined) await addMissing(reports, destination)
+    if (unsent && places !== undefined) {
+      const missing = await missingOf(documents, reports, places, now)
+      // Those that are written are found with the others.
+      if (dryRun) yield missing
+      else for (const delivery of missing) await documents.insert('reportDeliveries', delivery)
+    }
     let cursor: string | null | undefined
     do {
       const where = { report: { in: reports.map(({ id }) => id) } }
       const page = await documents.find('reportDeliveries', { where, limit: 1_000, ...(cursor ? { cursor } : {}) })
-      yield page.items.filter(fits)
+      yield page.items.filter(take)
       cursor = page.next
     } while (cursor !== null)
   }
+}
 
-  /** What no rule sent there. Not in a queue yet: it is put into it with the others. */
-  async function addMissing(reports: readonly Report[], to: string): Promise<void> {
-    for (const report of reports) {
-      const { object, outcome } = report
-      if (object === null || outcome !== 'made') continue
-      const delivery = newDelivery({ ...report, object }, to, now)
-      await documents.insert('reportDeliveries', { ...delivery, state: 'superseded', queue: null })
-    }
-  }
+/** What no rule sent there. */
+async function missingOf(
+  documents: DocumentStore,
+  reports: readonly Report[],
+  places: readonly string[],
+  now: number,
+): Promise<ReportDeliveryDoc[]> {
+  const possible = reports.flatMap(report => {
+    const { object, outcome } = report
+    if (object === null || outcome !== 'made') return []
+    return places.map(place => unsentDelivery({ ...report, object }, place, now))
+  })
+  if (possible.length === 0) return []
+  const there = await documents.getMany(
+    'reportDeliveries',
+    possible.map(({ id }) => id),
+  )
+  const known = new Set(there.map(({ id }) => id))
+  return possible.filter(({ id }) => !known.has(id))
 }
 
 async function* pages(documents: DocumentStore, where: NonNullable<Query['where']>): AsyncGenerator<Report[]> {
