@@ -1,41 +1,49 @@
 /**
- * What a slow PACS costs the other destinations: reports to a FHIR server, from the reading of their event to their arrival, alone
- * and while very many wait for a PACS that takes 100 ms for each association. In turns, at the same rate; the reports are made
- * before, and the other systems are a process of their own (deliver-peers.ts).
+ * What a slow PACS costs the other destinations: reports to a FHIR server, a DICOMweb server, an HL7 receiver and a folder, from
+ * the reading of their event to their arrival, all destinations with their default settings. In turns of two seconds, since what
+ * else a machine does lasts longer: while 1,000 reports wait for a PACS that stands still, and while it takes them at 100 ms an
+ * association. The turns are pairs, in either order; the difference is of all of them, with its 95 % interval over pairs. Before
+ * each round the same with nothing waiting at all. The other systems are a process of their own (deliver-peers.ts).
  *
- *   node bench/deliver.ts [--backlog 1000] [--reports 1000] [--rate 50] [--rounds 3]
+ *   node bench/deliver.ts [--backlog 1000] [--rate 50] [--turn-ms 2000] [--turns 20] [--rounds 3]
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { deliver } from '../consumers/deliver/stage.ts'
+import { seeded } from '../producers/simulator/random.ts'
 import { platformConfig } from '../schemas/config.ts'
-import { topics } from '../schemas/topics.ts'
+import { type Report, topics } from '../schemas/topics.ts'
 import { imageFile } from '../tests/harness/dicom-node.ts'
 import { aReport } from '../tests/harness/reports.ts'
 import { openForTest } from '../tests/harness/stage.ts'
 import { openStores } from '../tests/harness/stores.ts'
 import { until } from '../tests/harness/until.ts'
-import { type Answer, type Ask, hostMs } from './deliver-peers.ts'
-import { markdown, median, quantile, round } from './table.ts'
+import { hostMs } from './clock.ts'
+import type { Answer, Ask } from './deliver-peers.ts'
+import { pairedDifference } from './paired.ts'
+import { markdown, quantile, type Row, round } from './table.ts'
 
 const { values: flags } = parseArgs({
   options: {
     backlog: { type: 'string', default: '1000' },
-    reports: { type: 'string', default: '1000' },
     rate: { type: 'string', default: '50' },
+    'turn-ms': { type: 'string', default: '2000' },
+    turns: { type: 'string', default: '20' },
     rounds: { type: 'string', default: '3' },
   },
 })
-const [backlog, reports, rate, rounds] = [flags.backlog, flags.reports, flags.rate, flags.rounds].map(Number) as [
+const [backlog, rate, turns, rounds] = [flags.backlog, flags.rate, flags.turns, flags.rounds].map(Number) as [
   number,
   number,
   number,
   number,
 ]
 const associationMs = 100
+const reportsOfTurn = Math.round((Number(flags['turn-ms']) / 1000) * rate)
 
 const peersProcess = fork(join(import.meta.dirname, 'deliver-peers.ts'))
 const heard = async (): Promise<Answer> => (await once(peersProcess, 'message'))[0]
@@ -45,67 +53,103 @@ async function ask(what: Ask = {}): Promise<Answer> {
   return await answer
 }
 
-const { pacsPort: port, fhirUrl: url } = await heard()
+const { ports } = await heard()
 const stores = await openStores()
-const peers = [{ name: 'pacs', aeTitle: 'PACS', host: '127.0.0.1', port, services: [] }]
+const kinds = ['fhir', 'folder', 'hl7', 'stow'] as const
+type Kind = (typeof kinds)[number]
+const host = '127.0.0.1'
+const folder = join(stores.folder, 'share')
+/** All of one study, so that the files are in one folder; each on an image of its own. */
+const study = 'st_bench'
+await mkdir(join(folder, study), { recursive: true })
+await ask({ folder: join(folder, study) })
+const only = (format: string) => ({ rules: [{ formats: [format] }] })
 const stage = await openForTest(deliver, stores, {
   settings: {
     destinations: [
-      { name: 'pacs', kind: 'dicom', peer: 'pacs' },
-      { name: 'fhir', kind: 'fhir', url, concurrency: 4 },
+      { name: 'pacs', kind: 'dicom', peer: 'pacs', ...only('dicom-sr') },
+      { name: 'fhir', kind: 'fhir', url: `http://${host}:${ports.fhir}`, ...only('fhir') },
+      { name: 'folder', kind: 'folder', path: folder, ...only('csv') },
+      { name: 'hl7', kind: 'hl7', host, port: ports.hl7, ...only('hl7') },
+      { name: 'stow', kind: 'stow', peer: 'web', ...only('dicom-pdf') },
     ],
   },
-  network: { peers: platformConfig.parse({ peers }).peers, dicomTls: null },
+  network: {
+    peers: platformConfig.parse({
+      peers: [
+        { name: 'pacs', aeTitle: 'PACS', host, port: ports.pacs, services: [] },
+        { name: 'web', dicomweb: { url: `http://${host}:${ports.stow}` }, services: [] },
+      ],
+    }).peers,
+    dicomTls: null,
+  },
   publish: async () => [],
 })
 const waitingFor = (queue: string) => stores.documents.count('reportDeliveries', { queue })
 let number = 0
 
+type Made = Report & { object: string }
+const dicomOf = (n: number) => imageFile({ '00080018': { vr: 'UI', Value: [`2.25.${n}`] } })
+const contents: Record<Kind | 'pacs', { format: string; of: (n: number) => Buffer }> = {
+  pacs: { format: 'dicom-sr', of: dicomOf },
+  fhir: {
+    format: 'fhir',
+    of: n => Buffer.from(JSON.stringify({ resourceType: 'Bundle', type: 'transaction', entry: [{ number: n }] })),
+  },
+  folder: { format: 'csv', of: n => Buffer.from(`report\n${n}\n`) },
+  hl7: { format: 'hl7', of: n => Buffer.from(`MSH|^~\\&|RAYLOG||||20260101||ORU^R01|${n}|P|2.5.1\r`) },
+  stow: { format: 'dicom-pdf', of: dicomOf },
+}
+function make(kind: Kind | 'pacs', n: number): Promise<Made> {
+  const { format, of } = contents[kind]
+  return aReport(stores, n, { study, prediction: `pr_${n}`, format, content: of(n) })
+}
+
 interface Turn {
   /** From the reading of the event to its arrival, of each report, ms. */
-  took: number[]
-  /** How long it took to hand all of them over, s. */
-  seconds: number
-  /** Of this process, ms a report. */
+  took: Record<Kind, number[]>
+  /** Of this process, ms. */
   cpuMs: number
   /** Share of the time in which its main thread was at work. */
   busy: number
+  /** Reports that the PACS took meanwhile. */
+  pacsTook: number
 }
 
-/** So many reports at the rate. */
-async function measure(): Promise<Turn> {
-  const made: Awaited<ReturnType<typeof aReport>>[] = []
-  for (let n = 0; n < reports; n++) {
-    const bundle = { resourceType: 'Bundle', type: 'transaction', entry: [{ number: ++number }] }
-    made.push(await aReport(stores, number, { format: 'fhir', content: Buffer.from(JSON.stringify(bundle)) }))
-  }
-  const handed = new Map<number, number>()
-  const first = number - reports + 1
+/** So many reports at the rate, one kind after the other. */
+async function turn(pace: number | null): Promise<Turn> {
+  const first = number + 1
+  const kindOf = (n: number): Kind => kinds[n % kinds.length] ?? 'fhir'
+  number += reportsOfTurn
+  const made = await Promise.all(Array.from({ length: reportsOfTurn }, (_, i) => make(kindOf(first + i), first + i)))
+  const { stored: before } = await ask({ associationMs: pace })
+  const handed: number[] = []
   const cpu = process.cpuUsage()
   const loop = performance.eventLoopUtilization()
-  const begun = hostMs()
-  const putting = made.map(async (report, n) => {
-    await wait((n * 1000) / rate)
-    handed.set(first + n, hostMs())
-    await stage.hand(topics.reports, report)
+  await Promise.all(
+    made.map(async (report, i) => {
+      await wait((i * 1000) / rate)
+      handed[i] = hostMs()
+      await stage.hand(topics.reports, report)
+    }),
+  )
+  const came = new Map<number, number>()
+  const { stored } = await until('all came', async () => {
+    const answer = await ask()
+    for (const [n, at] of answer.came) came.set(n, at)
+    return came.size >= reportsOfTurn ? answer : undefined
   })
-  await Promise.all(putting)
-  const seconds = (hostMs() - begun) / 1000
-  await until('all came', async () => (await waitingFor('fhir')) === 0, { deadlineMs: 60_000 })
   const { user, system } = process.cpuUsage(cpu)
   const { utilization: busy } = performance.eventLoopUtilization(loop)
-  const came = new Map((await ask()).came)
-  const took = [...handed].map(([one, at]) => (came.get(one) ?? Number.NaN) - at)
-  return { took, seconds, cpuMs: (user + system) / 1000 / reports, busy }
+  const took: Turn['took'] = { fhir: [], folder: [], hl7: [], stow: [] }
+  for (const [i, at] of handed.entries()) took[kindOf(first + i)].push((came.get(first + i) ?? Number.NaN) - at)
+  return { took, cpuMs: (user + system) / 1000, busy, pacsTook: stored - before }
 }
 
-/** Fills the queue of the PACS, which begins to take its time. */
-async function fillPacs(): Promise<void> {
-  await ask({ associationMs })
-  for (let n = 0; n < backlog; n++) {
-    const content = imageFile({ '00080018': { vr: 'UI', Value: [`2.25.${++number}`] } })
-    await stage.hand(topics.reports, await aReport(stores, number, { format: 'sr', content }))
-  }
+/** Fills the queue of the PACS, which stands still. */
+async function fillPacs(count: number): Promise<void> {
+  await ask({ associationMs: null })
+  for (let n = 0; n < count; n++) await stage.hand(topics.reports, await make('pacs', ++number))
 }
 
 /** It takes no time, until it has all. */
@@ -114,41 +158,81 @@ async function emptyPacs(): Promise<void> {
   await until('the PACS has all', async () => (await waitingFor('pacs')) === 0, { deadlineMs: 600_000 })
 }
 
-await fillPacs()
-await measure() // until everything is compiled, both ways
-await emptyPacs()
-await measure()
-const [alone, beside]: [Turn[], Turn[]] = [[], []]
-for (let turn = 0; turn < rounds; turn++) {
-  alone.push(await measure())
-  await fillPacs()
-  const before = (await ask()).stored
-  beside.push(await measure())
-  console.log(`the PACS took ${(await ask()).stored - before} meanwhile; ${await waitingFor('pacs')} still wait`)
+interface Measured {
+  nothing: Turn[]
+  still: Turn[]
+  slow: Turn[]
+}
+
+async function measure(waiting: number, count: number): Promise<Measured> {
+  const measured: Measured = { nothing: [], still: [], slow: [] }
+  for (let n = 0; n < count; n++) measured.nothing.push(await turn(0))
+  await fillPacs(waiting)
+  for (let n = 0; n < count; n++) {
+    const pair = [
+      async () => measured.still.push(await turn(null)),
+      async () => measured.slow.push(await turn(associationMs)),
+    ]
+    for (const one of n % 2 === 0 ? pair : pair.reverse()) await one()
+  }
+  // Else the last turns were beside a PACS that had nothing to do.
+  if ((await waitingFor('pacs')) === 0) throw new Error('the backlog is used up: fewer turns, or a larger one')
   await emptyPacs()
+  return measured
+}
+
+await measure(Math.ceil(backlog / 4), Math.ceil(turns / 4)) // until everything is compiled
+const all: Measured = { nothing: [], still: [], slow: [] }
+for (let n = 0; n < rounds; n++) {
+  const { nothing, still, slow } = await measure(backlog, turns)
+  all.nothing.push(...nothing)
+  all.still.push(...still)
+  all.slow.push(...slow)
+  const perSecond = slow.reduce((sum, { pacsTook }) => sum + pacsTook, 0) / ((turns * reportsOfTurn) / rate)
+  console.log(`round ${n + 1}: the PACS took ${round(perSecond, 1)} a second while it went`)
 }
 await stage.close()
 peersProcess.disconnect()
 await stores.close()
 
-const of = (turns: Turn[], share: number) => median(turns.map(({ took }) => quantile(took, share)))
-const row = (what: string, turns: Turn[]) => ({
-  what,
-  figures: {
-    'p50 ms': round(of(turns, 0.5), 1),
-    'p99 ms': round(of(turns, 0.99), 1),
-    'p99 ms of each round': turns.map(({ took }) => round(quantile(took, 0.99), 1)).join(' '),
-    'reports/s': round(median(turns.map(({ seconds }) => reports / seconds)), 1),
-    'CPU ms a report': round(median(turns.map(({ cpuMs }) => cpuMs)), 2),
-    'main thread busy, %': round(100 * median(turns.map(({ busy }) => busy)), 1),
-    reports: reports * rounds,
-  },
-})
-const cost = round(of(beside, 0.99) - of(alone, 0.99), 1)
+const tookOf = ({ took }: Turn) => Object.values(took).flat()
+const sum = (of: (turn: Turn) => number, some: readonly Turn[]) => some.reduce((total, one) => total + of(one), 0)
+function row(what: string, some: readonly Turn[]): Row {
+  const took = some.flatMap(tookOf)
+  const p99Of = (kind: Kind) =>
+    round(
+      quantile(
+        some.flatMap(one => one.took[kind]),
+        0.99,
+      ),
+      1,
+    )
+  return {
+    what,
+    figures: {
+      'p50 ms': round(quantile(took, 0.5), 1),
+      'p99 ms': round(quantile(took, 0.99), 1),
+      ...Object.fromEntries(kinds.map(kind => [`p99 ${kind}`, p99Of(kind)])),
+      'CPU ms a report': round(sum(({ cpuMs }) => cpuMs, some) / took.length, 2),
+      'main thread busy, %': round((100 * sum(({ busy }) => busy, some)) / some.length, 1),
+      reports: took.length,
+    },
+  }
+}
+function cost(what: string, without: readonly Turn[]): Row {
+  const pairs = without.map((one, n) => ({ without: tookOf(one), beside: tookOf(all.slow[n] ?? one) }))
+  const of = (q: number) => {
+    const { difference, from, to } = pairedDifference(pairs, q, seeded(1))
+    return `${round(difference, 1)} (${round(from, 1)} to ${round(to, 1)})`
+  }
+  return { what, figures: { 'p50 ms': of(0.5), 'p99 ms': of(0.99) } }
+}
 const rows = [
-  row('alone', alone),
-  row(`while ${backlog} wait for a PACS of ${associationMs} ms an association`, beside),
-  { what: 'what the PACS costs', figures: { 'p50 ms': round(of(beside, 0.5) - of(alone, 0.5), 1), 'p99 ms': cost } },
+  row('nothing waits', all.nothing),
+  row(`${backlog} wait for a PACS that stands still`, all.still),
+  row(`${backlog} wait for a PACS of ${associationMs} ms an association`, all.slow),
+  cost('the last less the second, 95 % interval', all.still),
+  cost('the last less the first, 95 % interval', all.nothing),
 ]
 console.log(markdown(rows))
 console.log(JSON.stringify({ bench: 'deliver', rows }))
