@@ -23,6 +23,7 @@ describe.skipIf(!browserPath)(
       const rules = [{ formats: ['pdf'] }]
       const destinations = [
         { name: 'share', kind: 'folder', path: folder, rules },
+        { name: 'ward', kind: 'folder', path: join(folder, 'ward'), rules: [{ sites: ['elsewhere'] }] },
         {
           ...{ name: 'archive', kind: 's3', endpoint: 'http://127.0.0.1:1', bucket: 'reports', rules },
           ...{ accessKey: 'someone', secretKey: 'hidden', restAfter: 1, backoffMs: 100, timeoutMs: 500 },
@@ -93,6 +94,109 @@ describe.skipIf(!browserPath)(
       await until('it is there again', () => existsSync(path))
       await block.getByText(`${nameOf(image)} to share: sent`).waitFor()
       expect(await unnamed(page)).toEqual([])
+    })
+
+    interface Delivered {
+      id: string
+      study: string
+      report: string
+      destination: string
+      receipt: string
+      resends: number
+    }
+    const deliveries = async (destination: string) =>
+      (await raylog.json<{ items: Delivered[] }>(`/api/v1/deliveries?destination=${destination}`)).items
+    const form = () => page.getByRole('region', { name: 'Send again' })
+    const howMany = () => form().getByRole('status', { name: 'How many' })
+
+    it('are sent again for a study, when the number that was shown is confirmed', async () => {
+      const before = await deliveries('share')
+      const { study } = before.find(one => before.some(other => other !== one && other.study === one.study)) ?? {}
+      const mine = before.filter(one => one.study === study)
+      await page.goto(`${raylog.url}/worklist/${study}`)
+      await page.getByRole('link', { name: 'Send all of it again' }).click()
+      await howMany().getByText('2 to archive').waitFor()
+      expect(await howMany().textContent()).toContain('2 to share')
+      await form().getByLabel('share').check()
+      await howMany()
+        .getByText(/^2 to share$/)
+        .waitFor()
+      await form()
+        .getByText(/DX · main .*, first image/)
+        .waitFor()
+      for (const { receipt } of mine) await rm(join(folder, receipt))
+      await form().getByRole('button', { name: 'Send 2 reports again…' }).click()
+      const question = page.getByRole('dialog', { name: 'Send 2 reports again?' })
+      await question.getByText('2 to share').waitFor()
+      await page.screenshot({ path: join(out, 'resend-question.png') })
+      expect(await unnamed(page)).toEqual([])
+      await question.getByRole('button', { name: 'Cancel' }).click()
+      await question.waitFor({ state: 'hidden' })
+      expect(await deliveries('share')).toEqual(before)
+      await form().getByRole('button', { name: 'Send 2 reports again…' }).click()
+      await question.getByRole('button', { name: 'Send 2 again' }).click()
+      await howMany().getByText('2 reports will be sent again: 2 to share.').waitFor()
+      await until('they are there again', () => mine.every(({ receipt }) => existsSync(join(folder, receipt))))
+      const resends = (items: Delivered[]) => Object.fromEntries(items.map(one => [one.id, one.resends]))
+      const expected = before.map(one => ({ ...one, resends: one.resends + (one.study === study ? 1 : 0) }))
+      expect(resends(await deliveries('share'))).toEqual(resends(expected))
+      await until('the audit names the study', async () => {
+        const { items } = await raylog.json<{ items: { object: string }[] }>('/api/v1/audit?action=export')
+        return items.some(({ object }) => object === study)
+      })
+    })
+
+    it('are sent again for a time, and where they never went only when that is asked for', async () => {
+      const before = await deliveries('share')
+      const made = await Promise.all(
+        before.map(async ({ report }) => (await raylog.json<{ at: number }>(`/api/v1/reports/${report}`)).at),
+      )
+      const first = Math.min(...made)
+      const within = (from: number, to: number) => made.filter(at => at >= from && at < to).length
+      const address = (from: number, to: number) => {
+        const range = { from: new Date(from).toISOString(), to: new Date(to).toISOString() }
+        return `${raylog.url}/deliveries?${new URLSearchParams({ again: 'time', destination: 'share', ...range })}`
+      }
+      expect(within(first, first + 1)).toBe(1)
+      await page.goto(address(first, first + 1))
+      await howMany()
+        .getByText(/^1 to share$/)
+        .waitFor()
+      await page.goto(address(first - 10, first))
+      await howMany().getByText('Nothing to send').waitFor()
+      expect(await form().getByRole('button', { name: 'Send again…' }).isDisabled()).toBe(true)
+
+      await page.goto(`${raylog.url}/deliveries`)
+      await page.getByRole('button', { name: 'Send many again' }).click()
+      await howMany().getByText('Choose a study or a time').waitFor()
+      await form().getByRole('button', { name: 'Last hour' }).click()
+      await howMany().getByText('3 to archive').waitFor()
+      await form().getByLabel('Made from').fill('2126-01-01T00:00:00')
+      await howMany().getByText('Nothing to send').waitFor()
+      await form().getByRole('button', { name: 'Last day' }).click()
+      await form().getByLabel('ward').check()
+      await howMany().getByText('Nothing to send').waitFor()
+      await form().getByLabel('Also those that never went there').check()
+      await howMany().getByText('3 to ward, for the first time').waitFor()
+      for (const scheme of ['light', 'dark'] as const) {
+        await page.evaluate(`localStorage.setItem('raylog.theme', '${scheme}')`)
+        await page.reload()
+        await howMany().getByText('3 to ward').waitFor()
+        for (const width of [390, 1280]) {
+          await page.setViewportSize({ width, height: 844 })
+          expect(await overflow(page)).toBe(0)
+          await page.screenshot({ path: join(out, `resend-${scheme}-${width}.png`) })
+        }
+      }
+      expect(await unnamed(page)).toEqual([])
+      await form().getByRole('button', { name: 'Send 3 reports again…' }).click()
+      await page.getByRole('dialog').getByRole('button', { name: 'Send 3 again' }).click()
+      await howMany().getByText('3 reports will be sent again: 3 to ward.').waitFor()
+      const there = await until('they are there', async () => {
+        const items = await deliveries('ward')
+        return items.length === 3 && items.every(({ receipt }) => receipt !== null) ? items : undefined
+      })
+      for (const { receipt } of there) expect(existsSync(join(folder, 'ward', receipt))).toBe(true)
       expect(opened.complaints.list).toEqual([])
     })
   },

@@ -60,6 +60,16 @@ export function useLoaded<T>(key: string | null, load: (signal: AbortSignal) => 
   }
 }
 
+/** The value when it has not changed for so long. */
+export function useSettled(value: string, ms: number): string {
+  const [settled, setSettled] = useState(value)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), ms)
+    return () => clearTimeout(timer)
+  }, [value, ms])
+  return settled
+}
+
 /** One timer for every age on the page; a component renders only when its words change. */
 const tickers = new Set<() => void>()
 let timer: ReturnType<typeof setInterval> | undefined

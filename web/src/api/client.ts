@@ -79,12 +79,14 @@ export function post<T>(path: string, body: FormData | null, parse: (value: unkn
   return send(path, { method: 'POST', body, ...(signal ? { signal } : {}) }, parse)
 }
 
-export function postJson<T>(path: string, body: object, parse: (value: unknown) => T): Promise<T> {
-  return send(
-    path,
-    { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) },
-    parse,
-  )
+export function postJson<T>(
+  path: string,
+  body: object,
+  parse: (value: unknown) => T,
+  signal?: AbortSignal,
+): Promise<T> {
+  const headers = { 'content-type': 'application/json' }
+  return send(path, { method: 'POST', headers, body: JSON.stringify(body), ...(signal ? { signal } : {}) }, parse)
 }
 
 export const nothing = (): void => undefined

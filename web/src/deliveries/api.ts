@@ -41,6 +41,29 @@ export function getDeliveries(asked: DeliveryQuery, signal: AbortSignal): Promis
 export const getQueues = (signal: AbortSignal): Promise<ReportQueueView[]> =>
   get('/deliveries/queues', value => listOf(toQueue)(isObject(value) ? value.items : value), signal)
 
-/** How many are to be sent again. */
-export const resend = (body: { ids?: string[]; studies?: string[] }): Promise<number> =>
-  postJson('/reports/resend', body, value => has<{ queued: number }>('queued')(value).queued)
+/** Which reports are to be sent again, and where. */
+export interface ResendBody {
+  ids?: string[]
+  studies?: string[]
+  /** Made from then on; ms since the epoch. */
+  from?: number
+  /** Not included. */
+  to?: number
+  destination?: string[]
+  state?: string
+  /** Also what never went to the destinations that are named. */
+  unsent?: boolean
+}
+
+export interface Resent {
+  queued: number
+  byDestination: Record<string, number>
+  unsent: number
+}
+
+const toResent = has<Resent>('queued', 'byDestination', 'unsent')
+
+export const resend = (body: ResendBody): Promise<Resent> => postJson('/reports/resend', body, toResent)
+/** What `resend` would do now. */
+export const countResend = (body: ResendBody, signal: AbortSignal): Promise<Resent> =>
+  postJson('/reports/resend', { ...body, dryRun: true }, toResent, signal)

@@ -9,6 +9,7 @@ import { followLink } from '../router.ts'
 import { studyHref, studyName } from '../studies/words.ts'
 import { CodeLink, ProblemNotice } from '../ui/basics.tsx'
 import { getDeliveries, type ReportDeliveryView, resend } from './api.ts'
+import { againHref } from './asked.ts'
 import './deliveries.css'
 
 const stateWords: Readonly<Record<ReportDeliveryView['state'], string>> = {
@@ -32,6 +33,13 @@ export function StudyDeliveries({ study, titles }: { study: string; titles: Read
     <section className="block" aria-label="Sent to">
       <h2>Sent to</h2>
       <DeliveryList items={items} titles={titles} onChanged={loaded.reload} />
+      {items.length > 1 && (
+        <p className="small">
+          <a href={againHref(study)} onClick={followLink}>
+            Send all of it again
+          </a>
+        </p>
+      )}
     </section>
   )
 }

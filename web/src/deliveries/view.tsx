@@ -4,6 +4,7 @@ import { ago, lasting } from '../format.ts'
 import { useLoaded } from '../hooks.ts'
 import { hrefWith, navigate, usePlace } from '../router.ts'
 import { Age, CodeLink, ProblemNotice, SkeletonRows } from '../ui/basics.tsx'
+import { Again } from './again.tsx'
 import { getDeliveries, getQueues, type ReportQueueView } from './api.ts'
 import { DeliveryList, withoutName } from './list.tsx'
 import './deliveries.css'
@@ -30,11 +31,34 @@ export function DeliveriesView() {
     }, everyMs)
     return () => clearInterval(timer)
   }, [reload, reloadList])
-  const show = (next: string) => navigate(hrefWith('/deliveries', new URLSearchParams(next ? { state: next } : {})))
+  const put = (name: string, value: string) => {
+    const next = new URLSearchParams(query)
+    if (value === '') next.delete(name)
+    else next.set(name, value)
+    navigate(hrefWith('/deliveries', next))
+  }
+  const again = query.has('again')
+  const sent = () => {
+    reload()
+    reloadList()
+  }
   return (
     <div className="page">
       <div className="inner deliveries">
-        <h1>Deliveries</h1>
+        <header className="deliveries-head">
+          <h1>Deliveries</h1>
+          {(queues.value?.length ?? 0) > 0 && (
+            <button
+              type="button"
+              className="button"
+              aria-expanded={again}
+              onClick={() => put('again', again ? '' : 'time')}
+            >
+              {again ? 'Close' : 'Send many again'}
+            </button>
+          )}
+        </header>
+        {again && queues.value && <Again queues={queues.value} onSent={sent} />}
         {queues.problem && <ProblemNotice problem={queues.problem} retry={queues.reload} />}
         {!queues.value && queues.loading && <SkeletonRows count={2} />}
         {queues.value?.length === 0 && (
@@ -48,7 +72,13 @@ export function DeliveriesView() {
         <fieldset className="choice">
           <legend className="hidden">Which</legend>
           {states.map(one => (
-            <button key={one} type="button" className="button" aria-pressed={one === state} onClick={() => show(one)}>
+            <button
+              key={one}
+              type="button"
+              className="button"
+              aria-pressed={one === state}
+              onClick={() => put('state', one)}
+            >
               {stateNames[one]}
             </button>
           ))}

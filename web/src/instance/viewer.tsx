@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'react'
 import { previewUrl } from '../api/client.ts'
 import type { Instance } from '../api/types.ts'
-import { useKeys, useSize } from '../hooks.ts'
+import { useKeys, useSettled, useSize } from '../hooks.ts'
 import { CloseIcon, FullIcon, NoPictureIcon } from '../ui/icons.tsx'
 import { guessWindow, presetsFor, type Window } from './window.ts'
 
@@ -27,6 +27,7 @@ export function Viewer({ id, instance }: { id: string; instance: Instance | null
       frame,
       ...(window ? { window } : {}),
     }),
+    settleMs,
   )
   const dialog = useRef<HTMLDialogElement>(null)
   useKeys({ f: () => setFull(true) })
@@ -221,14 +222,4 @@ function WindowTools({ instance, window, setWindow }: ToolsProps) {
       </button>
     </>
   )
-}
-
-/** The value when it has not changed for a moment. */
-function useSettled(value: string): string {
-  const [settled, setSettled] = useState(value)
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), settleMs)
-    return () => clearTimeout(timer)
-  }, [value])
-  return settled
 }

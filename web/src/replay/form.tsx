@@ -5,10 +5,12 @@ import { itemsOf, toModel } from '../api/shape.ts'
 import { duration, integer, rate as rateWords } from '../format.ts'
 import { useLoaded } from '../hooks.ts'
 import { hrefWith, navigate, usePlace } from '../router.ts'
+import { fromIso, fromLocal, toLocal } from '../times.ts'
 import { ProblemNotice, Skeleton } from '../ui/basics.tsx'
+import { Field } from '../ui/fields.tsx'
 import { type Asked, getArrivals, type Plan, planOf, start } from './api.ts'
 import { Timeline } from './timeline.tsx'
-import { fromIso, fromLocal, toLocal, words } from './words.ts'
+import { words } from './words.ts'
 
 const buckets = 72
 const hour = 3_600_000
@@ -130,16 +132,6 @@ export function ReplayForm({ onStarted }: { onStarted(): void }) {
 }
 
 const valid = (at: number, otherwise: number) => (Number.isNaN(at) ? otherwise : at)
-
-function Field({ name, children }: { name: string; children: React.ReactNode }) {
-  return (
-    // biome-ignore lint/a11y/noLabelWithoutControl: the control is the child
-    <label className="labelled">
-      <span className="small muted">{name}</span>
-      {children}
-    </label>
-  )
-}
 
 interface TextProps {
   name: string

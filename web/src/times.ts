@@ -1,0 +1,19 @@
+/** Times as a form and an address hold them. */
+
+const two = (value: number) => String(value).padStart(2, '0')
+
+/** ms → what <input type="datetime-local"> takes, in the zone of the person, to the minute or the second. */
+export function toLocal(at: number): string {
+  const date = new Date(at)
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
+  return `${day}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+}
+
+/** NaN where it is no time. */
+export const fromLocal = (text: string): number => new Date(text).getTime()
+
+/** A time of the address; null where it is none. */
+export function fromIso(text: string | null): number | null {
+  const at = text === null ? Number.NaN : Date.parse(text)
+  return Number.isNaN(at) ? null : at
+}
