@@ -4,8 +4,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, describe, expect, it } from 'vitest'
-import { deidentifyRules } from '../../../schemas/deidentify.ts'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chestDicom, chestUids } from '../../../producers/simulator/phantoms.ts'
+import { deidentifyRules, type Region } from '../../../schemas/deidentify.ts'
 import { sharedPath } from '../../../tests/shared.ts'
 import { deidentify } from './deidentify.ts'
 import { plantedObject } from './planted.ts'
@@ -23,12 +24,17 @@ function has(command: string, ...args: string[]): boolean {
   }
 }
 
-const without = ['dcmdump', 'dciodvfy'].filter(tool => !has(tool, '--version'))
+const without = ['dcmdump', 'dciodvfy', 'dcmj2pnm'].filter(tool => !has(tool, '--version'))
 const pydicom = has('python3', '-c', 'import pydicom')
 const corpus = sharedPath('data', 'dicom')
 
-async function cleaned(name: string, bytes: Uint8Array, options = ['shift-dates', 'clean-pixels']): Promise<string> {
-  const rules = deidentifyRules.parse({ options, pixels: { unknown: 'keep' } })
+async function cleaned(
+  name: string,
+  bytes: Uint8Array,
+  options = ['shift-dates', 'clean-pixels'],
+  regions?: Region[],
+): Promise<string> {
+  const rules = deidentifyRules.parse({ options, pixels: { unknown: 'keep', rules: regions ? [{ regions }] : [] } })
   const out = await deidentify(bytes, { rules, key: Buffer.alloc(32, 7), site: 'main' })
   const path = join(folder, name)
   writeFileSync(path, out.bytes)
@@ -46,6 +52,28 @@ async function errorsOf(path: string): Promise<Set<string>> {
       .filter(line => line.startsWith('Error')),
   )
 }
+
+/** Grey values as DCMTK shows them, through one window, so that black in a corner does not move the others. */
+async function shown(path: string, unpack?: string): Promise<Buffer> {
+  const plain = unpack ? `${path}.plain` : path
+  if (unpack) await run(unpack, [path, plain])
+  await run('dcmj2pnm', ['+op', '+Ww', '2048', '4096', plain, `${path}.pgm`])
+  return readFileSync(`${path}.pgm`).subarray(-(size * size))
+}
+
+/** Of a radiograph that is made for it. */
+const size = 128
+const seed = 7
+
+/** What DCMTK makes of a radiograph without a loss, and what undoes it where its viewer does not. */
+const packed: [name: string, pack: string[], unpack?: string][] = [
+  ['explicit VR', ['dcmconv', '+te']],
+  ['implicit VR', ['dcmconv', '+ti']],
+  ['big endian', ['dcmconv', '+tb']],
+  ['RLE', ['dcmcrle']],
+  ['JPEG Lossless', ['dcmcjpeg']],
+  ['JPEG-LS', ['dcmcjpls'], 'dcmdjpls'],
+]
 
 const readAll = `
 import sys, pydicom
@@ -87,6 +115,48 @@ describe.skipIf(without.length > 0)(
         expect(stdout).toContain('(0012,0062) CS [YES]')
       }
       if (pydicom) expect((await run('python3', ['-c', readAll, ...paths])).stdout.trim()).toBe(String(paths.length))
+    })
+
+    describe.each(packed)('of a radiograph in %s', (name, [tool = '', ...flags], unpack) => {
+      const path = join(folder, name)
+      const before = `${path}-before.dcm`
+      const { sopInstance, series, study } = chestUids(seed)
+      const names = [sopInstance, series, study, 'Demo^', 'DEMO-', `A${String(seed).padStart(8, '0')}`, 'Demonstration']
+      beforeAll(async () => {
+        writeFileSync(path, chestDicom(seed, { size }))
+        await run(tool, [...flags, path, before])
+      })
+
+      it('nobody is left, no error is new, and every pixel is as it was', async () => {
+        const after = await cleaned(`${name}-after.dcm`, new Uint8Array(readFileSync(before)))
+        const dumped = async (one: string) => (await run('dcmdump', ['+L', '-M', one], { maxBuffer: 1e8 })).stdout
+        const [dumpBefore, dump] = [await dumped(before), await dumped(after)]
+        for (const one of names) {
+          expect(dumpBefore).toContain(one)
+          expect(dump).not.toContain(one)
+        }
+        expect(dump).toContain('(0012,0062) CS [YES]')
+        const wrongBefore = await errorsOf(before)
+        expect([...(await errorsOf(after))].filter(error => !wrongBefore.has(error))).toEqual([])
+        expect((await shown(after, unpack)).equals(await shown(before, unpack))).toBe(true)
+      })
+
+      it('what stands in a corner is black, and nothing beside it', async () => {
+        const corner = { left: 8, top: 4, width: 40, height: 12 }
+        const after = await cleaned(
+          `${name}-corner.dcm`,
+          new Uint8Array(readFileSync(before)),
+          ['clean-pixels'],
+          [corner],
+        )
+        const original = await shown(before, unpack)
+        const expected = Buffer.from(original)
+        const [from, to] = [corner.left, corner.left + corner.width]
+        for (let row = corner.top; row < corner.top + corner.height; row++)
+          expected.fill(0, row * size + from, row * size + to)
+        expect(original.equals(expected)).toBe(false)
+        expect((await shown(after, unpack)).equals(expected)).toBe(true)
+      })
     })
 
     it.skipIf(corpus === undefined)(
