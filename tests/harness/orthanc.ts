@@ -21,7 +21,9 @@ export interface Orthanc {
   stop(): Promise<void>
   /** Its REST API. */
   get(path: string): Promise<unknown>
-  post(path: string, body: string): Promise<unknown>
+  post(path: string, body: string | Uint8Array<ArrayBuffer>): Promise<unknown>
+  /** What it answers that is no JSON: a file, a picture. @throws where it has none */
+  bytes(path: string): Promise<Buffer>
 }
 
 /** @param modality AE title and port of who asks for storage commitment. The caller stops it */
@@ -41,10 +43,15 @@ export async function makeOrthanc(folder: string, modality: { aeTitle: string; p
   const headers = { authorization: `Basic ${Buffer.from(`someone:${password}`).toString('base64')}` }
   let child: ChildProcess | undefined
   const get = async (path: string): Promise<unknown> => (await fetch(`${url}${path}`, { headers })).json()
-  const post = async (path: string, body: string): Promise<unknown> =>
+  const post = async (path: string, body: string | Uint8Array<ArrayBuffer>): Promise<unknown> =>
     (await fetch(`${url}${path}`, { method: 'POST', headers, body })).json()
+  const bytes = async (path: string): Promise<Buffer> => {
+    const answer = await fetch(`${url}${path}`, { headers })
+    if (!answer.ok) throw new Error(`Orthanc answered ${answer.status} for ${path}`)
+    return Buffer.from(await answer.arrayBuffer())
+  }
   return {
-    ...{ dicomPort, url, password, get, post },
+    ...{ dicomPort, url, password, get, post, bytes },
     async start() {
       child = spawn('Orthanc', [file], { stdio: 'ignore', env: { ...process.env, TCP_NODELAY: '1' } })
       await until('Orthanc answers', () =>

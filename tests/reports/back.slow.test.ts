@@ -1,149 +1,221 @@
 /**
- * A study sent by storescu comes back: into Orthanc beside its images, to FHIR and HL7 at the other ends, and as one mail to
- * the one who should get it. What Orthanc sends back in its turn changes nothing.
+ * A study sent by storescu comes back: into Orthanc beside its images, where a viewer shows it; to a FHIR server (HAPI) and an
+ * HL7 receiver (python-hl7), which say what they have of it; and as one mail to the one who should get it. What Orthanc sends
+ * back in its turn changes nothing. None of these systems is ours, but for the mail server.
  */
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { controlIdOf, frame } from '../../hl7/mllp.ts'
-import { chestDicom } from '../../producers/simulator/phantoms.ts'
-import { startMail } from '../harness/mail.ts'
-import { hasOrthanc, makeOrthanc } from '../harness/orthanc.ts'
-import { freePort, startRaylog } from '../harness/raylog.ts'
+import type { ReportDeliveryView } from '../../gateway/api/deliveries.ts'
+import type { NoticeView } from '../../gateway/api/notifications.ts'
+import type { StudyFinding } from '../../schemas/topics.ts'
+import { type FhirResource, fhirClient, placeOf } from '../harness/fhir-search.ts'
+import { fieldOf, segmentsOf } from '../harness/mllp.ts'
+import { freePort, type Raylog, startRaylog } from '../harness/raylog.ts'
 import { until } from '../harness/until.ts'
-import { sharedPath } from '../shared.ts'
+import { viewerOf } from '../harness/viewer.ts'
+import { type Ends, installEnds, patients, radiograph, settingsOf } from './ends.ts'
 
 const run = promisify(execFile)
-const ready = hasOrthanc && existsSync('/usr/bin/storescu')
-const portOf = (server: { address(): unknown }) => (server.address() as AddressInfo).port
+const { lacks, start } = await installEnds()
 
-/** A real radiograph of a chest where there is one, or one made here. */
-async function radiograph(folder: string): Promise<string> {
-  const at = sharedPath('data/dicom')
-  const real = at && (await readdir(at)).find(name => name.startsWith('cr-chest-ai'))
-  if (at && real) return join(at, real)
-  const made = join(folder, 'chest.dcm')
-  await writeFile(made, chestDicom(1, { size: 512 }))
-  return made
-}
-
-const instances = z.array(z.looseObject({ MainDicomTags: z.looseObject({ SOPInstanceUID: z.string() }) }))
 const series = z.array(
-  z.looseObject({ ID: z.string(), ParentStudy: z.string(), MainDicomTags: z.looseObject({ Modality: z.string() }) }),
+  z.looseObject({
+    ...{ ID: z.string(), ParentStudy: z.string(), Instances: z.array(z.string()) },
+    MainDicomTags: z.looseObject({ Modality: z.string() }),
+  }),
 )
+/** As Orthanc read it in the image: what everybody else must have of it too. */
+const tagsOfImage = z.looseObject({
+  ...{ StudyInstanceUID: z.string(), SOPInstanceUID: z.string(), PatientID: z.string(), PatientName: z.string() },
+  ...{ PatientSex: z.string(), AccessionNumber: z.string() },
+})
+const imageModalities = ['CR', 'DX']
+const sct = 'http://snomed.info/sct'
 
-it.skipIf(!ready)(
-  `a study comes back to everyone who should have it${ready ? '' : ' (skipped: needs orthanc, orthanc-dicomweb and dcmtk)'}`,
-  async () => {
-    await using stack = new AsyncDisposableStack()
-    const folder = await mkdtemp(join(tmpdir(), 'raylog-back-'))
-    stack.defer(() => rm(folder, { recursive: true, force: true }))
-    const dicomPort = await freePort()
-    const orthanc = await makeOrthanc(folder, { aeTitle: 'RAYLOG', port: dicomPort })
-    await orthanc.start()
-    stack.defer(() => orthanc.stop())
-    const mail = stack.use(await startMail())
-    const bundles: string[] = []
-    const fhir = createServer(async (request, response) => {
-      bundles.push(Buffer.concat(await request.toArray()).toString())
-      response.end('{"resourceType":"Bundle","type":"transaction-response"}')
-    }).listen(0, '127.0.0.1')
-    const messages: Buffer[] = []
-    const ris = createTcpServer(socket => {
-      socket.on('data', (bytes: Buffer) => {
-        const message = bytes.subarray(1, -2)
-        messages.push(message)
-        socket.write(frame(Buffer.from(`MSH|^~\\&|RIS\rMSA|AA|${controlIdOf(message)}\r`)))
-      })
-    }).listen(0, '127.0.0.1')
-    await Promise.all([once(fhir, 'listening'), once(ris, 'listening')])
-    stack.defer(() => {
-      fhir.closeAllConnections()
-      fhir.close()
-      ris.close()
-    })
+describe.skipIf(lacks.length > 0)(
+  `a study comes back to everyone who should have it${lacks.length > 0 ? ` (skipped: lacks ${lacks.join('; ')})` : ''}`,
+  () => {
+    const stack = new AsyncDisposableStack()
+    let ends: Ends
+    let raylog: Raylog
+    let sent: z.infer<typeof tagsOfImage>
+    /** As Raylog has it, to which the other ends are held. */
+    let study: string
+    let finding: StudyFinding
 
-    const settings = {
-      peers: [
-        {
-          name: 'pacs',
-          aeTitle: 'ORTHANC',
-          host: '127.0.0.1',
-          port: orthanc.dicomPort,
-          services: ['store', 'commitment'],
-        },
-        { name: 'modality', aeTitle: 'STORESCU', addresses: ['127.0.0.1'] },
-      ],
-      'assess-study.idleMs': { CR: 1_500, DX: 1_500 },
-      'report.formats': ['dicom-sr', 'dicom-sc', 'dicom-pdf', 'fhir', 'hl7'],
-      'deliver.destinations': [
-        { name: 'pacs', kind: 'dicom', peer: 'pacs', commitment: true },
-        { name: 'fhir', kind: 'fhir', url: `http://127.0.0.1:${portOf(fhir)}` },
-        { name: 'ris', kind: 'hl7', host: '127.0.0.1', port: portOf(ris) },
-      ],
-      'notify.channels': [
-        {
-          ...{ name: 'mail', kind: 'email', host: '127.0.0.1', port: mail.port },
-          ...{ security: 'none', from: 'Raylog <r@h.example>' },
-        },
-      ],
-      'notify.people': [
-        { name: 'martin', reach: [{ channel: 'mail', address: 'martin@h.example' }] },
-        { name: 'chief', reach: [{ channel: 'mail', address: 'chief@h.example' }] },
-      ],
-      'notify.rules': [
-        { name: 'chests', findings: [{ present: null }], to: ['martin'] },
-        { name: 'skulls', findings: [{ labels: ['fracture'] }], to: ['chief'] },
-      ],
+    const seriesThere = async () => series.parse(await ends.orthanc.get('/series?expand'))
+    const instanceOf = async (...modalities: string[]): Promise<string> => {
+      const found = (await seriesThere()).filter(one => modalities.includes(one.MainDicomTags.Modality))
+      const [id = '', ...more] = found.flatMap(({ Instances }) => Instances)
+      expect(more).toEqual([])
+      return id
     }
-    const set = Object.entries(settings).map(([path, value]) => `${path}=${JSON.stringify(value)}`)
-    await using raylog = await startRaylog({ set: ['logLevel=warn', `dimse.port=${dicomPort}`, ...set] })
+    const fhir = () => fhirClient(ends.fhirUrl)
+    const ofPatient = () => `${patients}|${sent.PatientID}`
+    const deliveries = async () => (await raylog.json<{ items: ReportDeliveryView[] }>('/api/v1/deliveries')).items
+    const revisions = async () =>
+      (await raylog.json<{ revisions: { findings: StudyFinding[] }[] }>(`/api/v1/studies/${study}`)).revisions
 
-    const image = await radiograph(folder)
-    await run('storescu', ['-xy', '-aec', 'ORTHANC', '127.0.0.1', String(orthanc.dicomPort), image])
-    await run('storescu', ['-xy', '-aec', 'RAYLOG', '127.0.0.1', String(dicomPort), image])
+    beforeAll(async () => {
+      const dicomPort = await freePort()
+      ends = await start(stack, dicomPort)
+      raylog = stack.use(await startRaylog({ set: ['logLevel=warn', `dimse.port=${dicomPort}`, ...settingsOf(ends)] }))
+      const { orthanc, mail } = ends
+      const image = await radiograph(ends.folder)
+      const send = (title: string, port: number) =>
+        run('storescu', ['-xy', '-aec', title, '127.0.0.1', String(port), image])
+      await send('ORTHANC', orthanc.dicomPort)
+      const [original = ''] = z.array(z.string()).parse(await orthanc.get('/instances'))
+      sent = tagsOfImage.parse(await orthanc.get(`/instances/${original}/simplified-tags`))
+      await send('RAYLOG', dicomPort)
+      await until('everyone has been told', async () => {
+        const all = await deliveries()
+        return all.length === 5 && all.every(({ state }) => state === 'sent') && mail.mails.length > 0
+      })
+      const { items } = await raylog.json<{ items: { id: string }[] }>('/api/v1/studies')
+      study = items[0]?.id ?? ''
+      const [found] = (await revisions())[0]?.findings ?? []
+      if (!found) throw new Error('nothing was looked for in the study')
+      finding = found
+    }, 300_000)
+    afterAll(() => stack.disposeAsync())
 
-    const seriesThere = async () => series.parse(await orthanc.get('/series?expand'))
-    const back = await until('the reports are beside the image', async () => {
+    it('the PACS has its reports beside the image, and keeps them', async () => {
       const all = await seriesThere()
-      return all.length >= 4 ? all : undefined
-    })
-    const modalities = back.map(({ MainDicomTags }) => MainDicomTags.Modality).sort()
-    expect(modalities.filter(one => !['CR', 'DX'].includes(one))).toEqual(['DOC', 'OT', 'SR'])
-    expect(new Set(back.map(({ ParentStudy }) => ParentStudy)).size).toBe(1)
-    await until('everyone has been told', () => bundles.length > 0 && messages.length > 0 && mail.mails.length > 0)
-    expect(JSON.parse(bundles[0] ?? '{}')).toMatchObject({ resourceType: 'Bundle', type: 'transaction' })
-    expect(messages[0]?.toString('utf8')).toContain('ORU^R01')
-    expect(mail.mails.map(({ to }) => to)).toEqual([['martin@h.example']])
-    await until('the PACS says that it keeps them', async () => {
-      const { items } = await raylog.json<{ items: { destination: string; commitment: { state: string } | null }[] }>(
-        '/api/v1/deliveries',
-      )
-      const ofPacs = items.filter(({ destination }) => destination === 'pacs')
-      return ofPacs.length === 3 && ofPacs.every(({ commitment }) => commitment?.state === 'kept')
+      const modalities = all.map(({ MainDicomTags }) => MainDicomTags.Modality).sort()
+      expect(modalities.filter(one => !imageModalities.includes(one))).toEqual(['DOC', 'OT', 'SR'])
+      expect(modalities).toHaveLength(4)
+      expect(new Set(all.map(({ ParentStudy }) => ParentStudy)).size).toBe(1)
+      for (const id of all.flatMap(({ Instances }) => Instances)) {
+        const { StudyInstanceUID, PatientID } = sent
+        expect(await ends.orthanc.get(`/instances/${id}/simplified-tags`)).toMatchObject({
+          StudyInstanceUID,
+          PatientID,
+        })
+      }
+      await until('the PACS says that it keeps them', async () => {
+        const ofPacs = (await deliveries()).filter(({ destination }) => destination === 'pacs')
+        return ofPacs.length === 3 && ofPacs.every(({ commitment }) => commitment?.state === 'kept')
+      })
     })
 
-    // A PACS forwards what it gets.
-    for (const { ID } of back) await orthanc.post('/modalities/raylog/store', ID)
-    const ours = instances.parse(await orthanc.get('/instances?expand')).length
-    const listed = async () => (await raylog.json<{ items: unknown[] }>('/api/v1/instances')).items.length
-    await until('they are all here', async () => (await listed()) === ours)
-    const { items: studies } = await raylog.json<{ items: { id: string }[] }>('/api/v1/studies')
-    expect(studies).toHaveLength(1)
-    await until('nobody has anything left to read', async () => {
-      const { items } = await raylog.json<{ items: { lag: number }[] }>('/api/v1/monitoring/lag')
-      return items.every(({ lag }) => lag === 0)
+    it('a viewer of the PACS shows them', async () => {
+      const see = viewerOf(ends.orthanc, ends.folder)
+      const [image, picture] = [
+        await see.picture(await instanceOf(...imageModalities)),
+        await see.picture(await instanceOf('OT')),
+      ]
+      expect(image.contrast).toBeGreaterThan(10)
+      expect(picture.contrast).toBeGreaterThan(10)
+      // Text stands above and below the image.
+      expect(picture.height).toBeGreaterThan(picture.width * (image.height / image.width) + 20)
+      const { model, label, present } = finding
+      const [name = '', version = ''] = model.split('@')
+      const said = present ? `Found: ${label}.` : `Looked for and not found: ${label}.`
+      const pdf = await see.pdfText(await instanceOf('DOC'))
+      for (const words of [said, name, 'RESEARCH USE ONLY']) expect(pdf).toContain(words)
+      const report = await see.reportText(await instanceOf('SR'))
+      const measured = present ? 'is at or above the threshold' : 'is below the threshold'
+      expect(report).toContain(`Finding: ${label} (233604007, SCT)`)
+      expect(report).toContain(`Presence: ${present ? 'Present' : 'Absent'}`)
+      for (const words of [`Algorithm Name = "${name}"`, `Algorithm Version = "${version}"`, measured])
+        expect(report).toContain(words)
     })
-    const { revisions } = await raylog.json<{ revisions: unknown[] }>(`/api/v1/studies/${studies[0]?.id}`)
-    expect(revisions).toHaveLength(1)
-    expect([bundles.length, messages.length, mail.mails.length, (await seriesThere()).length]).toEqual([1, 1, 1, 4])
+
+    it('a FHIR server finds it by patient and by study, and nothing of it with anybody else', async () => {
+      const { search, read } = fhir()
+      const [patient, ...others] = await search('Patient', { identifier: ofPatient() })
+      expect(others).toEqual([])
+      const [family = ''] = sent.PatientName.split('^')
+      expect(patient).toMatchObject({ name: [{ family }] })
+      const subject = { reference: placeOf(patient as FhirResource) }
+
+      const studies = await search('ImagingStudy', {
+        identifier: `urn:dicom:uid|urn:oid:${sent.StudyInstanceUID}`,
+      })
+      const images = [{ instance: [{ uid: sent.SOPInstanceUID }] }]
+      expect(studies).toMatchObject([{ subject, numberOfInstances: 1, series: images }])
+      const imagingStudy = [{ reference: placeOf(studies[0] as FhirResource) }]
+
+      const [report, ...more] = await search('DiagnosticReport', { 'patient.identifier': ofPatient() })
+      expect(more).toEqual([])
+      expect(report).toMatchObject({ status: 'preliminary', subject, imagingStudy })
+      expect(report?.code?.coding).toMatchObject([{ system: 'http://loinc.org', code: '18748-4' }])
+
+      const observations = await search('Observation', { 'subject:Patient.identifier': ofPatient() })
+      expect(report?.result.map(({ reference }) => reference)).toEqual(observations.map(placeOf))
+      const [one] = observations
+      expect(one).toMatchObject({
+        ...{ status: 'preliminary', subject, derivedFrom: imagingStudy, code: { text: finding.label } },
+        valueCodeableConcept: { coding: [{ system: sct, code: finding.present ? '52101004' : '2667000' }] },
+      })
+      expect(one?.code?.coding).toMatchObject([{ system: sct, code: '233604007', display: 'Pneumonia' }])
+      const numbers = one?.component.flatMap(({ code, valueQuantity }) =>
+        valueQuantity ? [[code.text, valueQuantity.value]] : [],
+      )
+      expect(numbers).toContainEqual(['Score', Number(finding.score.toFixed(6))])
+      const [, model = ''] = [...(await search('Device', {}))]
+        .map(({ deviceName }) => JSON.stringify(deviceName))
+        .sort()
+      expect(model).toContain(finding.model.split('@')[0])
+      // A second time it would be a second version.
+      expect((await read(placeOf(report as FhirResource))).meta.versionId).toBe('1')
+    })
+
+    it('a receiver of HL7 reads in it who it is of, what was ordered and what was found', async () => {
+      const [message, ...more] = ends.ris.messages
+      expect(more).toEqual([])
+      const one = (name: string, field: number) => fieldOf(segmentsOf(message, name)[0], field)
+      expect(one('MSH', 9)).toEqual(['ORU', 'R01', 'ORU_R01'])
+      expect(one('PID', 3)[0]).toBe(sent.PatientID)
+      const [family = '', given = ''] = sent.PatientName.split('^')
+      expect([one('PID', 5)[0], one('PID', 5)[1]]).toEqual([family, given])
+      expect(one('PID', 8)).toEqual([sent.PatientSex])
+      expect(one('OBR', 4).slice(0, 3)).toEqual(['18748-4', 'Diagnostic imaging study', 'LN'])
+      expect(one('OBR', 18)).toEqual([sent.AccessionNumber])
+      expect(one('OBR', 25)).toEqual(['P'])
+
+      const results = segmentsOf(message, 'OBX').map(obx =>
+        [2, 3, 5, 8, 11].map(field => fieldOf(obx, field).join('^')),
+      )
+      const { label, present, score } = finding
+      const abnormal = present ? 'A' : 'N'
+      expect(results).toContainEqual([
+        ...['CE', `233604007^Pneumonia^SCT^^${label}`],
+        ...[present ? '52101004^Present^SCT' : '2667000^Absent^SCT', abnormal, 'P'],
+      ])
+      const ofScore = results.filter(([, what]) => what?.startsWith('score^'))
+      expect(ofScore).toEqual([['NM', expect.any(String), String(Number(score.toFixed(6))), abnormal, 'P']])
+      expect(results).toContainEqual(['ST', '110180^Study Instance UID^DCM', sent.StudyInstanceUID, '', 'P'])
+    })
+
+    it('one mail tells the one whose rule it is, and nobody else', async () => {
+      expect(ends.mail.mails.map(({ to }) => to)).toEqual([['martin@h.example']])
+      const items = await until('it is written down', async () => {
+        const { items: all } = await raylog.json<{ items: NoticeView[] }>('/api/v1/notifications')
+        return all.every(({ phase }) => phase === 'settled') ? all : undefined
+      })
+      expect(items).toMatchObject([{ study, rule: 'chests', outcome: 'told' }])
+      expect(ends.mail.mails[0]?.header('X-Raylog-Notification')).toBe(items[0]?.id)
+    })
+
+    it('and what the PACS sends back in its turn changes nothing', async () => {
+      const back = await seriesThere()
+      for (const { ID } of back) await ends.orthanc.post('/modalities/raylog/store', ID)
+      const listed = async () => (await raylog.json<{ items: unknown[] }>('/api/v1/instances')).items.length
+      await until('they are all here', async () => (await listed()) === back.length)
+      await until('nobody has anything left to read', async () => {
+        const { items } = await raylog.json<{ items: { lag: number }[] }>('/api/v1/monitoring/lag')
+        return items.every(({ lag }) => lag === 0)
+      })
+      expect((await raylog.json<{ items: unknown[] }>('/api/v1/studies')).items).toHaveLength(1)
+      expect(await revisions()).toHaveLength(1)
+      expect(await deliveries()).toHaveLength(5)
+      expect(await fhir().search('Provenance', {})).toHaveLength(1)
+      const { ris, mail } = ends
+      expect([ris.messages.length, mail.mails.length, (await seriesThere()).length]).toEqual([1, 1, 4])
+    })
   },
 )
