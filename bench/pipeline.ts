@@ -3,7 +3,10 @@
  * runner, batcher, workers, log, documents, all in one process with its workers), over bare session.run() in as many
  * single-threaded processes, in turns.
  *
- *   node bench/pipeline.ts [--seconds 6] [--rounds 5] [--workers N] [--only text]
+ *   node bench/pipeline.ts [--seconds 6] [--images 400] [--rounds 5] [--workers N] [--only text]
+ *
+ * A turn takes its seconds or its images, whichever is more: of a slow model, the seconds alone would hold so few images
+ * that the last of them, when a worker has nothing left to do, would count for a percent.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -32,12 +35,12 @@ beginWithFewArenas()
 const { values: flags } = parseArgs({
   options: {
     seconds: { type: 'string', default: '6' },
+    images: { type: 'string', default: '400' },
     rounds: { type: 'string', default: '5' },
     workers: { type: 'string', default: String(availableParallelism()) },
     only: { type: 'string', default: '' },
   },
 })
-const ms = Number(flags.seconds) * 1_000
 const workers = Number(flags.workers)
 
 async function measure(scenario: Scenario): Promise<Row> {
@@ -75,9 +78,10 @@ async function measure(scenario: Scenario): Promise<Row> {
     const cpu = cpuMsOf(pids)
     const started = performance.now()
     const running = await run(plan, opened.ports, opened.platform)
-    // To count documents is work too: it begins when hardly anything is left.
+    // To ask is work too: often only when hardly anything is left.
+    const few = Math.min(100, count / 20)
     const left = async () => (await log.lag('infer')).reduce((sum, { lag }) => sum + lag, 0)
-    await until('hardly anything is left', async () => (await left()) < 100, { deadlineMs: 600_000, everyMs: 25 })
+    await until('hardly anything is left', async () => (await left()) < few, { deadlineMs: 600_000, everyMs: 250 })
     await until('every prediction is a document', async () => (await documents.count('predictions')) === expected, {
       deadlineMs: 600_000,
       everyMs: 25,
@@ -87,10 +91,11 @@ async function measure(scenario: Scenario): Promise<Row> {
     return { perSecond: count / seconds, cpuMs: (cpuMsOf(pids) - cpu) / count }
   }
 
-  // As many as it does in the time: a model of half a ms is far ahead of what surrounds it.
-  await raw.measure(ms / 2)
+  await raw.measure(Number(flags.seconds) * 500)
   const warm = await pipeline(200)
-  const count = Math.ceil((warm.perSecond * ms) / 1_000)
+  // As many as it does in the time: a model of half a ms is far ahead of what surrounds it.
+  const count = Math.max(Math.ceil(warm.perSecond * Number(flags.seconds)), Number(flags.images))
+  const ms = (count / warm.perSecond) * 1_000
   const turns: { raw: number; pipeline: number; rawCpuMs: number; cpuMs: number }[] = []
   for (let turn = 0; turn < Number(flags.rounds); turn++) {
     const alone = await raw.measure(ms)
