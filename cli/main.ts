@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** raylog: the command line. Each command is a file in commands/. */
+import './compile-cache.ts'
 import { Command, Option } from 'commander'
 import { toRaylogError } from '../schemas/errors.ts'
 import { asCallError } from './call-error.ts'

@@ -1,5 +1,6 @@
 /** raylog start: settings to plan, plan to ports, ports to stages, and down again in order at SIGTERM. */
 import { rmSync, writeFileSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { listen } from '../../gateway/http.ts'
 import { compile } from '../../kafka/compile.ts'
@@ -44,6 +45,8 @@ export async function start(sources: SettingSources): Promise<void> {
       researchUseOnly: plan.config.researchUseOnly,
     }),
   )
+  // It is written at an exit in order, and this process may run until the power fails.
+  flushCompileCache()
   try {
     await Promise.race([signals.caught, running.stopped])
     if (signals.caughtOne()) logger.info('stopping: finishing what is under way; a second signal ends at once')
