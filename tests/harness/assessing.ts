@@ -9,8 +9,10 @@ import { compile } from '../../kafka/compile.ts'
 import { type EmbeddedLog, openEmbeddedLog } from '../../kafka/embedded/log.ts'
 import type { Ports } from '../../kafka/ports.ts'
 import { type Running, run } from '../../kafka/runner.ts'
+import type { AnyStage } from '../../kafka/stage.ts'
 import { createMetrics } from '../../monitoring/metrics.ts'
 import { assessStudy } from '../../processors/assess-study/stage.ts'
+import { platformConfig } from '../../schemas/config.ts'
 import { allTopics, type EventOf, type Instance, type StudyAssessed, type Topic, topics } from '../../schemas/topics.ts'
 import { openSqliteDocuments, type SqliteDocuments } from '../../storage/sqlite-documents.ts'
 import { anInstance, aPrediction, chest, chestModel } from '../gateway/samples.ts'
@@ -28,6 +30,17 @@ const series = (n: number) => ({
 export const sick = { label: 'pneumonia', score: 0.9, probabilities: { normal: 0.1, pneumonia: 0.9 } }
 
 const metrics = createMetrics()
+
+/** Who else is on the log. */
+export interface Around {
+  stages?: readonly AnyStage[]
+  /** By stage. */
+  settings?: Record<string, object>
+  /** As in raylog.yaml. */
+  peers?: readonly object[]
+  /** What the other stages need beyond log and documents. */
+  ports?: Partial<Ports>
+}
 
 /** To be called once in a file: each test has a log and documents of its own. */
 export function assessingPerTest() {
@@ -56,9 +69,11 @@ export function assessingPerTest() {
     await rm(folder, { recursive: true })
   })
 
-  async function start(settings: object = {}): Promise<void> {
-    const plan = compile([assessStudy], { 'assess-study': settings })
-    const network = { peers: [], dicomTls: null }
+  async function start(settings: object = {}, around: Around = {}): Promise<void> {
+    const plan = compile([...(around.stages ?? []), assessStudy], { ...around.settings, 'assess-study': settings })
+    const { peers, dicomTls } = platformConfig.parse({ peers: around.peers ?? [] })
+    const network = { peers, dicomTls }
+    ports = { ...ports, ...around.ports }
     const platform = { site: 'main', clock, logger: pino({ level: 'silent' }), dataFolder: folder, network }
     running = await run(plan, ports, { ...platform, showNames: false, researchUseOnly: true })
   }
@@ -80,13 +95,18 @@ export function assessingPerTest() {
     )
   }
 
-  /** Every assessment on the log, as it is there. */
-  async function assessed(): Promise<StudyAssessed[]> {
-    const all: StudyAssessed[] = []
-    for (let partition = 0; partition < topics.studies.partitions; partition++) {
-      const records = await log.read({ topic: topics.studies.name, partition, offset: 0 }, 1000)
-      for (const record of records) all.push(await ports.codec.decode(topics.studies, record))
+  /** Every event of a topic, as it is on the log. */
+  async function logged<T extends Topic>(topic: T): Promise<EventOf<T>[]> {
+    const all: EventOf<T>[] = []
+    for (let partition = 0; partition < topic.partitions; partition++) {
+      const records = await log.read({ topic: topic.name, partition, offset: 0 }, 1000)
+      for (const record of records) all.push(await ports.codec.decode(topic, record))
     }
+    return all
+  }
+
+  async function assessed(): Promise<StudyAssessed[]> {
+    const all = await logged(topics.studies)
     return all.toSorted((a, b) => (a.study === b.study ? a.revision - b.revision : a.study < b.study ? -1 : 1))
   }
 
@@ -140,7 +160,7 @@ export function assessingPerTest() {
   }
 
   return {
-    ...{ start, stop, append, assessed, assessments, last, read, again, moved, image, answer, quiet },
+    ...{ start, stop, append, logged, assessed, assessments, last, read, again, moved, image, answer, quiet },
     get clock() {
       return clock
     },

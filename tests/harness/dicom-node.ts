@@ -38,23 +38,26 @@ export async function openNode(options: ProducerOptions = {}): Promise<OpenNode>
   return {
     port,
     stage,
-    async keep(...files) {
-      for (const file of files) {
-        const meta = readFileMeta(file)
-        if (!meta) throw new Error('no DICOM file')
-        const { sopClass, sopInstance, transferSyntax } = meta
-        const contexts = [{ abstract: sopClass, syntaxes: [transferSyntax] }]
-        using peer = await associateByHand(port, { calling: 'MODALITY', contexts })
-        peer.write(storeRequest({ sopClass, sopInstance }, dataSetOf(file)))
-        const { status, comment } = statusOf(await peer.next())
-        if (status !== 0) throw new Error(`not kept: ${status.toString(16)} ${comment}`)
-      }
-    },
+    keep: (...files) => sendFiles(port, 'MODALITY', files),
     async [Symbol.asyncDispose]() {
       await stage.close()
       await index.close()
       if (!options.stores) await stores.close()
     },
+  }
+}
+
+/** Sends files by C-STORE, each over an association of its own. @throws where one is not kept */
+export async function sendFiles(port: number, calling: string, files: readonly Buffer[]): Promise<void> {
+  for (const file of files) {
+    const meta = readFileMeta(file)
+    if (!meta) throw new Error('no DICOM file')
+    const { sopClass, sopInstance, transferSyntax } = meta
+    const contexts = [{ abstract: sopClass, syntaxes: [transferSyntax] }]
+    using peer = await associateByHand(port, { calling, contexts })
+    peer.write(storeRequest({ sopClass, sopInstance }, dataSetOf(file)))
+    const { status, comment } = statusOf(await peer.next())
+    if (status !== 0) throw new Error(`not kept: ${status.toString(16)} ${comment}`)
   }
 }
 
