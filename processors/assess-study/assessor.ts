@@ -12,7 +12,7 @@ import type { Publish } from '../../kafka/stage.ts'
 import type { Clock } from '../../monitoring/clock.ts'
 import { type StudyAssessed, topics } from '../../schemas/topics.ts'
 import { assemble, saysMore } from './assembly.ts'
-import { complete, counts, freshState, reopen, revise, type State, whyComplete } from './completion.ts'
+import { complete, counts, expectedOf, freshState, reopen, revise, type State, whyComplete } from './completion.ts'
 import type { Parts } from './findings.ts'
 import { missingOf, partsOf } from './parts.ts'
 import { type Config, idleMsOf } from './settings.ts'
@@ -112,7 +112,7 @@ export class Assessor {
     // Its next image may be on the log already, unread because this stage is behind.
     if (!(await reading.isThrough(state, [topics.instances], quietUntil)))
       return (await this.move({ ...state, dueAt: now + config.lookMs })) && 'rest'
-    return this.move(complete(state, { completedBy: 'idle', actor: null, expected: null }, now, config))
+    return this.move(complete(state, { completedBy: 'idle', actor: null, expected: expectedOf(state) }, now, config))
   }
 
   async #newestImageAt({ id, firstAt }: State): Promise<number> {

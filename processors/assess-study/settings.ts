@@ -34,9 +34,19 @@ export const findingRule = z.strictObject({
 export const config = z.strictObject({
   concurrency: z.int().min(1).max(4096).default(64).describe('events in flight'),
   idleMs: z
-    .record(z.string(), idle)
-    .default({ CR: 15_000, DX: 15_000, OT: 10_000, SM: 15_000, GM: 15_000, CT: 120_000, MR: 300_000, PT: 120_000 })
-    .describe('by modality: a study to which nothing came for so long is complete, ms'),
+    .object({
+      CR: idle.default(15_000),
+      DX: idle.default(15_000),
+      OT: idle.default(10_000),
+      SM: idle.default(15_000),
+      GM: idle.default(15_000),
+      CT: idle.default(120_000),
+      MR: idle.default(300_000),
+      PT: idle.default(120_000),
+    })
+    .catchall(idle)
+    .prefault({})
+    .describe('by modality, any: a study to which nothing came for so long is complete, ms'),
   otherIdleMs: idle.default(60_000).describe('the same for other modalities, ms'),
   plainIdleMs: idle.default(5_000).describe('the same for images without a modality, ms'),
   rules: z.array(completionRule).default([]).describe('of those that fit a study the first says when it is complete'),

@@ -49,6 +49,18 @@ describe('a study is complete', () => {
     expect(await last(1)).toMatchObject({ completedBy: 'expected_count', expected: { images: 2, source: 'order' } })
   })
 
+  it('by the idle time where fewer came than the rule and the announcement say, and the event has that number too', async () => {
+    const request = { id: 'rq_1', study, what: 'expect' as const, images: 3, source: 'pacs', revision: null, at: 1 }
+    await start({ rules: [{ images: 4 }] })
+    await append(topics.instances, image(1), image(2))
+    await append(topics.predictions, answer(1), answer(2))
+    await append(topics.requests, { ...request, actor: 'pacs' })
+    await read()
+    await quiet(14_000)
+    expect(await assessed()).toEqual([])
+    expect(await last(1)).toMatchObject({ completedBy: 'idle', expected: { images: 3, source: 'pacs' }, instances: 2 })
+  })
+
   it('when a person says so, and the event says who', async () => {
     const request = { id: 'rq_1', study, what: 'complete' as const, images: null, source: null, revision: null, at: 1 }
     await start()

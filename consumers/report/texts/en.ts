@@ -37,6 +37,7 @@ export const en = {
   completeExpected: 'as many images came as were announced ({images})',
   completeForced: 'a person said that no more images come',
   completeRule: 'a rule of this site says so',
+  completeFewer: '{complete} ({images} of the {expected} that were announced)',
   priority: 'Priority',
   routine: 'routine',
   urgent: 'urgent',

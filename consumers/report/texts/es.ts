@@ -39,6 +39,7 @@ export const es: Texts = {
   completeExpected: 'llegaron todas las imágenes anunciadas ({images})',
   completeForced: 'una persona indicó que no vendrán más imágenes',
   completeRule: 'así lo decide una regla de este centro',
+  completeFewer: '{complete} ({images} de las {expected} anunciadas)',
   priority: 'Prioridad',
   routine: 'normal',
   urgent: 'urgente',

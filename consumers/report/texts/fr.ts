@@ -39,6 +39,7 @@ export const fr: Texts = {
   completeExpected: 'toutes les images annoncées sont arrivées ({images})',
   completeForced: 'une personne a indiqué qu’aucune autre image ne viendra',
   completeRule: 'une règle de ce site en décide ainsi',
+  completeFewer: '{complete} ({images} sur les {expected} annoncées)',
   priority: 'Priorité',
   routine: 'normale',
   urgent: 'urgente',

@@ -107,8 +107,15 @@ export function completeWords(speech: Speech, { assessed }: Pick<StudyContent, '
     forced: 'completeForced',
     rule: 'completeRule',
   } as const
-  return speech.say(keys[completedBy], { images: expected?.images ?? instances })
+  const complete = speech.say(keys[completedBy], { images: expected?.images ?? instances })
+  return expected && lacksSome(assessed)
+    ? speech.say('completeFewer', { complete, images: instances, expected: expected.images })
+    : complete
 }
+
+/** An archive that has the reports of an earlier revision counts them too: then its number says nothing. */
+const lacksSome = ({ expected, instances, revision }: StudyContent['assessed']): boolean =>
+  expected !== null && instances < expected.images && (revision === 1 || expected.source !== 'pacs')
 
 /** Answers that did not come, one line for each model and reason. */
 export function missingLines(speech: Speech, { assessed, images }: StudyContent): string[] {

@@ -12,7 +12,14 @@ export const stateWords: Readonly<Record<WorklistLine['state'], string>> = {
   reviewed: 'Reviewed',
 }
 
-export function completedWords({ completedBy, expected, actor }: StudyAssessed): string {
+export function completedWords(assessed: StudyAssessed): string {
+  const { expected, instances, revision } = assessed
+  // An archive that has the reports of an earlier revision counts them too: then its number says nothing.
+  const tells = expected && instances < expected.images && (revision === 1 || expected.source !== 'pacs')
+  return `${reasonWords(assessed)}${tells ? ` (${instances} of the ${expected.images} that were announced)` : ''}`
+}
+
+function reasonWords({ completedBy, expected, actor }: StudyAssessed): string {
   if (completedBy === 'expected_count')
     return `all ${expected?.images ?? ''} images that the ${expected?.source ?? 'sender'} announced were there`
   if (completedBy === 'forced') return `completed by ${actor ?? 'a person'}`
