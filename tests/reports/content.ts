@@ -133,3 +133,50 @@ export function withFindings(findings: StudyFinding[], over: Partial<StudyConten
   const of = aContent(over)
   return { ...of, assessed: { ...of.assessed, findings } }
 }
+
+/** A study that fills pages: two models, four findings, six images with doubts and people's words, and a patient with a past. */
+export function aLongStudy(over: Partial<StudyContent> = {}): StudyContent {
+  const nodules = { name: 'nodules', version: '2.3.1', digest: 'e'.repeat(64), runtime: 'onnx' }
+  const region = { label: 'nodule', score: 0.8, frame: 1, points: [150, 150, 300, 160, 310, 300, 140, 290] }
+  const said: Partial<Prediction>[] = [
+    { quality: ['near-threshold', 'one-frame-of-many', 'uncertain', 'motion'], score: 0.52, regions: [region] },
+    { score: 0.97, probabilities: { pneumonia: 0.97, normal: 0.03 } },
+    { label: 'normal', score: 0.12, confidence: 0.88, probabilities: { pneumonia: 0.12, normal: 0.88 } },
+    { model: nodules, label: 'nodule', score: 0.81, probabilities: { nodule: 0.81 }, regions: [region] },
+    { model: nodules, label: 'nodule', score: 0.77, probabilities: { nodule: 0.77 }, quality: ['near-threshold'] },
+    { model: nodules, label: 'none', score: 0.04, probabilities: { nodule: 0.04, none: 0.96 } },
+  ]
+  const pictures = said.map((one, i) => anImage(i + 1, one))
+  const corrected = { verdict: 'corrected' as const, label: 'normal', at: began }
+  const spoken = pictures.map((image, i) =>
+    i === 1 ? { ...image, said: image.said.map(one => ({ ...one, verdict: corrected })) } : image,
+  )
+  const content = aContent({ images: spoken, ...over })
+  const findings = [
+    aFinding({ instances: ['in_0002', 'in_0001'], positive: 2, analysed: 3, score: 0.97, corrected: 1 }),
+    aFinding({ label: 'pleural effusion', present: false, score: 0.08, instances: [], positive: 0, analysed: 3 }),
+    ...['L', 'R'].map((group, i) =>
+      aFinding({
+        ...{ model: 'nodules@2.3.1', label: 'nodule', group, instances: [`in_000${4 + i}`], analysed: 1 },
+        ...{ score: i === 0 ? 0.81 : 0.77, quality: i === 0 ? [] : ['near-threshold'], priority: 'routine' },
+      }),
+    ),
+  ]
+  const days = (count: number) => began - count * 86_400_000
+  const before = { studyUid: '1.2.9', modality: 'DX' }
+  return {
+    ...content,
+    assessed: { ...content.assessed, findings, priority: 'stat' },
+    earlier: [
+      {
+        ...before,
+        study: 'st_a',
+        at: days(40),
+        revision: 2,
+        findings: [aFinding(), aFinding({ label: 'nodule', present: false })],
+      },
+      { ...before, study: 'st_b', at: days(400), revision: 1, findings: [aFinding({ present: false, score: 0.1 })] },
+      { ...before, study: 'st_c', modality: 'CT', at: days(900), revision: 0, findings: [] },
+    ],
+  }
+}

@@ -1,8 +1,8 @@
 /** PDF for people, several pages: summary, each finding with its images, and what stands behind it. */
 import { reportTypes } from '../../../schemas/report-types.ts'
 import { type FormatContext, type StudyFormat, whole } from '../study/format.ts'
+import type { Picture } from './pdf-study/cells.ts'
 import { pictureKey, picturesOf } from './pdf-study/choose.ts'
-import type { Picture } from './pdf-study/findings.ts'
 
 export const pdfStudy = ({ threads, previewPixels }: FormatContext): StudyFormat => ({
   name: 'pdf-study',

@@ -43,9 +43,17 @@ export function ruleWords(speech: Speech, rule: string): string | null {
   return key ? speech.say(key) : null
 }
 
+const flags: Readonly<Record<string, TextKey>> = {
+  'near-threshold': 'nearThreshold',
+  uncertain: 'uncertainAnswer',
+  'one-frame-of-many': 'oneFrameOfMany',
+}
+
 /** A flag that is not known is told as it is. */
-export const flagWords = (speech: Speech, flag: string): string =>
-  flag === 'near-threshold' ? speech.say('nearThreshold') : flag
+export function flagWords(speech: Speech, flag: string): string {
+  const key = Object.hasOwn(flags, flag) ? flags[flag] : undefined
+  return key ? speech.say(key) : flag
+}
 
 /** `Complete: no further image came` */
 export const item = (speech: Speech, key: TextKey, value: string): string =>
@@ -97,6 +105,10 @@ export const standingWords = (speech: Speech, { assessed, predecessor }: StudyCo
   predecessor === null
     ? speech.say('preliminary')
     : speech.say('revised', { revision: assessed.revision, before: predecessor.revision })
+
+/** `6 images in 2 series` */
+export const coversWords = (speech: Speech, images: number, series: number): string =>
+  speech.count('covers', images, { series: speech.count('seriesCount', series) })
 
 /** Why the study counts as complete. */
 export function completeWords(speech: Speech, { assessed }: Pick<StudyContent, 'assessed'>): string {

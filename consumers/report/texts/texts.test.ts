@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { coversWords } from './phrases.ts'
 import { type Language, languages, speak } from './texts.ts'
 
 const all = Object.keys(languages) as Language[]
@@ -60,7 +61,9 @@ describe('the texts of reports', () => {
   it('tell numbers apart that differ, and count as the grammar asks', () => {
     expect(speak('fr').apart(0.36914, 0.36921)).toEqual(['0,3691', '0,3692'])
     expect(speak('en').apart(0.5, 0.5)).toEqual(['0.500', '0.500'])
-    expect(speak('en').count('covers', 1, { series: 1 })).toBe('1 image in 1 series')
+    expect(coversWords(speak('en'), 1, 1)).toBe('1 image in 1 series')
+    expect(coversWords(speak('fr'), 6, 1)).toBe('6 images dans 1 série')
+    expect(coversWords(speak('es'), 1, 2)).toBe('1 imagen en 2 series')
     expect(speak('en').count('imagesCame', 2)).toBe('2 images came late')
     // French takes none for singular.
     expect(speak('fr').count('imagesCame', 0)).toBe('0 image est arrivée en retard')

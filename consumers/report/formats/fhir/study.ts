@@ -3,6 +3,7 @@ import type { Identifier, ImagingStudy, Patient, Reference } from '@medplum/fhir
 import { examinedAt, studyUidOf } from '../../study/facts.ts'
 import type { StudyContent, StudyImage } from '../../study/format.ts'
 import { firstText } from '../../study/header.ts'
+import { coversWords } from '../../texts/phrases.ts'
 import { speak } from '../../texts/texts.ts'
 import { created, type Entry, narrative } from './entry.ts'
 import { accessionSystem, codes, fullUrl, modality, type Systems } from './names.ts'
@@ -31,7 +32,7 @@ export function studyEntry(
   const description = content.header && firstText(content.header, '00081030')
   const speech = speak(content.language)
   const count = dicomImages(content.images).length
-  const covers = speech.count('covers', count, { series: bySeries.size })
+  const covers = coversWords(speech, count, bySeries.size)
   return created<ImagingStudy>(fullUrl('study', uid), identifier, {
     resourceType: 'ImagingStudy',
     text: narrative(content.language, [[modalities.join(', '), description, covers].filter(Boolean).join(' · ')]),

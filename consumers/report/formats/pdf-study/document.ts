@@ -3,10 +3,11 @@ import { openPdfFile } from '../../pdf-file.ts'
 import { colour, type Doc, page } from '../../pdf-style.ts'
 import type { StudyContent } from '../../study/format.ts'
 import { speak } from '../../texts/texts.ts'
+import type { Picture } from './cells.ts'
 import { picturedFindings } from './choose.ts'
-import { drawFindings, type Picture } from './findings.ts'
+import { drawFindings } from './findings.ts'
 import { Flow } from './flow.ts'
-import { drawSummary } from './summary.ts'
+import { drawSummary, patientLine } from './summary.ts'
 import { drawTail } from './tail.ts'
 
 export interface StudyPages {
@@ -34,18 +35,20 @@ export function renderStudy({ content, pictures }: StudyPages): Promise<Buffer> 
   return bytes
 }
 
-/** Head and foot of every page: a page that is taken out of the others still says what it is of. */
+/** Head and foot of every page: a page that is taken out of the others still says what it is of, and of whom. */
 function drawEdges(doc: Doc, { pen, speech, content }: Flow): void {
   const { start, count } = doc.bufferedPageRange()
   const { assessed, researchUseOnly } = content
   const revision = `${assessed.study} · ${speech.say('report')} ${assessed.id}`
   const small = { size: 7, colour: colour.faint }
   const right = page.left + page.width
+  const patient = patientLine(speech, content)
   for (let i = start; i < start + count; i++) {
     doc.switchToPage(i)
     if (i > start) {
       doc.rect(0, 0, page.fullWidth, 3).fill(colour.accent)
       pen.line(speech.say('title'), page.left, 28, { size: 9, bold: true, colour: colour.accent })
+      if (patient) pen.fitted(patient, page.left, 42, page.width, small)
       if (researchUseOnly)
         pen.lineTo(speech.say('researchOnly'), right, 28, { size: 8, bold: true, colour: colour.caution })
     }

@@ -1,12 +1,12 @@
 import PDFDocument from 'pdfkit'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { aContent, aFinding, anImage, aRevision, identity } from '../../../../tests/reports/content.ts'
+import { aContent, aFinding, aLongStudy, anImage, aRevision, identity } from '../../../../tests/reports/content.ts'
 import type { StudyContent } from '../../study/format.ts'
 import { openThreads } from '../../threads.ts'
+import type { Picture } from './cells.ts'
 import { picturedFindings, pictureKey, picturesOf } from './choose.ts'
 import { renderStudy } from './document.ts'
-import type { Picture } from './findings.ts'
 import { drawable, runsOf } from './fonts.ts'
 import { Pen } from './pen.ts'
 
@@ -36,9 +36,10 @@ describe('the report for people', () => {
     await threads.close()
   })
 
-  it('is another one for another revision, language, name, or setting of names', async () => {
+  it('is another one for another revision, language, name, setting of names, or past of the patient', async () => {
     const all = [aContent(), aRevision(), aContent({ language: 'fr' }), aContent({ showNames: false })]
     all.push(aContent({ identity: { ...identity, name: 'Other^Name' } }))
+    all.push(aContent({ earlier: aLongStudy().earlier }))
     const drawn = await Promise.all(all.map(content => renderStudy(pagesOf(content))))
     expect(new Set(drawn.map(pdf => pdf.toString('latin1'))).size).toBe(all.length)
   })

@@ -10,6 +10,7 @@ import {
   changeLines,
   completeWords,
   conclusion,
+  coversWords,
   item,
   missingLines,
   sexWords,
@@ -96,6 +97,14 @@ function patientRows(speech: Speech, { assessed, identity, showNames }: StudyCon
   ]
 }
 
+/** Whose report it is, on one line: as much as may be shown. Null where the images name nobody. */
+export function patientLine(speech: Speech, { assessed, identity, showNames }: StudyContent): string | null {
+  if (identity === null || !showNames) return assessed.patient
+  const { name, birthDate, patientId, issuer } = identity
+  const parts = [name && shownName(speech, name), birthDate && speech.date(birthDate), patientId, patientId && issuer]
+  return parts.filter(Boolean).join(' · ') || assessed.patient
+}
+
 /** The forms of the name that can be drawn whole: `Yamada, Tarou (山田, 太郎)`. */
 function shownName(speech: Speech, text: string): string {
   const { alphabetic, ideographic } = personForms(text)
@@ -116,10 +125,7 @@ function studyRows(speech: Speech, content: StudyContent): Row[] {
     [speech.say('institution'), institution],
     [speech.say('site'), site],
     [speech.say('equipment'), [equipment?.manufacturer, equipment?.model].filter(Boolean).join(' ')],
-    [
-      speech.say('contents'),
-      speech.count('covers', assessed.instances, { series: speech.decimals(assessed.series, 0) }),
-    ],
+    [speech.say('contents'), coversWords(speech, assessed.instances, assessed.series)],
     [speech.say('complete'), completeWords(speech, content)],
     [speech.say('assessed'), speech.time(content.madeAt)],
     ['UID', studyUidOf(content)],
