@@ -97,8 +97,9 @@ program
   .command('test')
   .description('what an event would have sent, to whom, and why or why not; nothing is sent')
   .argument('<id>', 'of a prediction (pr_…), an image (in_…), a study (st_…) or a revision of one (sr_…)')
+  .option('--at <time>', 'as if it were then, ISO 8601 with a zone: tries rota, hours and quiet hours')
   .option('--json', 'as JSON')
-  .action(async (id: string, flags: { json?: boolean }) => {
+  .action(async (id: string, flags: { at?: string; json?: boolean }) => {
     const { testNotify } = await import('./commands/notify.ts')
     await testNotify(sources(), id, flags)
   })

@@ -8,6 +8,7 @@ import { CallError } from '../call-error.ts'
 import { openLogAlone } from '../log.ts'
 import { progress } from '../progress.ts'
 import type { SettingSources } from '../settings.ts'
+import { timeOf } from '../time.ts'
 
 export interface ExportFlags {
   topics?: string
@@ -46,14 +47,6 @@ export async function exportTo(sources: SettingSources, file: string, flags: Exp
   tell.done(`${records} records, ${size} bytes, in ${file}.`)
   if (unknownSchemas > 0)
     console.log(`${unknownSchemas} of them have a schema that nobody knows; they are as they were.`)
-}
-
-function timeOf(flag: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const time = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
-  if (!Number.isSafeInteger(time))
-    throw new CallError(`${flag} ${text} is no time.`, 'Write it as 2026-05-01T08:00:00Z.')
-  return time
 }
 
 async function sync(path: string): Promise<void> {

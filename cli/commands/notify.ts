@@ -4,11 +4,17 @@ import { type Trial, trialShape } from '../../consumers/notify/trial.ts'
 import { connect } from '../running.ts'
 import type { SettingSources } from '../settings.ts'
 import { table } from '../table.ts'
+import { timeOf } from '../time.ts'
 
 const answer = z.object({ items: z.array(trialShape) })
 
-export async function testNotify(sources: SettingSources, id: string, flags: { json?: boolean }): Promise<void> {
-  const said = await connect(sources).call('POST', '/api/v1/notifications/test', answer, { id })
+export async function testNotify(
+  sources: SettingSources,
+  id: string,
+  flags: { json?: boolean; at?: string },
+): Promise<void> {
+  const at = timeOf('--at', flags.at)
+  const said = await connect(sources).call('POST', '/api/v1/notifications/test', answer, { id, at })
   if (flags.json) return console.log(JSON.stringify(said.items, null, 2))
   for (const one of said.items) printTrial(one)
   console.log('Nothing was sent.')
