@@ -28,3 +28,16 @@ export function personForms(text: string): PersonForms {
   const [alphabetic, ideographic, phonetic] = text.split('=')
   return { alphabetic: partsOf(alphabetic), ideographic: partsOf(ideographic), phonetic: partsOf(phonetic) }
 }
+
+/** `Family, Prefix Given Middle, Suffix` */
+export function nameOnALine({ family, given, middle, prefix, suffix }: NameParts): string {
+  const first = [prefix, given, middle].filter(part => part !== '').join(' ')
+  return [family, first, suffix].filter(part => part !== '').join(', ')
+}
+
+/** The forms that people read, without how they are said: `Yamada, Tarou (山田, 太郎)`; empty where there are none. */
+export function readableName(text: string): string {
+  const { alphabetic, ideographic } = personForms(text)
+  const [first = '', second] = [alphabetic, ideographic].flatMap(parts => (parts ? [nameOnALine(parts)] : []))
+  return second === undefined ? first : `${first} (${second})`
+}

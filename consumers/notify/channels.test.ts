@@ -87,6 +87,22 @@ describe('what a label is made of', () => {
   })
 })
 
+it('a name that is written as a link is text in every card', async () => {
+  const identity = { name: '[x](https://evil.example)^<!channel>^*b*' }
+  const sealed = kit.stores.secrets.seal(JSON.stringify(identity), 'pt_1')
+  await kit.stores.documents.insert('patients', { id: 'pt_1', site: 'main', sealed })
+  const { url, received } = await receiver()
+  for (const kind of ['slack', 'discord', 'teams'])
+    await told({ kind, url, names: true }, { event: { study: kind }, showNames: true })
+  const [slack, discord, teams] = received.map(({ body }) => JSON.stringify(JSON.parse(body)))
+  expect(slack).toContain('&lt;!channel&gt;')
+  expect(slack).not.toContain('<!channel>')
+  for (const card of [discord, teams]) {
+    expect(card).toContain('\\\\[x\\\\]\\\\(https://evil.example\\\\)')
+    expect(card).toContain('\\\\*b\\\\*')
+  }
+})
+
 describe("a patient's name", () => {
   it.each([
     ['neither', false, false, false],
@@ -103,7 +119,7 @@ describe("a patient's name", () => {
       )
     expect(hook.received).toHaveLength(4)
     for (const { body } of hook.received) {
-      expect(body.includes('DOE CANARY')).toBe(is)
+      expect(body.includes('DOE, CANARY')).toBe(is)
       expect(body).not.toContain('pt_1')
     }
     const kept = JSON.stringify([

@@ -5,6 +5,7 @@ import type { Ports } from '../../kafka/ports.ts'
 import { toRaylogError } from '../../schemas/errors.ts'
 import type { NoticeDoc, NoticeTarget } from '../../schemas/notice.ts'
 import { noticeTokenPurpose, writeNoticeToken } from '../../schemas/notice-token.ts'
+import { readableName } from '../../schemas/person-name.ts'
 import type { Level, NoticeMessage } from './channel.ts'
 import type { NotifyConfig } from './config.ts'
 import type { ChannelConfig } from './config-channels.ts'
@@ -36,7 +37,7 @@ export async function messageOf(
   const [patient, image] = await Promise.all([patientOf(context, notice, channel), imageOf(context, notice, channel)])
   const zone = timeZoneOf(config, notice.site)
   const facts: [string, string | null][] = [
-    ['Patient', patient?.name.replace(/\^+/g, ' ').trim() ?? null],
+    ['Patient', patient && (readableName(patient.name) || null)],
     ['Priority', notice.priority === 'stat' ? 'STAT' : notice.priority],
     ['Modality', notice.modality],
     ['Site', notice.site],

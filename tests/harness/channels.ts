@@ -26,17 +26,24 @@ export const finding = study().findings[0] ?? expect.unreachable('no finding')
 export function channelTests() {
   const own = ownStores()
   const { closing } = own
+  /** Stages that were told something, with what they put on the log. */
+  const opened: Awaited<ReturnType<typeof openNotify>>[] = []
 
   /** A receiver on HTTP, or HTTPS with a certificate of the authority. */
-  async function receiver(authority?: Authority, status: () => number = () => 200) {
+  async function receiver(
+    authority?: Authority,
+    status: (headers: IncomingHttpHeaders) => number = () => 200,
+    answer: (body: string) => string = () => 'ok',
+  ) {
     const received: Received[] = []
     const made = authority?.issue({ name: 'localhost' })
     const tls = made && { cert: readFileSync(made.certFile), key: readFileSync(made.keyFile) }
     const server = tls ? createTlsServer(tls) : createServer()
     server.on('request', async (request, response) => {
       const bytes = await buffer(request)
-      received.push({ body: bytes.toString(), bytes, headers: request.headers })
-      response.writeHead(status()).end('ok')
+      const body = bytes.toString()
+      received.push({ body, bytes, headers: request.headers })
+      response.writeHead(status(request.headers)).end(answer(body))
     })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -69,9 +76,10 @@ export function channelTests() {
       ...(logger && { logger }),
     })
     closing.push(() => stage.close())
+    opened.push(stage)
     await stage.hand(topics.studies, study(event))
     return (await own.stores.documents.find('deliveries')).items
   }
 
-  return Object.assign(own, { receiver, told })
+  return Object.assign(own, { receiver, told, opened })
 }

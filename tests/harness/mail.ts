@@ -13,16 +13,19 @@ export interface Mail {
 export interface MailServer extends AsyncDisposable {
   port: number
   mails: Mail[]
+  /** Every message as it came, those that were refused too. */
+  seen: string[]
   /** Called with each mail as its last byte is here; the server answers when it is done. */
   onMail: (mail: Mail) => void | Promise<void>
 }
 
-/** @param refuse an SMTP answer instead of taking the mail, by how many there were before; null takes it */
+/** @param refuse an SMTP answer instead of taking the mail, by how many there were before and what it says; null takes it */
 export async function startMail(
   options: SMTPServerOptions = {},
-  refuse: (before: number) => { code: number; text: string } | null = () => null,
+  refuse: (before: number, raw: string) => { code: number; text: string } | null = () => null,
 ): Promise<MailServer> {
   const mails: Mail[] = []
+  const seen: string[] = []
   const hear: Pick<MailServer, 'onMail'> = { onMail: () => undefined }
   let before = 0
   const server = new SMTPServer({
@@ -33,10 +36,12 @@ export async function startMail(
     ...options,
     onData(stream, session, done) {
       void buffer(stream).then(async bytes => {
-        const no = refuse(before++)
+        const raw = bytes.toString()
+        seen.push(raw)
+        const no = refuse(before++, raw)
         if (no) return done(Object.assign(new Error(no.text), { responseCode: no.code }))
         const to = session.envelope.rcptTo.map(({ address }) => address)
-        const mail = readMail(bytes.toString(), to)
+        const mail = readMail(raw, to)
         mails.push(mail)
         await hear.onMail(mail)
         done()
@@ -50,6 +55,7 @@ export async function startMail(
   return Object.assign(hear, {
     port,
     mails,
+    seen,
     [Symbol.asyncDispose]: () => new Promise<void>(resolve => server.close(() => resolve())),
   })
 }
@@ -66,4 +72,20 @@ function readMail(text: string, to: string[]): Mail {
     raw: `${headers}\n\n${unquoted}`,
     header: name => new RegExp(`^${name}: *(.*)$`, 'im').exec(headers)?.[1]?.trim(),
   }
+}
+
+/** Messages with all that is encoded in them beside it (RFC 2045 quoted-printable and base64, RFC 2047 words), to be searched. */
+export function everyReading(raws: readonly string[]): string {
+  const bytesOf = (hex: string) => Buffer.from(hex.replaceAll('=', ''), 'hex').toString()
+  const unquoted = (text: string) => text.replace(/=\r\n/g, '').replace(/(?:=[0-9A-F]{2})+/g, bytesOf)
+  const word = (_: string, kind: string, text: string) =>
+    kind.toUpperCase() === 'B' ? Buffer.from(text, 'base64').toString() : unquoted(text.replaceAll('_', ' '))
+  return raws
+    .flatMap(raw => {
+      const coded = raw.match(/(?:^[A-Za-z0-9+/]{4,76}={0,2}\r?\n)+/gm) ?? []
+      const decoded = coded.map(text => Buffer.from(text, 'base64'))
+      const words = raw.replace(/\r\n[ \t]+/g, ' ').replace(/=\?utf-8\?([bq])\?([^?]*)\?=/gi, word)
+      return [raw, unquoted(raw), words, ...decoded.flatMap(bytes => [bytes.toString(), bytes.toString('latin1')])]
+    })
+    .join('\n')
 }

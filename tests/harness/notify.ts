@@ -4,13 +4,14 @@ import { notify } from '../../consumers/notify/stage.ts'
 import type { Clock } from '../../monitoring/clock.ts'
 import type { NoticeDoc } from '../../schemas/notice.ts'
 import type { AuditEntry, NotificationStep } from '../../schemas/topics.ts'
+import type { DocumentStore } from '../../storage/documents.ts'
 import { HandClock } from './hand-clock.ts'
 import { openForTest } from './stage.ts'
 import { bareHttp, type Stores } from './stores.ts'
 import { until } from './until.ts'
 
 export async function openNotify(
-  stores: Stores,
+  stores: Omit<Stores, 'documents'> & { documents: DocumentStore },
   settings: object,
   options: { clock?: Clock; showNames?: boolean; logger?: Logger } = {},
 ) {

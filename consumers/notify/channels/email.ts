@@ -49,8 +49,9 @@ function mailOf({ from }: ChannelOf<'email'>, message: NoticeMessage, { idempote
     messageId: `<${idempotencyKey}@${domain}>`,
     ...(level === 'alert' && { priority: 'high' as const }),
     headers: {
-      // No out-of-office answers (RFC 3834).
+      // No out-of-office answers (RFC 3834); Exchange wants it said in its own way (MS-OXCMAIL).
       'Auto-Submitted': 'auto-generated',
+      'X-Auto-Response-Suppress': 'OOF, AutoReply',
       'X-Raylog-Notification': message.notice,
       ...(redelivered && { 'X-Raylog-Redelivered': 'true' }),
     },

@@ -1,27 +1,14 @@
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { expect, it } from 'vitest'
 import { channelTests } from '../../../tests/harness/channels.ts'
+import { startHl7 } from '../../../tests/harness/hl7-receiver.ts'
 
 const kit = channelTests()
 const { closing, told } = kit
 
 it('a system that reads HL7 gets an ORU^R01 over MLLP, and its answer decides', async () => {
-  const messages: string[] = []
-  let answer = 'AA'
-  const server = createServer(socket =>
-    socket.on('data', bytes => {
-      const text = bytes.toString().slice(1, -2)
-      messages.push(text)
-      const id = text.split('|')[9]
-      socket.write(`\u000bMSH|^~\\&|RIS|H|RAYLOG|main|||ACK|1|P|2.5.1\rMSA|${answer}|${id}\r\u001c\r`)
-    }),
-  )
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  closing.push(() => new Promise<void>(resolve => server.close(() => resolve())))
-  const address = server.address()
-  const port = typeof address === 'object' && address ? address.port : 0
+  const receiver = await startHl7()
+  closing.push(() => receiver[Symbol.asyncDispose]())
+  const { messages, port } = receiver
   const channel = { kind: 'hl7', host: '127.0.0.1', port, application: 'RIS', facility: 'H' }
   const [delivery] = await told(channel, { rule: { acknowledge: {} } })
   expect(delivery).toMatchObject({ state: 'sent', channel: 'hl7' })
@@ -42,7 +29,7 @@ it('a system that reads HL7 gets an ORU^R01 over MLLP, and its answer decides', 
   expect(messages[1]?.split('\r').find(line => line.startsWith('PID'))).toBe(
     'PID|1||pt_1^^^RAYLOG^ANON||DOE^JANE^M^MD^DR^^L^A~ドウ^ジェーン^^^^^L^I',
   )
-  answer = 'AR'
+  receiver.code = 'AR'
   const all = await told(channel, { event: { study: 'st_2' } })
   expect(all.find(({ state }) => state === 'failed')?.message).toBe('the receiver acknowledged with AR')
 })

@@ -1,40 +1,16 @@
-import { createDecipheriv, createECDH, createPublicKey, hkdfSync, verify } from 'node:crypto'
+import { createPublicKey, verify } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { globalAgent } from 'node:https'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { began } from '../../../tests/gateway/samples.ts'
 import { makeAuthority } from '../../../tests/harness/certificates.ts'
 import { channelTests } from '../../../tests/harness/channels.ts'
+import { pushBrowser } from '../../../tests/harness/push-browser.ts'
 
 const kit = channelTests()
 const { closing, receiver, told } = kit
 
 describe('push', () => {
-  /** A browser: keys of its own, and what it can read of what comes (RFC 8291). */
-  async function browser(endpoint: string, id = 'pu_1') {
-    const curve = createECDH('prime256v1')
-    const publicKey = curve.generateKeys()
-    const auth = Buffer.alloc(16, 7)
-    const subscription = {
-      endpoint,
-      keys: { p256dh: publicKey.toString('base64url'), auth: auth.toString('base64url') },
-    }
-    const sealed = kit.stores.secrets.seal(JSON.stringify(subscription), id)
-    await kit.stores.documents.upsert('pushTargets', [{ id, person: 'martin', sealed, createdAt: began }])
-    return (body: Buffer) => {
-      const [salt, sender] = [body.subarray(0, 16), body.subarray(21, 86)]
-      const info = Buffer.concat([Buffer.from('WebPush: info\0'), publicKey, sender])
-      const ikm = Buffer.from(hkdfSync('sha256', curve.computeSecret(sender), auth, info, 32))
-      const derived = (what: string, bytes: number) =>
-        Buffer.from(hkdfSync('sha256', ikm, salt, `Content-Encoding: ${what}\0`, bytes))
-      const decipher = createDecipheriv('aes-128-gcm', derived('aes128gcm', 16), derived('nonce', 12))
-      decipher.setAuthTag(body.subarray(-16))
-      const text = Buffer.concat([decipher.update(body.subarray(86, -16)), decipher.final()]).toString()
-      return JSON.parse(text.slice(0, text.lastIndexOf('\u0002')))
-    }
-  }
-
   it('is read by the browser alone, signed with our key, and taken back with the subscription', async () => {
     const authority = makeAuthority(join(kit.stores.folder, 'ca'))
     globalAgent.options.ca = readFileSync(authority.caFile)
@@ -44,7 +20,7 @@ describe('push', () => {
     })
     let status = 201
     const { url, received } = await receiver(authority, () => status)
-    const read = await browser(url)
+    const read = await pushBrowser(kit.stores, { endpoint: url, person: 'martin' })
     const channel = { kind: 'push', contact: 'mailto:it@h.example' }
     expect(await told(channel, { rule: { acknowledge: {} } })).toMatchObject([{ state: 'sent' }])
     const { bytes, headers } = received[0] ?? expect.unreachable('nothing came')

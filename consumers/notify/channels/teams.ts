@@ -17,7 +17,7 @@ export function teams(config: ChannelOf<'teams'>, clock: Clock): Sender<NoticeMe
 
 /** A card has no colours of its own, only styles that follow the theme of whoever reads it. */
 const styles = { green: 'good', red: 'warning', alert: 'attention' } as const
-/** A text block reads a little Markdown. */
+/** A text block reads a little Markdown, and so does the value of a fact: a name out of a file must not become a link. */
 const plain = (text: string): string => text.replace(/[\\*_[\]()#>-]/g, '\\$&')
 const block = (text: string, more: object = {}) => ({ type: 'TextBlock', wrap: true, text, ...more })
 
@@ -41,7 +41,7 @@ export function teamsBody(message: NoticeMessage, redelivered: boolean) {
             ...(redelivered ? [block(repeatWords, { isSubtle: true })] : []),
             ...changes.map(change => block(plain(change), { weight: 'Bolder' })),
             ...findings.map(finding => block(plain(findingText(finding)))),
-            { type: 'FactSet', facts: facts.map(([title, value]) => ({ title, value })) },
+            { type: 'FactSet', facts: facts.map(([title, value]) => ({ title, value: plain(value) })) },
             ...(message.researchUseOnly ? [block(ruo, { isSubtle: true, size: 'Small' })] : []),
           ],
           actions: [

@@ -1,11 +1,4 @@
-/** Names and dates of DICOM as people read them. */
-import type { NameParts } from '../../../schemas/person-name.ts'
-
-/** `Family, Prefix Given Middle, Suffix` */
-export function nameOnALine({ family, given, middle, prefix, suffix }: NameParts): string {
-  const first = [prefix, given, middle].filter(part => part !== '').join(' ')
-  return [family, first, suffix].filter(part => part !== '').join(', ')
-}
+/** Dates of DICOM as people read them. */
 
 /** A DICOM date (PS3.5 6.2, DA) as ISO 8601; null for what is none. */
 export function isoDate(text: string | null): string | null {

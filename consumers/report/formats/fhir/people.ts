@@ -1,9 +1,9 @@
 /** Patient and devices: who the study is of, and what looked at it. */
 import type { Device, HumanName, Identifier, Patient, Reference } from '@medplum/fhirtypes'
-import { type NameParts, personForms } from '../../../../schemas/person-name.ts'
+import { type NameParts, nameOnALine, personForms } from '../../../../schemas/person-name.ts'
 import { modelOf } from '../../study/facts.ts'
 import type { StudyContent } from '../../study/format.ts'
-import { isoDate, nameOnALine } from '../../study/person.ts'
+import { isoDate } from '../../study/person.ts'
 import { item, researchWords } from '../../texts/phrases.ts'
 import { speak } from '../../texts/texts.ts'
 import { created, type Entry, narrative } from './entry.ts'

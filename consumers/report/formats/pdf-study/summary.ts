@@ -1,11 +1,10 @@
 /** The first page: whose study it is, what was found, how complete it is, and what it may be used for. */
 
-import { personForms } from '../../../../schemas/person-name.ts'
+import { nameOnALine, personForms } from '../../../../schemas/person-name.ts'
 import { colour, page } from '../../pdf-style.ts'
 import { examinedAt, modelOf, studyUidOf } from '../../study/facts.ts'
 import type { StudyContent } from '../../study/format.ts'
 import { firstText } from '../../study/header.ts'
-import { nameOnALine } from '../../study/person.ts'
 import {
   changeLines,
   completeWords,
