@@ -4,12 +4,14 @@
  * back in its turn changes nothing. None of these systems is ours, but for the mail server.
  */
 import { execFile } from 'node:child_process'
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { ReportDeliveryView } from '../../gateway/api/deliveries.ts'
 import type { NoticeView } from '../../gateway/api/notifications.ts'
-import type { StudyFinding } from '../../schemas/topics.ts'
+import type { StudyAssessed, StudyFinding } from '../../schemas/topics.ts'
 import { type FhirResource, fhirClient, placeOf } from '../harness/fhir-search.ts'
 import { fieldOf, segmentsOf } from '../harness/mllp.ts'
 import { freePort, type Raylog, startRaylog } from '../harness/raylog.ts'
@@ -26,13 +28,17 @@ const series = z.array(
     MainDicomTags: z.looseObject({ Modality: z.string() }),
   }),
 )
-/** As Orthanc read it in the image: what everybody else must have of it too. */
-const tagsOfImage = z.looseObject({
+const tagsOfObject = z.looseObject({
   ...{ StudyInstanceUID: z.string(), SOPInstanceUID: z.string(), PatientID: z.string(), PatientName: z.string() },
   ...{ PatientSex: z.string(), AccessionNumber: z.string() },
 })
 const imageModalities = ['CR', 'DX']
 const sct = 'http://snomed.info/sct'
+
+interface Peer {
+  title: string
+  port: number
+}
 
 describe.skipIf(lacks.length > 0)(
   `a study comes back to everyone who should have it${lacks.length > 0 ? ` (skipped: lacks ${lacks.join('; ')})` : ''}`,
@@ -40,12 +46,19 @@ describe.skipIf(lacks.length > 0)(
     const stack = new AsyncDisposableStack()
     let ends: Ends
     let raylog: Raylog
-    let sent: z.infer<typeof tagsOfImage>
+    let image: string
+    let toRaylog: Peer
+    /** The image, as Orthanc read it: what everybody else must have of it too. */
+    let sent: z.infer<typeof tagsOfObject>
     /** As Raylog has it, to which the other ends are held. */
     let study: string
     let finding: StudyFinding
 
+    const toOrthanc = (): Peer => ({ title: 'ORTHANC', port: ends.orthanc.dicomPort })
+    const send = (file: string, { title, port }: Peer) =>
+      run('storescu', ['-xy', '-aec', title, '127.0.0.1', String(port), file])
     const seriesThere = async () => series.parse(await ends.orthanc.get('/series?expand'))
+    const tagsOf = async (id: string) => tagsOfObject.parse(await ends.orthanc.get(`/instances/${id}/simplified-tags`))
     const instanceOf = async (...modalities: string[]): Promise<string> => {
       const found = (await seriesThere()).filter(one => modalities.includes(one.MainDicomTags.Modality))
       const [id = '', ...more] = found.flatMap(({ Instances }) => Instances)
@@ -56,20 +69,19 @@ describe.skipIf(lacks.length > 0)(
     const ofPatient = () => `${patients}|${sent.PatientID}`
     const deliveries = async () => (await raylog.json<{ items: ReportDeliveryView[] }>('/api/v1/deliveries')).items
     const revisions = async () =>
-      (await raylog.json<{ revisions: { findings: StudyFinding[] }[] }>(`/api/v1/studies/${study}`)).revisions
+      (await raylog.json<{ revisions: StudyAssessed[] }>(`/api/v1/studies/${study}`)).revisions
 
     beforeAll(async () => {
       const dicomPort = await freePort()
       ends = await start(stack, dicomPort)
       raylog = stack.use(await startRaylog({ set: ['logLevel=warn', `dimse.port=${dicomPort}`, ...settingsOf(ends)] }))
       const { orthanc, mail } = ends
-      const image = await radiograph(ends.folder)
-      const send = (title: string, port: number) =>
-        run('storescu', ['-xy', '-aec', title, '127.0.0.1', String(port), image])
-      await send('ORTHANC', orthanc.dicomPort)
+      toRaylog = { title: 'RAYLOG', port: dicomPort }
+      image = await radiograph(ends.folder)
+      await send(image, toOrthanc())
       const [original = ''] = z.array(z.string()).parse(await orthanc.get('/instances'))
-      sent = tagsOfImage.parse(await orthanc.get(`/instances/${original}/simplified-tags`))
-      await send('RAYLOG', dicomPort)
+      sent = await tagsOf(original)
+      await send(image, toRaylog)
       await until('everyone has been told', async () => {
         const all = await deliveries()
         return all.length === 5 && all.every(({ state }) => state === 'sent') && mail.mails.length > 0
@@ -90,7 +102,7 @@ describe.skipIf(lacks.length > 0)(
       expect(new Set(all.map(({ ParentStudy }) => ParentStudy)).size).toBe(1)
       for (const id of all.flatMap(({ Instances }) => Instances)) {
         const { StudyInstanceUID, PatientID } = sent
-        expect(await ends.orthanc.get(`/instances/${id}/simplified-tags`)).toMatchObject({
+        expect(await tagsOf(id)).toMatchObject({
           StudyInstanceUID,
           PatientID,
         })
@@ -216,6 +228,50 @@ describe.skipIf(lacks.length > 0)(
       expect(await fhir().search('Provenance', {})).toHaveLength(1)
       const { ris, mail } = ends
       expect([ris.messages.length, mail.mails.length, (await seriesThere()).length]).toEqual([1, 1, 4])
+    })
+
+    it('a late image makes a new version of each, which says what it replaces', async () => {
+      const [report] = await fhir().search('DiagnosticReport', { 'patient.identifier': ofPatient() })
+      const firstSr = await tagsOf(await instanceOf('SR'))
+      const late = join(ends.folder, 'late.dcm')
+      await copyFile(image, late)
+      await run('dcmodify', ['-nb', '-gin', late])
+      await send(late, toOrthanc())
+      await send(late, toRaylog)
+      const [second] = await until('it is assessed again', async () => {
+        const all = await revisions()
+        return all.length > 1 ? all : undefined
+      })
+      // Of the images alone: what the PACS sent back is none.
+      expect(second).toMatchObject({ revision: 2, instances: 2, series: 1 })
+      await until('everyone has it', async () => {
+        const all = (await deliveries()).filter(({ revision }) => revision === 2)
+        return all.length === 5 && all.every(({ state }) => state === 'sent')
+      })
+
+      const now = await fhir().search('DiagnosticReport', { 'patient.identifier': ofPatient() })
+      expect(now).toMatchObject([{ id: report?.id, status: 'amended', meta: { versionId: '2' } }])
+      const [first, corrected, ...more] = ends.ris.messages
+      expect(more).toEqual([])
+      const [obrBefore, obr] = [first, corrected].map(message => segmentsOf(message, 'OBR')[0])
+      expect(fieldOf(obr, 3)).toEqual(fieldOf(obrBefore, 3))
+      expect(fieldOf(obr, 25)).toEqual(['C'])
+      const reports =
+        (await seriesThere()).find(({ MainDicomTags }) => MainDicomTags.Modality === 'SR')?.Instances ?? []
+      const all = await Promise.all(reports.map(tagsOf))
+      const [newest, ...others] = all.filter(({ SOPInstanceUID }) => SOPInstanceUID !== firstSr.SOPInstanceUID)
+      expect(others).toEqual([])
+      expect(newest).toMatchObject({
+        PredecessorDocumentsSequence: [
+          {
+            ReferencedSeriesSequence: [
+              { ReferencedSOPSequence: [{ ReferencedSOPInstanceUID: firstSr.SOPInstanceUID }] },
+            ],
+          },
+        ],
+      })
+      // Nothing that he was told has changed.
+      expect(ends.mail.mails).toHaveLength(1)
     })
   },
 )

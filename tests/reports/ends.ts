@@ -36,7 +36,7 @@ export interface Ends {
 export async function installEnds() {
   const [home, mllp] = [await fhirHome(), await mllpPython()]
   const lacks = [
-    ...titleOf('', ['storescu', ...viewerTools]).missing,
+    ...titleOf('', ['storescu', 'dcmodify', ...viewerTools]).missing,
     ...(hasOrthanc ? [] : ['orthanc and orthanc-dicomweb']),
     ...[home, mllp].flatMap(one => ('missing' in one ? [one.missing] : [])),
   ]
@@ -82,6 +82,7 @@ export function settingsOf({ orthanc, fhirUrl, ris, mail }: Ends): string[] {
       { name: 'modality', aeTitle: 'STORESCU', addresses: ['127.0.0.1'] },
     ],
     'assess-study.idleMs': { CR: 1_500, DX: 1_500 },
+    'assess-study.lateMs': 300,
     'report.formats': ['dicom-sr', 'dicom-sc', 'dicom-pdf', 'fhir', 'hl7'],
     'report.systems': { patients: { '': patients } },
     'deliver.destinations': [
