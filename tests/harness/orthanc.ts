@@ -19,6 +19,8 @@ export interface Orthanc {
   readonly password: string
   start(): Promise<void>
   stop(): Promise<void>
+  /** SIGKILL, in the middle of whatever it does. */
+  kill(): Promise<void>
   /** Its REST API. */
   get(path: string): Promise<unknown>
   post(path: string, body: string | Uint8Array<ArrayBuffer>): Promise<unknown>
@@ -26,8 +28,16 @@ export interface Orthanc {
   bytes(path: string): Promise<Buffer>
 }
 
-/** @param modality AE title and port of who asks for storage commitment. The caller stops it */
-export async function makeOrthanc(folder: string, modality: { aeTitle: string; port: number }): Promise<Orthanc> {
+/**
+ * The caller stops it.
+ * @param modality AE title and port of who asks for storage commitment
+ * @param options slow: as it is shipped, where each answer waits 40 ms for an acknowledgement of TCP
+ */
+export async function makeOrthanc(
+  folder: string,
+  modality: { aeTitle: string; port: number },
+  { slow = false }: { slow?: boolean } = {},
+): Promise<Orthanc> {
   const [dicomPort, httpPort] = [await freePort(), await freePort()]
   const password = 'secret'
   const url = `http://127.0.0.1:${httpPort}`
@@ -50,10 +60,16 @@ export async function makeOrthanc(folder: string, modality: { aeTitle: string; p
     if (!answer.ok) throw new Error(`Orthanc answered ${answer.status} for ${path}`)
     return Buffer.from(await answer.arrayBuffer())
   }
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    const gone = once(child, 'exit')
+    child.kill(signal)
+    await gone
+  }
   return {
     ...{ dicomPort, url, password, get, post, bytes },
     async start() {
-      child = spawn('Orthanc', [file], { stdio: 'ignore', env: { ...process.env, TCP_NODELAY: '1' } })
+      child = spawn('Orthanc', [file], { stdio: 'ignore', env: { ...process.env, TCP_NODELAY: slow ? '0' : '1' } })
       await until('Orthanc answers', () =>
         get('/system').then(
           () => true,
@@ -61,11 +77,7 @@ export async function makeOrthanc(folder: string, modality: { aeTitle: string; p
         ),
       )
     },
-    async stop() {
-      if (!child || child.exitCode !== null) return
-      const gone = once(child, 'exit')
-      child.kill('SIGTERM')
-      await gone
-    },
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
   }
 }

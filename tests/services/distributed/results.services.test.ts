@@ -2,7 +2,8 @@
  * Results reach everyone, in distributed mode: studies come by C-STORE and go to Orthanc with storage commitment, a FHIR
  * server, an MLLP receiver, a folder, a mail server and a signed webhook, while `report`, `deliver` and `notify`, each in two
  * processes, are SIGKILLed at random and started again. The receivers count: nothing is lost, and what came twice was said to be
- * possibly sent twice. KILL_INSTANCES, KILLS and KILL_SEED set how many images, how often and when; the seed is printed.
+ * possibly sent twice. KILL_INSTANCES, KILLS and KILL_SEED set how many images, how often and when; KILL_ONLY=notify kills that stage
+ * alone. The seed is printed.
  */
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -29,6 +30,7 @@ import { startServices } from './services.ts'
 const imageCount = Number(process.env.KILL_INSTANCES ?? 32)
 const killCount = Number(process.env.KILLS ?? 6)
 const seed = Number(process.env.KILL_SEED ?? Date.now() % 1_000_000)
+const only = process.env.KILL_ONLY
 const perStudy = 2
 const studyCount = Math.ceil(imageCount / perStudy)
 
@@ -199,8 +201,9 @@ describe.skipIf(!hasOrthanc)(
       const ends = await startEnds(stack, dicomPort)
       await using services = await startServices()
       await using processes = await startProcesses(services, groups, { set: settingsOf(ends, dicomPort) })
-      const { steady, studies: _studies, ...killed } = processes.of
-      await using watch = watchOver(killed)
+      const { steady, studies: _studies, ...mortal } = processes.of
+      const killed = Object.entries(mortal).filter(([name]) => only === undefined || name.startsWith(only))
+      await using watch = watchOver(Object.fromEntries(killed))
       const kills = () => watch.mortals.reduce((sum, mortal) => sum + mortal.kills, 0)
       const began = Date.now()
       let sent = false
@@ -237,7 +240,12 @@ describe.skipIf(!hasOrthanc)(
       const { copies } = ends.hook
       const told = { mails: checkCopies(mails, notices, 'mail'), webhooks: checkCopies(copies, notices, 'webhook') }
       console.log({
-        ...{ seed, killed: kills(), images: imageCount, took: seconds(Date.now() - began) },
+        ...{
+          seed,
+          killed: Object.fromEntries(watch.mortals.map(one => [one.name, one.kills])),
+          images: imageCount,
+          took: seconds(Date.now() - began),
+        },
         ...{ deliveries: deliveries.length, notices: notices.length, again: { ...again, ...told } },
       })
       expect(notices.map(({ outcome }) => outcome)).toEqual(notices.map(() => 'told'))
