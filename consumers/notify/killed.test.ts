@@ -88,7 +88,7 @@ describe.each([
   ['before it is done', false],
   ['when it is done', true],
 ])('a process that is killed at a write, %s,', (_, done) => {
-  it.each(Array.from({ length: writes }, (_, n) => n + 1))('the %ith, leaves nobody untold', async nth => {
+  it.each(Array.from({ length: writes }, (_, n) => n + 1))('number %i, leaves nobody untold', async nth => {
     const { told, stages, open, notice, goOn, dead } = await openStory(nth, done)
     const event = anAssessment(1, { completedAt: began, assessedAt: began })
     const isRead = await stages[0]?.hand(topics.studies, event).then(

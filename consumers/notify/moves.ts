@@ -78,7 +78,7 @@ function goOn(notice: NoticeDoc, reached: boolean, around: Around): NoticeDoc {
 
 /**
  * To the next of the chain. At its end: someone who was told did not answer, and that is how it ends; where nobody was
- * reached at all, everyone is tried again and again.
+ * reached at all, everyone is tried again and again, with whoever has a role by then.
  */
 export function escalate(notice: NoticeDoc, why: string, around: Around): NoticeDoc {
   const { config, rule, now } = around
@@ -93,17 +93,38 @@ export function escalate(notice: NoticeDoc, why: string, around: Around): Notice
     return withVacant(withTrail(passed, said), vacant, now)
   }
   const mine = notice.targets.filter(({ edition }) => edition === notice.edition)
-  const failed = mine.filter(({ state }) => state === 'failed')
-  if (mine.some(({ state }) => state === 'sent') || failed.length === 0) {
-    const outcome = mine.length === 0 ? 'nobody' : 'unanswered'
-    const said = { what: 'unanswered' as const, who: null, channel: null, detail: why, at: now }
-    return withTrail({ ...notice, phase: 'settling', dueAt: now, outcome }, said)
-  }
-  const dueAt = retryAt(Math.min(...failed.map(({ tries }) => tries)), now)
-  const again = (target: NoticeTarget): NoticeTarget =>
-    failed.includes(target) ? { ...target, state: 'waiting', dueAt, why: 'not reached before' } : target
-  return { ...notice, phase: 'held', dueAt, targets: notice.targets.map(again) }
+  if (mine.every(({ state }) => state !== 'sent')) return allAgain(notice, mine, around)
+  const said = { what: 'unanswered' as const, who: null, channel: null, detail: why, at: now }
+  return withTrail({ ...notice, phase: 'settling', dueAt: now, outcome: 'unanswered' }, said)
 }
+
+/** All who were tried, and whoever has a role by now that somebody else had then, or nobody. */
+function allAgain(notice: NoticeDoc, mine: readonly NoticeTarget[], around: Around): NoticeDoc {
+  const { now } = around
+  const others = onDutyNow(notice, mine, around)
+  // Who was tried waits longer each time, and the others join them; without either, the rota is looked at again.
+  const tries = mine.map(one => one.tries)
+  const dueAt = tries.length > 0 ? retryAt(Math.min(...tries), now) : others.length > 0 ? now : now + longestRetryMs
+  const again = (target: NoticeTarget): NoticeTarget =>
+    mine.includes(target) ? { ...target, state: 'waiting', dueAt, why: 'not reached before' } : target
+  const targets = [...notice.targets.map(again), ...others.map(target => ({ ...target, dueAt, why: null }))]
+  const held = { ...notice, phase: 'held' as const, dueAt, targets }
+  if (others.length === 0) return held
+  const who = [...new Set(others.map(({ person }) => person))].join(', ')
+  return withTrail(held, { what: 'escalated', who, channel: null, detail: 'has the role now', at: now })
+}
+
+/** Of the rule and all of its chain, at this time: each that was not tried, once. */
+function onDutyNow(notice: NoticeDoc, mine: readonly NoticeTarget[], around: Around): NoticeTarget[] {
+  const { config, rule, now } = around
+  const { site, edition } = notice
+  const steps = Array.from({ length: notice.step + 1 }, (_, step) => step)
+  const all = steps.flatMap(step => recipientsOf(config, { rule, site, stat: true, edition, step, now }).targets)
+  const known = new Set(mine.map(keyOf))
+  return all.filter(target => !known.has(keyOf(target)) && known.add(keyOf(target)))
+}
+
+const keyOf = ({ person, channel }: NoticeTarget): string => `${person} ${channel}`
 
 /** The settings do not know its rule any more. */
 export function withdraw(notice: NoticeDoc, now: number): NoticeDoc {

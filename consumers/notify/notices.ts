@@ -83,6 +83,31 @@ export class Notices {
     if (notice && notice.phase !== 'settled' && notice.dueAt <= clock.now()) await this.consider(notice, signal)
   }
 
+  /**
+   * Times of before a clock was put back lie too far ahead: nobody waits for longer than from now on. By whoever finds it at
+   * the start, or sees its own clock go back.
+   */
+  async bringForward(): Promise<void> {
+    const { documents, config, clock } = this.#options
+    const now = clock.now()
+    const dueAt = { gte: now + config.leaseMs + 1 }
+    const where = { phase: { in: ['awaiting', 'sending'] }, dueAt }
+    let cursor: string | null | undefined
+    do {
+      const { items, next }: { items: NoticeDoc[]; next: string | null } = await documents.find('notices', {
+        ...{ where, limit: 200 },
+        ...(cursor && { cursor }),
+      })
+      for (const notice of items) {
+        const rule = config.rules.find(({ name }) => name === notice.rule)
+        const longest = now + (notice.phase === 'sending' ? config.leaseMs : (rule?.acknowledge?.withinMs ?? 0))
+        // Where another has moved it meanwhile, that was with the clock of now.
+        if (notice.dueAt > longest) await this.#move({ ...notice, dueAt: longest })
+      }
+      cursor = next
+    } while (cursor !== null)
+  }
+
   /** @returns after a move what is kept now; undefined when another was first; `rest` when there is nothing to do now */
   async #step(notice: NoticeDoc, signal: AbortSignal): Promise<NoticeDoc | undefined | 'rest'> {
     const { config, clock, owner } = this.#options

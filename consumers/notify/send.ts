@@ -38,9 +38,10 @@ export function openSenders(context: SendContext): Senders {
   return {
     async send(notice, target, signal) {
       const channel = channels.get(target.channel)
-      // Of settings that are gone.
-      if (!channel) return 'failed'
       const { edition, step, tries, person } = target
+      // By the settings as they are now: who has left, or is not to be told this way any more, is told nothing.
+      const reach = context.config.people.find(({ name }) => name === person)?.reach ?? []
+      if (!channel || reach.every(one => one.channel !== target.channel)) return 'failed'
       const claim = {
         key: [notice.id, edition, step, tries].join(' '),
         ...{ subject: notice.subject, study: notice.study },

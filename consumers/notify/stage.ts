@@ -51,14 +51,18 @@ export const notify = defineStage({
     const { send } = senders
     const notices = new Notices({ documents, publish, clock, config, budget, owner: randomUUID(), send })
     const stopping = new AbortController()
+    /** Of this process; at the start it is not known whether the clock was put back. */
+    let lookedAt = Number.POSITIVE_INFINITY
     const due: Due<NoticeDoc> = {
       ...{ what: 'notifications', clock, logger, random: Math.random, lookMs: config.lookMs },
       // Held ones, acknowledgements that did not come, what a crash left behind.
-      find: limit =>
-        documents.find('notices', {
-          where: { phase: { in: openPhases }, dueAt: { lt: clock.now() + 1 } },
-          ...{ order: 'oldest', limit },
-        }),
+      async find(limit) {
+        const now = clock.now()
+        if (now < lookedAt) await notices.bringForward()
+        lookedAt = now
+        const where = { phase: { in: openPhases }, dueAt: { lt: now + 1 } }
+        return await documents.find('notices', { where, order: 'oldest', limit })
+      },
       consider: (notice, signal) => notices.considerDue(notice, signal),
     }
     const looking = mayBeDue(documents, config).then(may => (may ? lookForDue(due, stopping.signal) : undefined))

@@ -38,4 +38,10 @@ export class HandClock implements Clock {
     this.#now += ms
     for (const { until, wake } of [...this.#sleepers]) if (until <= this.#now) wake()
   }
+
+  /** Puts it to another time: who sleeps is woken after as long as before, as by a timer of the machine. */
+  put(now: number): void {
+    for (const sleeper of this.#sleepers) sleeper.until += now - this.#now
+    this.#now = now
+  }
 }
