@@ -21,6 +21,8 @@ export interface RaylogOptions {
   args?: readonly string[]
   /** Where its token is, if not in its data folder. */
   secrets?: string
+  /** On top of this process' environment. */
+  env?: Readonly<Record<string, string>>
   /** Extra flags for Node, such as a memory limit. */
   nodeFlags?: readonly string[]
 }
@@ -86,7 +88,7 @@ export async function startRaylog(options: RaylogOptions = {}): Promise<Raylog> 
 
   async function launch(): Promise<void> {
     stdout = ''
-    const started = spawn(node, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const started = spawn(node, args, { cwd: root, env: { ...env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] })
     child = started
     started.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
     started.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))

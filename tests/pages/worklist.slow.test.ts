@@ -24,7 +24,11 @@ describe.skipIf(!browserPath)(
 
     beforeAll(async () => {
       raylog = await startRaylog({
-        set: ['logLevel=warn', 'assess-study.idleMs={DX: 1500}', 'assess-study.lateMs=300'],
+        set: [
+          ...['logLevel=warn', 'assess-study.idleMs={DX: 1500}', 'assess-study.lateMs=300'],
+          // Priorities are those of the orders.
+          'assess-study.findings=[{models: [], priority: routine}]',
+        ],
       })
       opened = await openPage()
       page = opened.page
@@ -51,17 +55,17 @@ describe.skipIf(!browserPath)(
         await send(
           study,
           [1, 2, 3].map(n => study * 10 + n).slice(0, 1 + (study % 3)),
-          study === 5 ? 'stat' : 'routine',
+          study === 5 || study === 9 ? 'stat' : study === 7 || study === 11 ? 'urgent' : 'routine',
         )
       const done = await until('all are assessed', async () => {
         const all = await lines()
         return all.length === studies && all.every(({ revision }) => revision > 0) ? all : undefined
       })
       const ranks = { stat: 0, urgent: 1, routine: 2 }
-      expect(done[0]?.priority).toBe('stat')
-      expect(done.map(({ priority }) => ranks[priority])).toEqual(
-        done.map(({ priority }) => ranks[priority]).toSorted(),
-      )
+      for (const priority of ['stat', 'urgent', 'routine'] as const)
+        expect(done.filter(one => one.priority === priority).length).toBeGreaterThan(1)
+      const inOrder = done.toSorted((a, b) => ranks[a.priority] - ranks[b.priority] || a.firstAt - b.firstAt)
+      expect(done.map(({ id }) => id)).toEqual(inOrder.map(({ id }) => id))
       await page.locator('.study-line .mark-under-way').first().waitFor({ state: 'detached' })
       await page
         .locator('.study-line')
@@ -114,7 +118,38 @@ describe.skipIf(!browserPath)(
       await page.waitForURL(url => url.pathname === '/worklist')
       await page.locator(`#line-${first?.id}`).waitFor({ state: 'detached' })
       await page.getByRole('button', { name: 'Reviewed', exact: true }).click()
-      await page.locator(`#line-${first?.id}`).waitFor()
+      const age = page.locator(`#line-${first?.id} .study-age`)
+      await age.getByText('Read', { exact: true }).waitFor()
+      expect(await age.locator('time').count()).toBe(0)
+    })
+
+    it('says how long each waits, as time goes by', async () => {
+      await using other = await openPage()
+      await other.page.goto(`${raylog.url}/worklist?token=${raylog.token}`)
+      const open = (await lines()).filter(({ state }) => state !== 'reviewed')
+      const said = async () => {
+        const all = await other.page.locator('.study-line').evaluateAll(list =>
+          list.map(line => {
+            const shown = line.querySelector('.study-age time')
+            return [line.id.slice('line-'.length), shown?.getAttribute('datetime'), shown?.textContent]
+          }),
+        )
+        return all.map(([id, since, age]) => ({ id, since, age }))
+      }
+      await other.page
+        .locator('.study-line')
+        .nth(open.length - 1)
+        .waitFor()
+      const since = open.map(({ id, firstAt }) => ({ id, since: new Date(firstAt).toISOString() }))
+      expect((await said()).map(({ id, since }) => ({ id, since }))).toEqual(since)
+      for (const [later, words] of [
+        [0, /^(now|\d+ s|\d min)$/],
+        [3_600_000 * 3 + 60_000, /^3 h$/],
+        [86_400_000 * 2 + 60_000, /^2 d$/],
+      ] as const) {
+        await other.page.clock.setFixedTime(Date.now() + later)
+        await until('it is said', async () => (await said()).every(({ age }) => words.test(age ?? '')))
+      }
     })
 
     it('lets a person say that no more images come', async () => {

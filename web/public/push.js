@@ -6,7 +6,7 @@ self.addEventListener('push', event => {
   } catch {
     // Not ours: still to be shown, since browsers take the permission back from those who show nothing.
   }
-  const { notice = '', title = 'Raylog', body = '', critical = false, redelivered = false } = said
+  const { notice = '', study = '', title = 'Raylog', body = '', critical = false, redelivered = false } = said
   const text = redelivered ? `${body}\nThis may be a repeat.` : body
   const options = {
     body: text,
@@ -14,14 +14,15 @@ self.addEventListener('push', event => {
     renotify: notice !== '',
     requireInteraction: critical,
     icon: '/icon.svg',
-    data: { notice },
+    data: { notice, study },
   }
   event.waitUntil(self.registration.showNotification(title, options))
 })
 
 self.addEventListener('notificationclick', event => {
   event.notification.close()
-  const { notice } = event.notification.data ?? {}
-  const url = notice ? `/notifications/${encodeURIComponent(notice)}` : '/notifications'
+  const { notice, study } = event.notification.data ?? {}
+  const query = `?notice=${encodeURIComponent(notice ?? '')}`
+  const url = notice && study ? `/worklist/${encodeURIComponent(study)}${query}` : '/notifications'
   event.waitUntil(self.clients.openWindow(url))
 })

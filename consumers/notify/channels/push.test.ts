@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { globalAgent } from 'node:https'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { anAssessment } from '../../../tests/gateway/samples.ts'
 import { makeAuthority } from '../../../tests/harness/certificates.ts'
 import { channelTests } from '../../../tests/harness/channels.ts'
 import { pushBrowser } from '../../../tests/harness/push-browser.ts'
@@ -26,6 +27,7 @@ describe('push', () => {
     const { bytes, headers } = received[0] ?? expect.unreachable('nothing came')
     expect(bytes.toString('latin1')).not.toContain('pneumonia')
     expect(read(bytes)).toMatchObject({
+      study: anAssessment(1).study,
       title: 'CRITICAL RESULT: critical: pneumonia',
       critical: true,
       redelivered: false,

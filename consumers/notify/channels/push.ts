@@ -7,16 +7,17 @@ import webPush, { WebPushError } from 'web-push'
 import { z } from 'zod'
 import type { Ports } from '../../../kafka/ports.ts'
 import { vapidPublicKey, vapidPurpose } from '../../../schemas/vapid.ts'
-import { type NoticeMessage, type Sender, type SendOptions, Undelivered } from '../channel.ts'
+import { type Sender, type SendOptions, Undelivered } from '../channel.ts'
 import type { ChannelOf } from '../config-channels.ts'
 import { headOf } from '../template.ts'
+import type { LiveMessage } from './live.ts'
 
 const subscription = z.object({ endpoint: z.url(), keys: z.object({ p256dh: z.string(), auth: z.string() }) })
 
 export function push(
   config: ChannelOf<'push'>,
   { documents, secrets }: Pick<Ports, 'documents' | 'secrets'>,
-): Sender<NoticeMessage> {
+): Sender<LiveMessage> {
   const key = secrets.derive(vapidPurpose)
   const vapidDetails = {
     subject: config.contact,
@@ -56,8 +57,8 @@ export function push(
 }
 
 /** Shown on a locked screen, so: no more than the channel may say, and the newest of a notification takes the place of the one before. */
-export function pushBody(message: NoticeMessage, { redelivered }: Pick<SendOptions, 'redelivered'>) {
-  const { notice, title, facts, changes, critical } = message
+export function pushBody(message: LiveMessage, { redelivered }: Pick<SendOptions, 'redelivered'>) {
+  const { notice, study, title, facts, changes, critical } = message
   const body = [...changes, facts.flatMap(([what, text]) => (what === 'Time' ? [] : [text])).join(' · ')].join('\n')
-  return { notice, title: `${headOf(message)}: ${title}`, body, critical, redelivered }
+  return { notice, study, title: `${headOf(message)}: ${title}`, body, critical, redelivered }
 }

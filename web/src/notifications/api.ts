@@ -15,8 +15,12 @@ function toNotice(value: unknown): NoticeView {
 
 const path = (id: string, action = '') => `/notifications/${encodeURIComponent(id)}${action && `/${action}`}`
 
-export function getNotices(open: boolean, signal: AbortSignal): Promise<Page<NoticeView>> {
-  return get(`/notifications?limit=100${open ? '&phase=open' : ''}`, pageOf(toNotice), signal)
+export function getNotices(
+  { open = false, study }: { open?: boolean; study?: string },
+  signal: AbortSignal,
+): Promise<Page<NoticeView>> {
+  const query = { limit: '100', ...(open && { phase: 'open' }), ...(study !== undefined && { study }) }
+  return get(`/notifications?${new URLSearchParams(query)}`, pageOf(toNotice), signal)
 }
 export const getNotice = (id: string, signal: AbortSignal): Promise<NoticeView> => get(path(id), toNotice, signal)
 export const act = (id: string, what: 'acknowledge' | 'seen', by: string): Promise<NoticeView> =>

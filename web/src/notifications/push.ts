@@ -19,10 +19,21 @@ function text(name: string) {
   }
 }
 
+const refusedWords =
+  'This browser does not allow notifications of this page. Allow them in its settings for this site, then press again.'
+
+/** Whether what is remembered still holds: people take permissions back, and browsers let go of subscriptions. */
+export async function pushTrouble(): Promise<string | null> {
+  if (pushPerson() === null) return canPush() && Notification.permission === 'denied' ? refusedWords : null
+  if (!canPush() || Notification.permission === 'denied') return `This browser is told no more. ${refusedWords}`
+  const registration = await navigator.serviceWorker.getRegistration('/push.js')
+  const kept = Notification.permission === 'granted' && (await registration?.pushManager.getSubscription())
+  return kept ? null : 'This browser is told no more: it has let go of its subscription. Press again.'
+}
+
 /** @throws Problem, or Error in words for people */
 export async function startPush(person: string): Promise<void> {
-  if ((await Notification.requestPermission()) !== 'granted')
-    throw new Error('The browser does not allow notifications of this page; its settings can change that.')
+  if ((await Notification.requestPermission()) !== 'granted') throw new Error(refusedWords)
   const registration = await navigator.serviceWorker.register('/push.js')
   await navigator.serviceWorker.ready
   const key = await get('/notifications/push', text('publicKey'))

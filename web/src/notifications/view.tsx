@@ -1,25 +1,22 @@
 /** Notifications: what was told to whom, what waits for an acknowledgement, and this browser's own push. */
 import { useEffect, useState } from 'react'
-import { type Problem, toProblem } from '../api/client.ts'
+import { toProblem } from '../api/client.ts'
 import { time } from '../format.ts'
 import { useLoaded } from '../hooks.ts'
 import { useStudyNews } from '../live/context.ts'
 import { followLink, navigate, usePlace } from '../router.ts'
-import { Age, ProblemNotice, SkeletonRows } from '../ui/basics.tsx'
-import { LevelIcon } from '../ui/icons.tsx'
-import { act, getNotice, getNotices, type NoticeView } from './api.ts'
-import { canPush, pushPerson, startPush, stopPush } from './push.ts'
-import { levelOf, stateOf, stepWords } from './words.ts'
+import { ProblemNotice, SkeletonRows } from '../ui/basics.tsx'
+import { getNotice, getNotices } from './api.ts'
+import { Acknowledge, NoticeLine, useSeen } from './line.tsx'
+import { keepName, ownName } from './person.ts'
+import { canPush, pushPerson, pushTrouble, startPush, stopPush } from './push.ts'
+import { stateOf, stepWords } from './words.ts'
 import './notifications.css'
-
-/** Until people have accounts, whoever acts here says who they are, once. */
-const nameKey = 'raylog.name'
-const ownName = () => localStorage.getItem(nameKey) ?? ''
 
 export function NotificationsView({ selected }: { selected: string | null }) {
   const { query } = usePlace()
   const open = query.get('open') === '1'
-  const list = useLoaded(`notifications ${open}`, signal => getNotices(open, signal))
+  const list = useLoaded(`notifications ${open}`, signal => getNotices({ open }, signal))
   useStudyNews(null, list.reload)
   const items = list.value?.items ?? []
   return (
@@ -53,7 +50,7 @@ export function NotificationsView({ selected }: { selected: string | null }) {
         {items.length > 0 && (
           <ol className="notices-list" aria-label="Notifications">
             {items.map(notice => (
-              <Line key={notice.id} notice={notice} current={notice.id === selected} onChanged={list.reload} />
+              <NoticeLine key={notice.id} notice={notice} current={notice.id === selected} onChanged={list.reload} />
             ))}
           </ol>
         )}
@@ -63,64 +60,10 @@ export function NotificationsView({ selected }: { selected: string | null }) {
   )
 }
 
-function Line({ notice, current, onChanged }: { notice: NoticeView; current: boolean; onChanged(): void }) {
-  const { id, title, rule, modality, site, targets, dueAt, createdAt, phase } = notice
-  const people = [...new Set(targets.map(({ person, channel }) => `${person} (${channel})`))]
-  return (
-    <li className={`notice-line${current ? ' current' : ''}`} {...(current ? { 'aria-current': 'true' as const } : {})}>
-      <LevelIcon level={levelOf(notice)} />
-      <span className="notice-what">
-        <a href={`/notifications/${encodeURIComponent(id)}`} onClick={followLink}>
-          {title}
-        </a>
-        <span className="small muted">
-          {[stateOf(notice), people.join(', ') || 'nobody', rule, modality, site].filter(Boolean).join(' · ')}
-        </span>
-        {phase === 'awaiting' && <span className="small">Passed on at {time(dueAt)}</span>}
-      </span>
-      {notice.mayAcknowledge && <Acknowledge id={id} onDone={onChanged} />}
-      <span className="figure small">
-        <Age at={createdAt} />
-      </span>
-    </li>
-  )
-}
-
-function Acknowledge({ id, onDone }: { id: string; onDone(): void }) {
-  const [busy, setBusy] = useState(false)
-  const [problem, setProblem] = useState<Problem | null>(null)
-  async function press() {
-    setBusy(true)
-    setProblem(null)
-    try {
-      await act(id, 'acknowledge', ownName())
-      onDone()
-    } catch (thrown) {
-      setProblem(toProblem(thrown))
-    }
-    setBusy(false)
-  }
-  return (
-    <span className="notice-act">
-      <button type="button" className="button primary" disabled={busy} onClick={() => void press()}>
-        Acknowledge
-      </button>
-      {problem && (
-        <span className="small" role="alert">
-          Not done: {problem.message}
-        </span>
-      )}
-    </span>
-  )
-}
-
 function Selected({ id, onChanged }: { id: string; onChanged(): void }) {
   const one = useLoaded(`notification ${id}`, signal => getNotice(id, signal))
   useStudyNews(one.value?.study ?? '', one.reload)
-  useEffect(() => {
-    // That it was opened is part of the trail; a page that cannot say so still shows it.
-    void act(id, 'seen', ownName()).catch(() => undefined)
-  }, [id])
+  useSeen(id)
   if (one.problem) return <ProblemNotice problem={one.problem} retry={one.reload} />
   if (!one.value) return <SkeletonRows count={1} height={120} />
   const notice = one.value
@@ -174,6 +117,16 @@ function PushSwitch() {
   const [name, setName] = useState(() => pushPerson() ?? ownName())
   const [on, setOn] = useState(() => pushPerson() !== null)
   const [words, setWords] = useState('')
+  useEffect(() => {
+    pushTrouble().then(
+      trouble => {
+        if (trouble === null) return
+        setWords(trouble)
+        setOn(false)
+      },
+      (thrown: unknown) => setWords(toProblem(thrown).message),
+    )
+  }, [])
   async function change() {
     setWords('')
     try {
@@ -201,7 +154,7 @@ function PushSwitch() {
           pattern="[A-Za-z0-9._\-]{1,64}"
           onChange={event => {
             setName(event.target.value)
-            localStorage.setItem(nameKey, event.target.value)
+            keepName(event.target.value)
           }}
         />
       </label>

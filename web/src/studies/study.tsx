@@ -8,6 +8,7 @@ import { useKeys, useLoaded } from '../hooks.ts'
 import { Deliveries } from '../instance/facts.tsx'
 import { Viewer } from '../instance/viewer.tsx'
 import { useStudyNews } from '../live/context.ts'
+import { StudyNotices } from '../notifications/of-study.tsx'
 import { followLink, hrefWith, instanceHref, navigate, usePlace } from '../router.ts'
 import { Age, ProblemNotice, SkeletonRows } from '../ui/basics.tsx'
 import { LevelIcon } from '../ui/icons.tsx'
@@ -27,6 +28,7 @@ export function StudyView({ id }: { id: string }) {
   const back = () => {
     const next = new URLSearchParams(query)
     next.delete('image')
+    next.delete('notice')
     next.set('at', id)
     navigate(hrefWith('/worklist', next))
   }
@@ -109,6 +111,7 @@ function Study({ detail, query, onBack, onChanged }: StudyProps) {
             onShow={show}
             onChanged={onChanged}
           />
+          <StudyNotices study={study.id} opened={query.get('notice')} />
         </section>
       </div>
       <div className="study-below">

@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { type Problem, toProblem } from '../api/client.ts'
 import { FirstImage } from '../feed/first-image.tsx'
+import { time } from '../format.ts'
 import { useKeys, useLoaded } from '../hooks.ts'
 import { useStudyNews } from '../live/context.ts'
 import { followLink, hrefWith, navigate, usePlace } from '../router.ts'
@@ -211,14 +212,21 @@ function Line({ line, current, query }: { line: WorklistLine; current: boolean; 
         <a href={href} onClick={followLink} className="open" title={words}>
           {words}
         </a>
-        <span className="small muted">
-          {studyName(line)}
-          {state === 'reviewed' && ` · ${stateWords.reviewed}`}
-        </span>
+        <span className="small muted">{studyName(line)}</span>
       </span>
       <Marks line={line} />
-      <span className="study-age figure small" title="Since its first image">
-        <Age at={firstAt} />
+      <span className="study-age figure small">
+        {/* Who has been read waits no longer. */}
+        {state === 'reviewed' ? (
+          <span className="muted" title={`First image ${time(firstAt)}`}>
+            Read
+          </span>
+        ) : (
+          <>
+            <span className="hidden">Waits since its first image </span>
+            <Age at={firstAt} />
+          </>
+        )}
       </span>
     </li>
   )
