@@ -67,7 +67,47 @@ describe('answers are drawn together by', () => {
       { group: 'R', present: false, analysed: 1, instances: ['in_1'] },
     ])
     const series = [image(1, { series: '1' }), image(2, { series: '2' }), image(3, { series: null })]
-    expect(found({ per: 'series' }, answers, [], series).map(({ group }) => group)).toEqual([null, '1', '2'])
+    expect(found({ per: 'series' }, answers, [], series)).toMatchObject([
+      { group: null, present: true, analysed: 1, instances: ['in_3'] },
+      { group: '1', present: false, analysed: 1, instances: ['in_1'] },
+      { group: '2', present: true, analysed: 1, instances: ['in_2'] },
+    ])
+  })
+
+  it('an image that does not say its side is of no side, and counts for none', () => {
+    const sides = [image(1, { laterality: 'R' }), image(2), image(3, { laterality: 'R' })]
+    expect(found({ per: 'laterality' }, answers, [], sides)).toMatchObject([
+      { group: null, present: true, positive: 1, analysed: 1, instances: ['in_2'] },
+      { group: 'R', present: true, positive: 1, analysed: 2, instances: ['in_3'] },
+    ])
+  })
+
+  // Two images on the left, sure and sure not; two on the right, neither. Each rule says another thing of them.
+  const pairs = [1, 2, 3, 4].map(n => image(n, { laterality: n < 3 ? 'L' : 'R', series: n < 3 ? '1' : '2' }))
+  const scores = [answer(1, 0.95), answer(2, 0.05), answer(3, 0.55), answer(4, 0.6)]
+  it.each<[object, number, boolean, number, boolean]>([
+    [{ by: 'any' }, 0.95, true, 0.6, true],
+    [{ by: 'any', threshold: 0.7 }, 0.95, true, 0.6, false],
+    [{ by: 'max' }, 0.95, true, 0.6, true],
+    [{ by: 'max', threshold: 0.7 }, 0.95, true, 0.6, false],
+    [{ by: 'mean' }, 0.5, true, 0.575, true],
+    [{ by: 'mean', threshold: 0.52 }, 0.5, false, 0.575, true],
+    [{ by: 'count', atLeast: 2 }, 0.95, false, 0.6, true],
+    [{ by: 'count', atLeast: 2, threshold: 0.58 }, 0.95, false, 0.6, false],
+    [{ by: 'count', atLeast: 1, threshold: 0.58 }, 0.95, true, 0.6, true],
+  ])('%o, of each side and of each series by itself', (rule, left, onTheLeft, right, onTheRight) => {
+    for (const [per, groups] of [
+      ['laterality', ['L', 'R']],
+      ['series', ['1', '2']],
+    ] as const) {
+      const findings = found({ ...rule, per }, scores, [], pairs)
+      expect(findings.map(({ group, present }) => [group, present])).toEqual([
+        [groups[0], onTheLeft],
+        [groups[1], onTheRight],
+      ])
+      expect(findings[0]?.score).toBeCloseTo(left)
+      expect(findings[1]?.score).toBeCloseTo(right)
+    }
   })
 })
 
@@ -87,6 +127,13 @@ describe('a person', () => {
     expect(found({}, answers, [verdict(2, 'pneumonia')])).toMatchObject([{ present: true, positive: 2, corrected: 1 }])
     const later = verdict(1, null, { id: 'fb_other', at: 9 })
     expect(found({}, answers, [later, verdict(1, 'normal')])).toMatchObject([{ present: true, corrected: 0 }])
+  })
+
+  it.each([{ by: 'max' }, { by: 'mean' }, { by: 'count' }, { by: 'any' }])('stands above scores: %o', rule => {
+    const [high, low] = [[answer(1, 0.9)], [answer(1, 0.1)]]
+    // The score that is told stays the model's.
+    expect(found(rule, high, [verdict(1, 'normal')])).toMatchObject([{ present: false, score: 0.9, corrected: 1 }])
+    expect(found(rule, low, [verdict(1, 'pneumonia')])).toMatchObject([{ present: true, score: 0.1, corrected: 1 }])
   })
 
   it('who agrees changes nothing', () => {

@@ -82,11 +82,14 @@ function finding(rule: FindingRule, label: string, group: string | null, said: r
     .map(one => ({ ...one, score: scoreOf(one.answer, label), says: saysSo(rule, one, label) }))
     .toSorted((a, b) => Number(b.says) - Number(a.says) || b.score - a.score || (a.image.id < b.image.id ? -1 : 1))
   const positives = scored.filter(({ says }) => says)
-  const scores = scored.map(({ score }) => score)
-  const score = rule.by === 'mean' ? scores.reduce((sum, one) => sum + one, 0) / scores.length : Math.max(...scores)
+  const drawn = (scores: readonly number[]) =>
+    rule.by === 'mean' ? scores.reduce((sum, one) => sum + one, 0) / scores.length : Math.max(...scores)
+  const score = drawn(scored.map(one => one.score))
   const [surest] = scored
   const threshold = rule.threshold ?? surest?.answer.threshold ?? null
-  const present = isPresent(rule, { score, threshold, positives: positives.length })
+  // What a person said is certain, whatever the model gave it; what is told is the model's.
+  const judged = drawn(scored.map(one => (one.corrected === null ? one.score : Number(one.corrected === label))))
+  const present = isPresent(rule, { score: judged, threshold, positives: positives.length })
   const named = (present && positives.length > 0 ? positives : scored.slice(0, 1)).slice(0, mostNamed)
   return {
     model: surest ? `${surest.answer.model}@${surest.answer.version}` : '',
