@@ -22,6 +22,7 @@ def group_of(group):
         "tracking": str(group.tracking_identifier),
         "finding": group.finding_type.meaning,
         "scheme": group.finding_type.scheme_designator,
+        "code": group.finding_type.value,
         "certainty": [float(m.value) for m in group.get_measurements()],
         "algorithm": algorithm_of(group),
     }

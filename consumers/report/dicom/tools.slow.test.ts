@@ -55,6 +55,7 @@ const group = z.object({
   tracking: z.string(),
   finding: z.string(),
   scheme: z.string(),
+  code: z.string(),
   certainty: z.array(z.number()),
   algorithm: z.record(z.string(), z.string()),
 })
@@ -88,7 +89,10 @@ describe.skipIf(lacks.length > 0)(
       opened = await openStores()
       stores = { ...opened, log: await openLog(join(opened.folder, 'log')) }
       const formats = ['dicom-sr', 'dicom-sc', 'dicom-seg', 'dicom-pdf']
-      stage = await openForTest(reportStage({ ...studyFormats, 'pdf-study': () => page }, formats), stores)
+      const settings = { codes: { nodule: { scheme: 'RADLEX', value: 'RID3875', meaning: 'nodule' } } }
+      stage = await openForTest(reportStage({ ...studyFormats, 'pdf-study': () => page }, formats), stores, {
+        settings,
+      })
     })
     afterAll(async () => {
       await stage.close()
@@ -97,9 +101,13 @@ describe.skipIf(lacks.length > 0)(
       await rm(folder, { recursive: true })
     })
 
-    async function kept(names: readonly string[]): Promise<{ assessed: StudyAssessed; instances: Instance[] }> {
+    async function kept(
+      names: readonly string[],
+      label = 'pneumonia',
+    ): Promise<{ assessed: StudyAssessed; instances: Instance[] }> {
       const files = await Promise.all(names.map(name => readFile(join(corpus ?? '', name))))
-      return keepStudy(stores, files, { said: () => ({ regions: [region], quality: ['near-threshold'] }) })
+      const said = { label, regions: [{ ...region, label }], quality: ['near-threshold'] }
+      return keepStudy(stores, files, { said: () => said })
     }
 
     /** Paths by format. */
@@ -176,6 +184,20 @@ describe.skipIf(lacks.length > 0)(
       const { assessed } = await kept(['charset__chrH31.dcm'])
       for (const one of (await readBack(await made(assessed))).values())
         expect(one?.name).toBe('Yamada^Tarou=山田^太郎=やまだ^たろう')
+    })
+
+    it('have the RadLex code that the settings have for a label: of the finding, its answer, its region and its mask', async () => {
+      const { assessed } = await kept(['ct-ref-explicit__CT1_UNC.dcm'], 'nodule')
+      const findings = assessed.findings.map(one => ({ ...one, label: 'nodule' }))
+      const paths = await made({ ...assessed, findings })
+      for (const [format, path] of paths) expect(await errorsOf(path), format).toEqual([])
+      const found = await readBack(paths)
+      const coded = { finding: 'nodule', scheme: 'RADLEX', code: 'RID3875' }
+      expect(found.get('dicom-sr')?.groups).toMatchObject([coded, coded])
+      expect(found.get('dicom-sr')?.regions).toMatchObject([coded])
+      expect(found.get('dicom-seg')?.segments).toEqual([['nodule', 'nodule', 'chest']])
+      const { stdout } = await run('dsrdump', ['+Pc', paths.get('dicom-sr') ?? ''], { encoding: 'utf8' })
+      expect(stdout.match(/\(RID3875,RADLEX,"nodule"\)/g)).toHaveLength(3)
     })
 
     it('of a revised study are valid, and name those of the revision before', async () => {

@@ -26,7 +26,10 @@ const python = await pythonWith(['hl7apy==1.3.5'])
 
 const contents: Record<string, StudyContent> = {
   first: aContent(),
-  'revision, in French': aRevision({ language: 'fr' }),
+  'revision, in French': aRevision({
+    language: 'fr',
+    codes: { pneumonia: { scheme: 'RADLEX', value: 'RID5350', meaning: 'pneumonia' } },
+  }),
   'series of findings, without a patient id': aContent({
     language: 'es',
     identity: { ...identity, patientId: null, name: 'Σωκράτης^Ἀλέξανδρος & <sons>' },
@@ -94,6 +97,7 @@ describe('HL7', () => {
       expect(first.results).toContainEqual(['CE', '233604007', '52101004^Present^SCT', 'P'])
       expect(first.results).toContainEqual(['NM', 'score', '0.91', 'P'])
       expect(revised).toMatchObject({ status: 'C', filler: first.filler })
+      expect(revised.results).toContainEqual(['CE', 'RID5350', '52101004^Present^SCT', 'C'])
       expect(new Set(revised.results.map((one: string[]) => one[3]))).toEqual(new Set(['C']))
       expect(series.names[0]).toEqual(['Σωκράτης', 'Ἀλέξανδρος \\T\\ <sons>', 'A'])
       expect(series.results.filter((one: string[]) => one[0] === 'CE')).toHaveLength(5)

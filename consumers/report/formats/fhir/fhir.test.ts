@@ -138,6 +138,17 @@ describe('the transaction', () => {
     expect(resources(aContent({ identity: null }), 'Patient')).toEqual([])
   })
 
+  it('codes a label in its scheme, under the address that FHIR has for that; one that FHIR knows none for is text alone', () => {
+    const coded = (scheme: string, value: string) => {
+      const content = aContent({ codes: { pneumonia: { scheme, value, meaning: 'pneumonia' } } })
+      return resources<Observation>(content, 'Observation')[0]?.code
+    }
+    const radlex = { system: 'http://www.radlex.org', code: 'RID5350', display: 'pneumonia' }
+    expect(coded('RADLEX', 'RID5350')).toEqual({ coding: [radlex], text: 'pneumonia' })
+    expect(coded('SCT', '233604007')?.coding).toMatchObject([{ system: 'http://snomed.info/sct' }])
+    expect(coded('99LOCAL', 'x')).toEqual({ text: 'pneumonia' })
+  })
+
   it('holds no markup of a label’s', () => {
     const content = aContent()
     const findings = [aFinding({ label: '<script>&"\u0001\ud800' })]

@@ -52,7 +52,7 @@ const schemes: Readonly<Record<string, string>> = {
   SCT: 'http://snomed.info/sct',
   DCM: dcm,
   LN: 'http://loinc.org',
-  RADLEX: 'http://radlex.org',
+  RADLEX: 'http://www.radlex.org',
   UCUM: 'http://unitsofmeasure.org',
 }
 

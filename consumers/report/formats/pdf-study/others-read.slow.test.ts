@@ -31,6 +31,7 @@ const contents: Record<string, StudyContent> = {
   greek: named('Παπαδόπουλος^Ἀλέξανδρος'),
   korean: named('Hong^Gildong=洪^吉洞=홍^길동'),
   arabic: named('محمد^علي'),
+  revised: aRevision(),
   long: aLongStudy(),
   longFrench: aLongStudy({ language: 'fr' }),
   longSpanish: aLongStudy({ language: 'es' }),
@@ -137,6 +138,15 @@ describe('the report for people', () => {
     expect(absent.split('pleural effusion')[0]?.split(near)).toHaveLength(3)
     expect((await pagesOf('longFrench')).join()).toContain('Qualité : le modèle n’a examiné qu’une vue sur plusieurs')
     expect((await pagesOf('longSpanish')).join()).toContain('Calidad: el modelo examinó un solo fotograma de varios')
+  })
+
+  it.skipIf(!hasPoppler)('says of a revision which one it replaces, and what changed', async () => {
+    const [first = ''] = await pagesOf('revised')
+    expect(first).toContain('Revision 2: replaces revision 1.')
+    const [, changed = ''] = first.split('What changed')
+    expect(changed).toMatch(/1 image came late – pneumonia \(left\): now found – nodule: no longer looked for/)
+    expect((await pagesOf('french'))[0]).toMatch(/Ce qui a changé – 1 image est arrivée en retard/)
+    expect((await pagesOf('english')).join()).not.toContain('What changed')
   })
 
   it.skipIf(!hasPoppler)('names what was found in the patient before, newest first', async () => {
