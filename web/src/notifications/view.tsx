@@ -148,6 +148,7 @@ function PushSwitch() {
       <label>
         <span className="muted small">Your name in the settings</span>
         <input
+          className="field"
           value={name}
           size={12}
           disabled={on}
