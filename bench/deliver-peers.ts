@@ -6,11 +6,12 @@
 import { once } from 'node:events'
 import { watch } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import { commandField } from '../dicom/command.ts'
-import { controlIdOf, frame } from '../hl7/mllp.ts'
+import { controlIdOf } from '../hl7/mllp.ts'
 import type { Service } from '../producers/dimse/services/service.ts'
+import { startHl7 } from '../tests/harness/hl7-receiver.ts'
 import { startPeer } from '../tests/harness/little-peer.ts'
 import { hostMs } from './clock.ts'
 
@@ -77,22 +78,12 @@ function httpServer(mark: RegExp, answer: string): Promise<number> {
   return portOf(createServer((request, response) => void take(request).then(() => response.end(answer))))
 }
 
-/** The control id of a message is its number. */
-function hl7Receiver(): Promise<number> {
-  const server = createTcpServer(socket => {
-    let held = Buffer.alloc(0)
-    socket.on('error', () => socket.destroy())
-    socket.on('data', (bytes: Buffer) => {
-      held = Buffer.concat([held, bytes])
-      const end = held.indexOf('\x1c\r')
-      if (end < 0) return
-      const id = controlIdOf(held.subarray(1, end))
-      held = held.subarray(end + 2)
-      came.push([Number(id), hostMs()])
-      socket.write(frame(Buffer.from(`MSH|^~\\&|RIS\rMSA|AA|${id}\r`)))
-    })
+async function hl7Receiver(): Promise<number> {
+  const { port } = await startHl7('AA', message => {
+    came.push([Number(controlIdOf(Buffer.from(message))), hostMs()])
+    return ''
   })
-  return portOf(server)
+  return port
 }
 
 /** A file appears under its name when it is whole. */

@@ -122,7 +122,7 @@ const benches: Bench[] = [
   {
     name: 'deliver',
     title: 'What a slow destination costs the others',
-    note: 'Reports to a FHIR server, a DICOMweb server, an HL7 receiver and a folder, 50 a second in all, from the reading of their event to their arrival, with default settings; in turns of two seconds while the backlog of a PACS stands still and while it goes at 100 ms an association, and before that while nothing waits. The differences are of all turns together, with 95 % intervals by the bootstrap over pairs of turns. Aim: 10 ms at p99.',
+    note: 'Reports to a FHIR server, a DICOMweb server, an HL7 receiver and a folder, 50 a second in all, from the reading of their event to their arrival, with default settings; in turns of two seconds while the backlog of a PACS stands still and while it goes at 100 ms an association, and before that while nothing waits. The difference is of all turns together, with 95 % intervals by the bootstrap over pairs of turns. Aim: 10 ms at p99.',
     args: [],
     quick: ['--rounds', '1', '--turns', '5', '--turn-ms', '1000', '--backlog', '200'],
   },

@@ -78,10 +78,10 @@ async function measure(scenario: Scenario): Promise<Row> {
     const cpu = cpuMsOf(pids)
     const started = performance.now()
     const running = await run(plan, opened.ports, opened.platform)
-    // To ask is work too: often only when hardly anything is left.
-    const few = Math.min(100, count / 20)
+    // To ask is work too: often only when little is left, which takes longer than the last wait before it.
+    const few = count / 10
     const left = async () => (await log.lag('infer')).reduce((sum, { lag }) => sum + lag, 0)
-    await until('hardly anything is left', async () => (await left()) < few, { deadlineMs: 600_000, everyMs: 250 })
+    await until('little is left', async () => (await left()) < few, { deadlineMs: 600_000, everyMs: 100 })
     await until('every prediction is a document', async () => (await documents.count('predictions')) === expected, {
       deadlineMs: 600_000,
       everyMs: 25,

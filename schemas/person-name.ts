@@ -35,9 +35,13 @@ export function nameOnALine({ family, given, middle, prefix, suffix }: NameParts
   return [family, first, suffix].filter(part => part !== '').join(', ')
 }
 
-/** The forms that people read, without how they are said: `Yamada, Tarou (山田, 太郎)`; empty where there are none. */
-export function readableName(text: string): string {
+/**
+ * The forms that people read, without how they are said: `Yamada, Tarou (山田, 太郎)`; empty where there are none.
+ * @param shows which forms can be shown where it goes
+ */
+export function readableName(text: string, shows: (form: string) => boolean = () => true): string {
   const { alphabetic, ideographic } = personForms(text)
-  const [first = '', second] = [alphabetic, ideographic].flatMap(parts => (parts ? [nameOnALine(parts)] : []))
+  const forms = [alphabetic, ideographic].flatMap(parts => (parts ? [nameOnALine(parts)] : []))
+  const [first = '', second] = forms.filter(shows)
   return second === undefined ? first : `${first} (${second})`
 }

@@ -39,6 +39,8 @@ describe.skipIf(!hasOrthanc)(`Orthanc${hasOrthanc ? '' : ' (skipped: not install
       await send(1)
       await send(2)
       await node.answered(2)
+      // It is asked when nothing came for a while.
+      await on.quiet(4_500)
       await node.announced(1)
       await on.quiet(2_000)
       expect(await on.assessed()).toEqual([])

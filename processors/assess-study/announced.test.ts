@@ -18,6 +18,8 @@ it('a study is complete with as many images as the PACS that sends it has: it is
   await using node = await openArrivals(on, { peers: [itself] })
   await sendFiles(node.port, 'PACS', [image(1), image(2)])
   await node.answered(2)
+  // It is asked when nothing came for a while.
+  await on.quiet(4_500)
   await node.announced(1)
   await on.quiet(2_000)
   expect(await on.assessed()).toEqual([])

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import { topics } from '../../schemas/topics.ts'
 import { assessingPerTest } from '../../tests/harness/assessing.ts'
 import { until } from '../../tests/harness/until.ts'
+import { config, idleMsOf } from './settings.ts'
 
 const on = assessingPerTest()
 /** No other time of the stage is as long. */
@@ -58,4 +59,8 @@ it.each<[string, [string | null, number][], object]>([
     expect(said).toMatchObject({ completedBy: 'idle', instances: 2, expected: null, actor: null })
     expect(said.completedAt).toBe(newest + idleMs - 1 + lookMs)
   }
+})
+
+it('a modality that nobody foresaw has the time of the others, whatever it is called', () => {
+  for (const name of ['XX', 'constructor', 'toString']) expect(idleMsOf(config.parse({}), name)).toBe(60_000)
 })

@@ -84,4 +84,5 @@ export type FindingRule = Config['findings'][number]
 
 /** How long nothing may come to a study of this modality before it is complete, ms. */
 export const idleMsOf = ({ idleMs, otherIdleMs, plainIdleMs }: Config, modality: string | null): number =>
-  modality === null ? plainIdleMs : (idleMs[modality] ?? otherIdleMs)
+  // What the file says of its modality may be the name of anything, such as `constructor`.
+  modality === null ? plainIdleMs : ((Object.hasOwn(idleMs, modality) ? idleMs[modality] : undefined) ?? otherIdleMs)

@@ -1,6 +1,8 @@
 /**
- * When to ask: as soon as a study begins, and once more whenever nothing has come to it for a while. Held in memory alone: a
- * study that is not asked about after a crash is complete by its idle time, as if there were no archive.
+ * When to ask: whenever nothing has come to a study for a while, and as soon as it begins where the archive has had all of it for
+ * long. While a study is still being made, or passed on as it comes, an archive has about as many images as have come here, and
+ * to believe it then would be to call the study complete. Held in memory alone: a study that is not asked about after a crash is
+ * complete by its idle time, as if there were no archive.
  */
 import type { Logger } from 'pino'
 import type { Clock } from '../../monitoring/clock.ts'
@@ -27,8 +29,8 @@ export interface AskerOptions {
 }
 
 export interface Asker {
-  /** An image of the study came. */
-  saw(question: Question): void
+  /** An image of the study came. @param whole the archive had the whole study before */
+  saw(question: Question, whole: boolean): void
   /** Asks nothing any more. */
   stop(): void
   /** Resolves when nothing is asked any more. */
@@ -88,7 +90,7 @@ export function createAsker({ clock, logger, quietMs, atOnce, maxStudies, ask, t
 
   const stop = () => stopping.abort(new Error('stopping'))
   return {
-    saw(question) {
+    saw(question, whole) {
       const known = studies.get(question.study)
       studies.delete(question.study) // the one that came last is forgotten last
       const next = known ?? { question, seenAt: 0, rested: false, told: undefined }
@@ -96,7 +98,7 @@ export function createAsker({ clock, logger, quietMs, atOnce, maxStudies, ask, t
       studies.set(question.study, next)
       const [oldest] = studies.keys()
       if (studies.size > maxStudies && oldest !== undefined) studies.delete(oldest)
-      if (!known) put(next)
+      if (!known && whole) put(next)
     },
     stop,
     async close() {

@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { type Clock, systemClock } from '../../monitoring/clock.ts'
 import { chestDicom, chestUids } from '../../producers/simulator/phantoms.ts'
 import { platformConfig } from '../../schemas/config.ts'
 import { reportEquipment } from '../../schemas/own-report.ts'
 import type { Instance, StudyRequest } from '../../schemas/topics.ts'
 import { topics } from '../../schemas/topics.ts'
 import { type OpenNode, openNode } from '../../tests/harness/dicom-node.ts'
+import { HandClock } from '../../tests/harness/hand-clock.ts'
 import { openForTest } from '../../tests/harness/stage.ts'
 import { until } from '../../tests/harness/until.ts'
 import { expectImages } from './stage.ts'
@@ -20,7 +22,7 @@ async function archive(): Promise<OpenNode> {
   return node
 }
 
-async function open(port: number, settings: object = {}) {
+async function open(port: number, settings: object = {}, clock: Clock = systemClock) {
   const told: StudyRequest[] = []
   const { peers } = platformConfig.parse({
     peers: [
@@ -33,6 +35,7 @@ async function open(port: number, settings: object = {}) {
     expectImages,
     {},
     {
+      clock,
       settings: { quietMs: 50, ...settings },
       network: { peers, dicomTls: null },
       publish: async (_topic, ...events) => {
@@ -45,6 +48,14 @@ async function open(port: number, settings: object = {}) {
   return { stage, told }
 }
 
+/** In steps of what it sleeps for between two looks. */
+async function pass(clock: HandClock, ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 10) {
+    await until('it sleeps', () => clock.sleeping.length > 0)
+    clock.move(10)
+  }
+}
+
 /** What the archive has of the study is what it was sent itself: this event says that one of its images is here. */
 async function event(node: OpenNode, peer: string, receivedAt = Date.now()): Promise<Instance> {
   const first = node.stage.published[0]
@@ -53,7 +64,34 @@ async function event(node: OpenNode, peer: string, receivedAt = Date.now()): Pro
 }
 
 describe('a study that a peer with an archive begins to send', () => {
-  it('is asked about at once, and again when nothing came for a while: what is new is told', async () => {
+  it('is asked about when nothing came for a while, not before: the archive may be getting it too', async () => {
+    const clock = new HandClock(1_000_000)
+    const pacs = await archive()
+    await pacs.keep(chestDicom(1, { study: 1 }))
+    const { stage, told } = await open(pacs.port, {}, clock)
+    const image = await event(pacs, 'CT1', clock.now())
+    await stage.hand(topics.instances, image)
+    await pass(clock, 40)
+    await pacs.keep(chestDicom(2, { study: 1 }))
+    await stage.hand(topics.instances, image)
+    await pass(clock, 40)
+    await pacs.keep(chestDicom(3, { study: 1 }))
+    await pass(clock, 60)
+    await until('it is told', () => told.length > 0)
+    expect(told.map(({ images }) => images)).toEqual([3])
+  })
+
+  it('is asked about at once where it is retrieved from there', async () => {
+    const pacs = await archive()
+    await pacs.keep(chestDicom(1, { study: 1 }), chestDicom(2, { study: 1 }))
+    const { stage, told } = await open(pacs.port, { quietMs: 3_600_000 })
+    const image = await event(pacs, 'CT1')
+    await stage.hand(topics.instances, { ...image, source: { kind: 'retrieve', peer: 'ct' } })
+    await until('it is told', () => told.length === 1)
+    expect(told[0]).toMatchObject({ study: image.study, images: 2, source: 'pacs' })
+  })
+
+  it('is asked about again when nothing came for a while: what is new is told', async () => {
     const pacs = await archive()
     await pacs.keep(chestDicom(1, { study: 1 }), chestDicom(2, { study: 1 }))
     const { stage, told } = await open(pacs.port)

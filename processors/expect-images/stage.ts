@@ -18,7 +18,7 @@ const config = z.strictObject({
     .min(10)
     .max(3_600_000)
     .default(4_000)
-    .describe('asked again when nothing came to the study for so long; below the idle times of assess-study, ms'),
+    .describe('asked when nothing came to the study for so long; below the idle times of assess-study, ms'),
   freshMs: z
     .int()
     .min(1_000)
@@ -58,7 +58,8 @@ export const expectImages = defineStage({
         if (isOwnReport(event)) return
         const archive = archiveOf(event, peers)
         if (!archive || event.dicom === null || clock.now() - event.receivedAt > freshMs) return
-        asker.saw({ study: event.study, uid: event.dicom.study, archive })
+        // What is retrieved was there before; what is sent may be on its way to the archive too.
+        asker.saw({ study: event.study, uid: event.dicom.study, archive }, event.source.kind === 'retrieve')
       },
       close: () => asker.close(),
     }

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { startRaylog } from '../harness/raylog.ts'
 import { until } from '../harness/until.ts'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -26,6 +27,18 @@ it('keeps what was compiled, and says the same with it', () => {
   expect(schema(cache)).toBe(first)
 })
 
+it('keeps it beside the code, of threads and workers too', () => {
+  const script = `await import('./cli/compile-cache.ts')
+    const { getCompileCacheDir } = await import('node:module')
+    console.log(getCompileCacheDir() + '\\n' + process.env.NODE_COMPILE_CACHE)`
+  const { NODE_COMPILE_CACHE: _, ...env } = process.env
+  const args = ['--input-type=module', '-e', script]
+  const [used = '', handedOn = ''] = execFileSync(node, args, { cwd: root, env, encoding: 'utf8' }).split('\n')
+  const beside = join(root, 'node_modules/.cache/compiled')
+  expect(used.startsWith(beside)).toBe(true)
+  expect(handedOn).toBe(beside)
+})
+
 it('goes without where nothing can be written', () => {
   const file = join(folder, 'file')
   writeFileSync(file, '')
@@ -34,9 +47,7 @@ it('goes without where nothing can be written', () => {
 
 it('keeps it as soon as it is ready: a process that is killed has not compiled in vain', async () => {
   const cache = join(folder, 'killed')
-  process.env.NODE_COMPILE_CACHE = cache
-  const { startRaylog } = await import('../harness/raylog.ts')
-  await using raylog = await startRaylog()
+  await using raylog = await startRaylog({ env: { NODE_COMPILE_CACHE: cache } })
   // More than the threads and workers keep that have ended by now.
   await until('it is kept', () => readdirSync(cache, { recursive: true }).length > 500)
   expect(raylog.alive).toBe(true)

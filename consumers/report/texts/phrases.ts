@@ -112,7 +112,7 @@ export const coversWords = (speech: Speech, images: number, series: number): str
 
 /** Why the study counts as complete. */
 export function completeWords(speech: Speech, { assessed }: Pick<StudyContent, 'assessed'>): string {
-  const { completedBy, expected, instances } = assessed
+  const { completedBy, expected, instances, revision } = assessed
   const keys = {
     idle: 'completeIdle',
     expected_count: 'completeExpected',
@@ -120,14 +120,10 @@ export function completeWords(speech: Speech, { assessed }: Pick<StudyContent, '
     rule: 'completeRule',
   } as const
   const complete = speech.say(keys[completedBy], { images: expected?.images ?? instances })
-  return expected && lacksSome(assessed)
-    ? speech.say('completeFewer', { complete, images: instances, expected: expected.images })
-    : complete
+  // An archive that has the reports of an earlier revision counts them too: then its number says nothing.
+  const fewer = expected && instances < expected.images && (revision === 1 || expected.source !== 'pacs')
+  return fewer ? speech.say('completeFewer', { complete, images: instances, expected: expected.images }) : complete
 }
-
-/** An archive that has the reports of an earlier revision counts them too: then its number says nothing. */
-const lacksSome = ({ expected, instances, revision }: StudyContent['assessed']): boolean =>
-  expected !== null && instances < expected.images && (revision === 1 || expected.source !== 'pacs')
 
 /** Answers that did not come, one line for each model and reason. */
 export function missingLines(speech: Speech, { assessed, images }: StudyContent): string[] {

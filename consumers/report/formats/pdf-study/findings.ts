@@ -6,8 +6,7 @@ import { type Cell, cellOf, cellWidth, drawCell, type Picture } from './cells.ts
 import type { Pictured, PicturedFinding } from './choose.ts'
 import { type Flow, facts } from './flow.ts'
 
-const gap = 16
-const right = page.left + cellWidth + gap
+const right = page.left + page.width - cellWidth
 /** Sentences about a finding: more are counted. */
 const mostSentences = 12
 

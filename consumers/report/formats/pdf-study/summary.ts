@@ -1,6 +1,6 @@
 /** The first page: whose study it is, what was found, how complete it is, and what it may be used for. */
 
-import { nameOnALine, personForms } from '../../../../schemas/person-name.ts'
+import { readableName } from '../../../../schemas/person-name.ts'
 import { colour, page } from '../../pdf-style.ts'
 import { examinedAt, modelOf, studyUidOf } from '../../study/facts.ts'
 import type { StudyContent } from '../../study/format.ts'
@@ -104,14 +104,9 @@ export function patientLine(speech: Speech, { assessed, identity, showNames }: S
   return parts.filter(Boolean).join(' · ') || assessed.patient
 }
 
-/** The forms of the name that can be drawn whole: `Yamada, Tarou (山田, 太郎)`. */
-function shownName(speech: Speech, text: string): string {
-  const { alphabetic, ideographic } = personForms(text)
-  const forms = [alphabetic, ideographic].flatMap(parts => (parts ? [nameOnALine(parts)] : [])).filter(drawable)
-  const [first, second] = forms
-  if (first === undefined) return speech.say('nameNotPrintable')
-  return second === undefined ? first : `${first} (${second})`
-}
+/** The forms of the name that can be drawn whole. */
+const shownName = (speech: Speech, text: string): string =>
+  readableName(text, drawable) || speech.say('nameNotPrintable')
 
 function studyRows(speech: Speech, content: StudyContent): Row[] {
   const { assessed, header, images, site, institution } = content
