@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { z } from 'zod'
 import { newDelivery, type ReportDeliveryDoc } from '../schemas/report-delivery.ts'
 import type { AuditEntry, Report } from '../schemas/topics.ts'
 import { topics } from '../schemas/topics.ts'
 import { bearer, type Started, startGateway } from '../tests/gateway/kit.ts'
 import { aReport } from '../tests/harness/reports.ts'
+import { until } from '../tests/harness/until.ts'
 
 let gateway: Started
 const day = Date.UTC(2026, 0, 1)
@@ -186,6 +187,74 @@ describe('sending reports again', () => {
     expect(await doc(1)).toMatchObject({ state: 'superseded', queue: null, version: 4 })
     expect(await resend({ studies: ['st_1'], destination: 'pacs' })).toMatchObject({ queued: 0 })
     expect(await resend({ studies: ['st_1'], state: 'superseded' })).toMatchObject({ queued: 1 })
+  })
+
+  it('leaves alone, where the newest alone is kept, what has a newer one that was not refused there', async () => {
+    const { documents, objects } = gateway
+    const term = { epoch: 1, owner: null, beat: 3, updatedAt: day, breaker: 'closed' as const }
+    const well = { failingSince: null, code: null, message: null }
+    await documents.upsert(
+      'reportQueues',
+      (['ris', 'chart'] as const).map(destination => ({
+        ...{ ...term, ...well, id: `${destination}:1`, destination, kind: 'hl7' },
+      })),
+    )
+    const revised = await Promise.all(
+      [1, 2, 3].map(revision => aReport({ objects }, 20 + revision, { study: 'st_7', revision, at: day + 50_000 })),
+    )
+    await documents.upsert('reports', revised)
+    const to = (destination: string, state: ReportDeliveryDoc['state'][]) =>
+      state.map((one, n) => {
+        const report = revised[n] ?? expect.unreachable('no revision')
+        return { ...newDelivery(report, destination, day), ...over, state: one, receipt: 'AA' }
+      })
+    const [ris, pacs] = [to('ris', ['sent', 'sent', 'refused']), to('pacs', ['sent', 'sent', 'refused'])]
+    await documents.upsert('reportDeliveries', [...ris, ...pacs])
+    const idOf = (some: ReportDeliveryDoc[], n: number) => some[n]?.id ?? ''
+    const asked = { studies: ['st_7'], unsent: false }
+    const expected = { queued: 5, byDestination: { ris: 2, pacs: 3 } }
+    expect(await resend({ ...asked, dryRun: true })).toMatchObject(expected)
+    // Of what never went there, the same count before and after.
+    const first = { studies: ['st_7'], destination: 'chart' }
+    expect(await resend({ ...first, dryRun: true })).toMatchObject({ queued: 1, unsent: 1 })
+    expect(await resend(first)).toMatchObject({ queued: 1, unsent: 1 })
+
+    expect(await resend(asked)).toMatchObject({ queued: 6, byDestination: { ris: 2, pacs: 3, chart: 1 } })
+    expect(await documents.get('reportDeliveries', idOf(ris, 0))).toMatchObject({ state: 'sent', receipt: 'AA' })
+    for (const n of [1, 2])
+      expect(await documents.get('reportDeliveries', idOf(ris, n))).toMatchObject({ state: 'pending', resends: 1 })
+    expect(await documents.get('reportDeliveries', idOf(pacs, 0))).toMatchObject({ state: 'pending' })
+  })
+
+  it('counts no further where nobody waits for the number', async () => {
+    const { documents } = gateway
+    const { find } = documents
+    let pages = 0
+    // Reports without end.
+    const spy = vi.spyOn(documents, 'find').mockImplementation(async (collection, query) => {
+      if (collection !== 'reports') return find(collection, query)
+      pages++
+      await new Promise(setImmediate)
+      return { ...(await find(collection, { limit: 1 })), next: 'more' }
+    })
+    try {
+      const abort = new AbortController()
+      const counting = gateway.ask('/api/v1/reports/resend', {
+        ...{ method: 'POST', headers: { ...bearer, 'content-type': 'application/json' }, signal: abort.signal },
+        body: JSON.stringify({ from: 0, dryRun: true }),
+      })
+      const gone = expect(counting).rejects.toThrow('aborted')
+      await until('it counts', () => pages > 2)
+      abort.abort()
+      await gone
+      await until('it has stopped', async () => {
+        const before = pages
+        await get('deliveries/queues')
+        return pages === before
+      })
+    } finally {
+      spy.mockRestore()
+    }
   })
 
   it('says what it cannot do', async () => {

@@ -75,6 +75,15 @@ export interface ReportQueueDoc {
   message: string | null
 }
 
+/** Whether destinations of this kind keep the newest revision alone: what comes last is what they show. */
+export const keepsNewestAlone = (kind: string): boolean => kind === 'fhir' || kind === 'hl7'
+
+/** Whether another of its line, newer and on its way or there, takes the place of this one where the newest alone is kept. */
+export const isOutdatedBy = (
+  { revision }: Pick<ReportDeliveryDoc, 'revision'>,
+  other: Pick<ReportDeliveryDoc, 'state' | 'revision'>,
+): boolean => revision !== null && other.state !== 'refused' && (other.revision ?? 0) > revision
+
 /** A storage commitment that we asked a peer for (PS3.4 J). What it answers comes to our DICOM port. */
 export interface CommitmentAskedDoc {
   /** Transaction UID. */

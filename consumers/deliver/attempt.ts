@@ -6,7 +6,7 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
-import type { ReportDeliveryDoc } from '../../schemas/report-delivery.ts'
+import { isOutdatedBy, type ReportDeliveryDoc } from '../../schemas/report-delivery.ts'
 import type { DocumentStore } from '../../storage/documents.ts'
 import type { ObjectStore } from '../../storage/objects.ts'
 import { backoff } from './backoff.ts'
@@ -135,10 +135,10 @@ function later(
 }
 
 /** Whether a newer revision is on its way, or there. */
-async function isOutdated(documents: DocumentStore, { line, revision }: ReportDeliveryDoc): Promise<boolean> {
-  if (revision === null) return false
-  const { items } = await documents.find('reportDeliveries', { where: { line }, limit: 1_000 })
-  return items.some(other => other.state !== 'refused' && (other.revision ?? 0) > revision)
+async function isOutdated(documents: DocumentStore, claimed: ReportDeliveryDoc): Promise<boolean> {
+  if (claimed.revision === null) return false
+  const { items } = await documents.find('reportDeliveries', { where: { line: claimed.line }, limit: 1_000 })
+  return items.some(other => isOutdatedBy(claimed, other))
 }
 
 /** What became of it goes on the log; then there is nothing left to do. */

@@ -4,9 +4,15 @@ import { z } from 'zod'
 import type { Publish } from '../../kafka/stage.ts'
 import { auditEntry } from '../../schemas/audit.ts'
 import { RaylogError } from '../../schemas/errors.ts'
-import { newDelivery, type ReportDeliveryDoc, requeued } from '../../schemas/report-delivery.ts'
+import {
+  isOutdatedBy,
+  keepsNewestAlone,
+  newDelivery,
+  type ReportDeliveryDoc,
+  requeued,
+} from '../../schemas/report-delivery.ts'
 import { type Report, topics } from '../../schemas/topics.ts'
-import type { DocumentStore, Query } from '../../storage/documents.ts'
+import { allOf, type DocumentStore, type Query } from '../../storage/documents.ts'
 import { problems } from '../http/problem.ts'
 import type { ApiContext, App } from './context.ts'
 
@@ -37,7 +43,9 @@ const body = z
     state: z
       .enum(['sent', 'refused', 'superseded', 'pending'])
       .optional()
-      .describe('only deliveries in this state; without, those by study and time leave out superseded ones'),
+      .describe(
+        'only deliveries in this state; without, those by study and time leave out superseded ones. Where the newest is kept alone (FHIR, HL7) they leave out what has a newer one, but where that was refused',
+      ),
     unsent: z
       .boolean()
       .optional()
@@ -72,11 +80,13 @@ export function addResendRoute(
         response: { 200: answer, ...problems },
       },
     },
-    async ({ body: asked, ip }) => {
+    async ({ body: asked, ip }, reply) => {
       const places = asked.destination === undefined ? undefined : [asked.destination].flat()
       for (const place of places ?? []) await known(documents, place)
       const done: z.infer<typeof answer> = { queued: 0, byDestination: {}, unsent: 0, deliveries: [] }
       for await (const some of wanted(documents, asked, places, clock.now())) {
+        // Nobody waits for the number any more.
+        if (asked.dryRun && reply.raw.destroyed) break
         if (some.length === 0) continue
         // First, so that nothing is sent again of which the audit knows nothing.
         if (!asked.dryRun) await publish(topics.audit, ...entriesOf(some, ip, clock.now()))
@@ -111,6 +121,39 @@ const unsentDelivery = (report: Report & { object: string }, destination: string
 /** Whatever else is superseded was in a queue, and has been written since. */
 const isUnsent = ({ version, state }: ReportDeliveryDoc): boolean => version === 1 && state === 'superseded'
 
+/** Of some deliveries those to be sent again. @param missing what is to be sent to the same places for the first time */
+type Take = (
+  some: readonly ReportDeliveryDoc[],
+  missing: readonly ReportDeliveryDoc[],
+) => ReportDeliveryDoc[] | Promise<ReportDeliveryDoc[]>
+
+/** Without what would not be sent: its destination keeps the newest alone, and a newer one is there or on its way. */
+function newestOf(documents: DocumentStore) {
+  const known = new Map<string, boolean>()
+  async function newestAlone(destination: string): Promise<boolean> {
+    const asked = known.get(destination)
+    if (asked !== undefined) return asked
+    const { items } = await documents.find('reportQueues', { where: { destination }, limit: 1 })
+    const is = items.some(({ kind }) => keepsNewestAlone(kind))
+    known.set(destination, is)
+    return is
+  }
+  return async (
+    some: readonly ReportDeliveryDoc[],
+    missing: readonly ReportDeliveryDoc[],
+  ): Promise<ReportDeliveryDoc[]> => {
+    const lines = new Set<string>()
+    for (const { destination, line, revision } of some)
+      if (revision !== null && (await newestAlone(destination))) lines.add(line)
+    if (lines.size === 0) return [...some]
+    const there = await allOf(documents, 'reportDeliveries', { line: { in: [...lines] } })
+    const byLine = Map.groupBy([...there, ...missing], ({ line }) => line)
+    const isOutdated = (delivery: ReportDeliveryDoc) =>
+      lines.has(delivery.line) && (byLine.get(delivery.line) ?? []).some(other => isOutdatedBy(delivery, other))
+    return some.filter(delivery => !isOutdated(delivery))
+  }
+}
+
 /** Page by page, so that a year costs no more memory than a day. */
 async function* wanted(
   documents: DocumentStore,
@@ -122,36 +165,38 @@ async function* wanted(
   const unsent = state === undefined && (asked.unsent ?? true)
   const fits = (delivery: ReportDeliveryDoc) =>
     (places === undefined || places.includes(delivery.destination)) && (state === undefined || delivery.state === state)
+  const all: Take = some => some.filter(fits)
   /** Without what a newer one has taken the place of, at a destination that wants no other. */
-  const fitsMany = (delivery: ReportDeliveryDoc) =>
-    fits(delivery) && (state !== undefined || delivery.state !== 'superseded' || (unsent && isUnsent(delivery)))
+  const newest = newestOf(documents)
+  const many: Take = (some, missing) => {
+    const wanted = some.filter(
+      delivery =>
+        fits(delivery) && (state !== undefined || delivery.state !== 'superseded' || (unsent && isUnsent(delivery))),
+    )
+    return newest(wanted, missing)
+  }
   const deliveryIds = named.filter(id => id.startsWith('rd_'))
-  if (deliveryIds.length > 0) yield (await documents.getMany('reportDeliveries', deliveryIds)).filter(fits)
+  if (deliveryIds.length > 0) yield all(await documents.getMany('reportDeliveries', deliveryIds), [])
 
   const reportIds = named.filter(id => !id.startsWith('rd_'))
-  if (reportIds.length > 0) yield* ofReports(await documents.getMany('reports', reportIds), fits)
-  for (const study of studies) for await (const some of pages(documents, { study })) yield* ofReports(some, fitsMany)
+  if (reportIds.length > 0) yield* ofReports(await documents.getMany('reports', reportIds), all)
+  for (const study of studies) for await (const some of pages(documents, { study })) yield* ofReports(some, many)
   if (from !== undefined || to !== undefined) {
     const at = { ...(from === undefined ? {} : { gte: from }), ...(to === undefined ? {} : { lt: to }) }
-    for await (const some of pages(documents, { at })) yield* ofReports(some, fitsMany)
+    for await (const some of pages(documents, { at })) yield* ofReports(some, many)
   }
 
-  async function* ofReports(
-    reports: readonly Report[],
-    take: (delivery: ReportDeliveryDoc) => boolean,
-  ): AsyncGenerator<ReportDeliveryDoc[]> {
+  async function* ofReports(reports: readonly Report[], take: Take): AsyncGenerator<ReportDeliveryDoc[]> {
     if (reports.length === 0) return
-    if (unsent && places !== undefined) {
-      const missing = await missingOf(documents, reports, places, now)
-      // Those that are written are found with the others.
-      if (dryRun) yield missing
-      else for (const delivery of missing) await documents.insert('reportDeliveries', delivery)
-    }
+    const missing = unsent && places !== undefined ? await missingOf(documents, reports, places, now) : []
+    // Those that are written are found with the others.
+    if (dryRun) yield await take(missing, missing)
+    else for (const delivery of missing) await documents.insert('reportDeliveries', delivery)
     let cursor: string | null | undefined
     do {
       const where = { report: { in: reports.map(({ id }) => id) } }
       const page = await documents.find('reportDeliveries', { where, limit: 1_000, ...(cursor ? { cursor } : {}) })
-      yield page.items.filter(take)
+      yield await take(page.items, missing)
       cursor = page.next
     } while (cursor !== null)
   }

@@ -147,6 +147,12 @@ describe.skipIf(!browserPath)(
     })
 
     it('are sent again for a time, and where they never went only when that is asked for', async () => {
+      await page.goto(`${raylog.url}/deliveries?again=study`)
+      const field = form().getByLabel(/^Study: /)
+      await field.pressSequentially('Miller')
+      await form().getByText('That is no study.').waitFor()
+      expect([await field.inputValue(), page.url()]).toEqual(['Miller', expect.not.stringContaining('Mill')])
+
       const before = await deliveries('share')
       const made = await Promise.all(
         before.map(async ({ report }) => (await raylog.json<{ at: number }>(`/api/v1/reports/${report}`)).at),
@@ -171,6 +177,17 @@ describe.skipIf(!browserPath)(
       await howMany().getByText('Choose a study or a time').waitFor()
       await form().getByRole('button', { name: 'Last hour' }).click()
       await howMany().getByText('3 to archive').waitFor()
+      // Key by key, of which each is a time: the year begins as 0002.
+      const until2126 = form().getByLabel('To, not included')
+      await until2126.click({ position: { x: 12, y: 12 } })
+      await page.keyboard.type('01022126')
+      await page.keyboard.press('ArrowRight')
+      await page.keyboard.type('030405AM')
+      expect(await until2126.inputValue()).toBe('2126-01-02T03:04:05')
+      await howMany().getByText('3 to archive').waitFor()
+      expect(new Date(new URL(page.url()).searchParams.get('to') ?? '').getFullYear()).toBe(2126)
+      await form().getByRole('button', { name: 'Last hour' }).click()
+      await until('no end is shown, since none is in force', async () => (await until2126.inputValue()) === '')
       await form().getByLabel('Made from').fill('2126-01-01T00:00:00')
       await howMany().getByText('Nothing to send').waitFor()
       await form().getByRole('button', { name: 'Last day' }).click()

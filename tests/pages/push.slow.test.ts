@@ -182,6 +182,11 @@ describe.skipIf(!browserPath)(
         )
         return trail.some(({ what, who }) => what === 'seen' && who === 'martin')
       })
+
+      // As one that an older worker has shown, which kept no study.
+      await push(JSON.stringify({ notice: 'nt_older', title: 'Older' }))
+      await until('it is shown', async () => (await shown(page)).some(({ title }) => title === 'Older'))
+      expect(await clicked(page, 'nt_older')).toBe('/notifications/nt_older')
     })
 
     /** Clicks it; where it leads. The browser opens windows for a person's own click alone: what it is asked for is kept instead. */

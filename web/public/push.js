@@ -22,7 +22,8 @@ self.addEventListener('push', event => {
 self.addEventListener('notificationclick', event => {
   event.notification.close()
   const { notice, study } = event.notification.data ?? {}
-  const query = `?notice=${encodeURIComponent(notice ?? '')}`
-  const url = notice && study ? `/worklist/${encodeURIComponent(study)}${query}` : '/notifications'
+  const id = encodeURIComponent(notice ?? '')
+  // What the worker before this one has shown has no study.
+  const url = notice && study ? `/worklist/${encodeURIComponent(study)}?notice=${id}` : `/notifications/${id}`
   event.waitUntil(self.clients.openWindow(url))
 })

@@ -1,6 +1,7 @@
 /** FHIR R4: a report in format `fhir` is a transaction bundle, posted to the base of a server (FHIR 3.1.0.11). */
 import { z } from 'zod'
 import type { Clock } from '../../../monitoring/clock.ts'
+import { keepsNewestAlone } from '../../../schemas/report-delivery.ts'
 import { authorizationOf, loginSettings, secureOptions, tlsSettings } from '../credentials.ts'
 import { post, unsuccessful } from '../post.ts'
 import { type Receipt, type Sender, Undelivered } from '../sender.ts'
@@ -40,7 +41,7 @@ export function fhirSender(name: string, config: z.infer<typeof settings>, clock
   return {
     takes: ({ format }) => format === 'fhir',
     // The bundle updates what an earlier revision made: an older one must not come after it.
-    newestOnly: true,
+    newestOnly: keepsNewestAlone('fhir'),
     async send({ bytes }, signal): Promise<Receipt> {
       if (!transaction.safeParse(parsed(bytes.toString('utf8'))).success)
         throw new Undelivered('not a transaction bundle', { code: 'bad-record', final: true })

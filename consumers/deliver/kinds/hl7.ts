@@ -1,6 +1,7 @@
 /** HL7 version 2 over MLLP: a report in format `hl7` is a message, and its control id is how a receiver knows it again. */
 import { z } from 'zod'
 import { controlIdOf, type MllpClient, NotAcknowledged, openMllp } from '../../../hl7/mllp.ts'
+import { keepsNewestAlone } from '../../../schemas/report-delivery.ts'
 import { secureOptions, tlsSettings } from '../credentials.ts'
 import { type Sender, Undelivered } from '../sender.ts'
 
@@ -19,7 +20,7 @@ export function hl7Sender(name: string, { host, port, tls, timeoutMs, idleMs }: 
   return {
     takes: ({ format }) => format === 'hl7',
     // The receiver shows what came last.
-    newestOnly: true,
+    newestOnly: keepsNewestAlone('hl7'),
     async send({ bytes }, signal) {
       const controlId = controlIdOf(bytes)
       client ??= openMllp({ host, port, tls: tls && secureOptions(tls), timeoutMs, idleMs })

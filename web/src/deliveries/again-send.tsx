@@ -31,6 +31,7 @@ export function AgainSend({ asked, queues, onSent }: Props) {
   const body: ResendBody | null = JSON.parse(settled)
   const counted = useLoaded(body && `again ${settled}`, signal => countResend(body ?? {}, signal))
   const count = now === settled ? counted.value : null
+  const uncounted = now === settled ? counted.problem : null
   const [open, setOpen] = useState(false)
   const [said, setSaid] = useState<{ of: string; done: Resent } | null>(null)
   const [problem, setProblem] = useState<Problem | null>(null)
@@ -64,13 +65,22 @@ export function AgainSend({ asked, queues, onSent }: Props) {
           {count && count.queued > 0 && !done ? `Send ${reports(count.queued)} again…` : 'Send again…'}
         </button>
         <output aria-label="How many">
-          {done ? <Done done={done} onAgain={() => setSaid(null)} /> : <Count asked={asked} count={count} />}
+          {done && <Done done={done} onAgain={() => setSaid(null)} />}
+          {!done && !uncounted && <Count asked={asked} count={count} />}
         </output>
       </div>
-      {counted.problem && <ProblemNotice problem={counted.problem} retry={counted.reload} />}
+      {uncounted && <ProblemNotice problem={uncounted} retry={counted.reload} />}
       {problem && <ProblemNotice problem={problem} />}
       {count && (
-        <Confirm open={open} busy={busy} count={count} queues={queues} onYes={send} onNo={() => setOpen(false)} />
+        <Confirm
+          // It is counted once more as it opens: only what was counted then can be confirmed.
+          open={open && !uncounted}
+          busy={busy || counted.loading}
+          count={count}
+          queues={queues}
+          onYes={send}
+          onNo={() => setOpen(false)}
+        />
       )}
     </>
   )

@@ -1,5 +1,5 @@
 /** Reports sent again, many at once: those of a study, or those made within a time. All that is chosen stands in the address. */
-import { useRef } from 'react'
+import { useState } from 'react'
 import { time } from '../format.ts'
 import { useLoaded } from '../hooks.ts'
 import { hrefWith, navigate, usePlace } from '../router.ts'
@@ -94,8 +94,10 @@ export function Again({ queues, onSent }: { queues: readonly ReportQueueView[]; 
 
 /** By its id or the address of its page; the newest are offered. */
 function WhichStudy({ query }: { query: URLSearchParams }) {
-  const text = query.get('study') ?? ''
-  const id = studyIn(text)
+  const id = studyIn(query.get('study') ?? '')
+  const [typed, setTyped] = useState('')
+  // As it was typed, as long as it means what the address says. The address has the id alone: what is typed may be a name.
+  const text = studyIn(typed) === id ? typed : (id ?? '')
   const newest = useLoaded('studies to choose', signal =>
     getWorklist({ state: 'all', priority: '', modality: '' }, null, signal),
   )
@@ -115,7 +117,10 @@ function WhichStudy({ query }: { query: URLSearchParams }) {
           size={38}
           spellCheck={false}
           autoComplete="off"
-          onChange={event => change(query, { study: event.target.value })}
+          onChange={event => {
+            setTyped(event.target.value)
+            change(query, { study: studyIn(event.target.value) ?? '' })
+          }}
         />
       </Field>
       <datalist id="again-studies">
@@ -158,21 +163,16 @@ function WhichTime({ query }: { query: URLSearchParams }) {
   )
 }
 
-/** The browser's own text stays while it is no whole time yet: it is not written over as the person types. */
+/** While it is no whole time yet the browser says that it is empty, and keeps what was typed as long as nothing else is written there. */
 function TimeField({ name, at, onChange }: { name: string; at: number | null; onChange(at: number): void }) {
-  const typed = useRef('')
-  const shown = at === null ? typed.current : toLocal(at)
   return (
     <Field name={name}>
       <input
         type="datetime-local"
         step="1"
         className="field"
-        value={shown}
-        onChange={event => {
-          typed.current = event.target.value
-          onChange(fromLocal(event.target.value))
-        }}
+        value={at === null ? '' : toLocal(at)}
+        onChange={event => onChange(fromLocal(event.target.value))}
       />
     </Field>
   )

@@ -19,8 +19,20 @@ it('asks for a time that has a beginning, an end, or both', () => {
   expect(asked(`again=time&to=${iso}&study=st_1`)).toEqual({ to: from, unsent: false })
 })
 
+it('asks for nothing before 1970, which no server has: so begins each year that is typed', () => {
+  expect(asked('again=time&from=0002-01-01T00:00:00.000Z&to=0020-01-01T00:00:00.000Z')).toEqual({
+    ...{ from: 0, to: 0, unsent: false },
+  })
+})
+
 it('asks for nothing while nothing is chosen, since that would be everything', () => {
-  for (const query of ['again=study', 'again=study&study=the+one+of+monday', 'again=time', 'again=time&from=soon'])
+  for (const query of [
+    'again=study',
+    'again=study&study=the+one+of+monday',
+    'again=study&study=Ernest_Miller',
+    'again=time',
+    'again=time&from=soon',
+  ])
     expect(asked(query)).toBeNull()
 })
 

@@ -1,6 +1,6 @@
 /** What the address says is to be sent again. */
 import { hrefWith } from '../router.ts'
-import { fromIso } from '../times.ts'
+import { fromIso, sinceEpoch } from '../times.ts'
 import type { ResendBody } from './api.ts'
 
 /** Leads to the form, with this study chosen. */
@@ -21,8 +21,12 @@ export function askedOf(query: URLSearchParams): ResendBody | null {
   }
   const [from, until] = [fromIso(query.get('from')), fromIso(query.get('to'))]
   if (from === null && until === null) return null
-  return { ...(from === null ? {} : { from }), ...(until === null ? {} : { to: until }), ...to }
+  const range = {
+    ...(from === null ? {} : { from: sinceEpoch(from) }),
+    ...(until === null ? {} : { to: sinceEpoch(until) }),
+  }
+  return { ...range, ...to }
 }
 
-/** Its id, or the address of its page. */
-export const studyIn = (text: string): string | null => /st_\w+/.exec(text)?.[0] ?? null
+/** Its id, or the address of its page; not the end of a word. */
+export const studyIn = (text: string): string | null => /\bst_\w+/.exec(text)?.[0] ?? null

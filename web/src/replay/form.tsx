@@ -5,7 +5,7 @@ import { itemsOf, toModel } from '../api/shape.ts'
 import { duration, integer, rate as rateWords } from '../format.ts'
 import { useLoaded } from '../hooks.ts'
 import { hrefWith, navigate, usePlace } from '../router.ts'
-import { fromIso, fromLocal, toLocal } from '../times.ts'
+import { fromIso, fromLocal, sinceEpoch, toLocal } from '../times.ts'
 import { ProblemNotice, Skeleton } from '../ui/basics.tsx'
 import { Field } from '../ui/fields.tsx'
 import { type Asked, getArrivals, type Plan, planOf, start } from './api.ts'
@@ -47,8 +47,8 @@ export function ReplayForm({ onStarted }: { onStarted(): void }) {
   const ratePerSecond = Number(text('rate')) > 0 ? Number(text('rate')) : null
   const asked: Asked = {
     model,
-    from,
-    to,
+    from: sinceEpoch(from),
+    to: sinceEpoch(to),
     sites: words(text('site')),
     modalities: words(text('modality')),
     ratePerSecond,
