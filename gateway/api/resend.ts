@@ -129,13 +129,13 @@ type Take = (
 
 /** Without what would not be sent: its destination keeps the newest alone, and a newer one is there or on its way. */
 function newestOf(documents: DocumentStore) {
-  const known = new Map<string, boolean>()
+  const kept = new Map<string, boolean>()
   async function newestAlone(destination: string): Promise<boolean> {
-    const asked = known.get(destination)
-    if (asked !== undefined) return asked
+    const before = kept.get(destination)
+    if (before !== undefined) return before
     const { items } = await documents.find('reportQueues', { where: { destination }, limit: 1 })
     const is = items.some(({ kind }) => keepsNewestAlone(kind))
-    known.set(destination, is)
+    kept.set(destination, is)
     return is
   }
   return async (
@@ -166,8 +166,8 @@ async function* wanted(
   const fits = (delivery: ReportDeliveryDoc) =>
     (places === undefined || places.includes(delivery.destination)) && (state === undefined || delivery.state === state)
   const all: Take = some => some.filter(fits)
-  /** Without what a newer one has taken the place of, at a destination that wants no other. */
   const newest = newestOf(documents)
+  /** Without what a newer one has taken the place of, at a destination that wants no other. */
   const many: Take = (some, missing) => {
     const wanted = some.filter(
       delivery =>
