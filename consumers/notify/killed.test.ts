@@ -84,6 +84,15 @@ async function openStory(nth: number, done: boolean) {
   return { told, stages, open, notice, goOn, ...first }
 }
 
+it('the story has no more writes than those at which a process is killed', async () => {
+  const { stages, notice, goOn, dead } = await openStory(writes + 1, false)
+  await stages[0]?.hand(topics.studies, anAssessment(1, { completedAt: began, assessedAt: began }))
+  await goOn(dead, null)
+  expect(await notice()).toMatchObject({ phase: 'settled', outcome: 'unanswered' })
+  await stages[0]?.close()
+  expect(dead()).toBe(false)
+})
+
 describe.each([
   ['before it is done', false],
   ['when it is done', true],

@@ -102,9 +102,10 @@ export function escalate(notice: NoticeDoc, why: string, around: Around): Notice
 function allAgain(notice: NoticeDoc, mine: readonly NoticeTarget[], around: Around): NoticeDoc {
   const { now } = around
   const others = onDutyNow(notice, mine, around)
-  // Who was tried waits longer each time, and the others join them; without either, the rota is looked at again.
+  // Somebody new is told at once, with all others once more: told at another time, one would use up the other's time to answer.
+  // Who was tried waits longer each time; without anybody, the rota is looked at again.
   const tries = mine.map(one => one.tries)
-  const dueAt = tries.length > 0 ? retryAt(Math.min(...tries), now) : others.length > 0 ? now : now + longestRetryMs
+  const dueAt = others.length > 0 ? now : tries.length > 0 ? retryAt(Math.min(...tries), now) : now + longestRetryMs
   const again = (target: NoticeTarget): NoticeTarget =>
     mine.includes(target) ? { ...target, state: 'waiting', dueAt, why: 'not reached before' } : target
   const targets = [...notice.targets.map(again), ...others.map(target => ({ ...target, dueAt, why: null }))]
@@ -130,4 +131,27 @@ const keyOf = ({ person, channel }: NoticeTarget): string => `${person} ${channe
 export function withdraw(notice: NoticeDoc, now: number): NoticeDoc {
   const said = { what: 'changed' as const, who: null, channel: null, detail: 'the rule is gone', at: now }
   return withTrail({ ...notice, phase: 'settling', dueAt: now, outcome: 'withdrawn', owner: null }, said)
+}
+
+/**
+ * When it is due at the latest, by its phase: what lies farther ahead was said by a clock that was put back since.
+ * @returns ms since the epoch
+ */
+export function longestWait({ phase, rule: name, targets }: NoticeDoc, config: NotifyConfig, now: number): number {
+  const rule = config.rules.find(one => one.name === name)
+  if (phase === 'sending') return now + config.leaseMs
+  if (phase === 'awaiting') return now + (rule?.acknowledge?.withinMs ?? 0)
+  if (phase !== 'held') return now
+  const grouping = targets.some(({ state, why }) => state === 'waiting' && why === 'grouping')
+  return now + (grouping ? (rule?.groupMs ?? 0) : longestRetryMs)
+}
+
+/** @returns the same where it is due by then. Quiet hours and limits are times of the day: who waits for them still does. */
+export function notLaterThan(notice: NoticeDoc, longest: number): NoticeDoc {
+  if (notice.dueAt <= longest) return notice
+  const targets = notice.targets.map(target => {
+    const keeps = target.state !== 'waiting' || target.why === 'quiet-hours' || target.why === 'rate-limit'
+    return keeps || target.dueAt <= longest ? target : { ...target, dueAt: longest }
+  })
+  return { ...notice, dueAt: longest, targets }
 }

@@ -9,12 +9,13 @@ import type { Clock } from '../../monitoring/clock.ts'
 import { type AuditAction, auditEntry } from '../../schemas/audit.ts'
 import { type NoticeDoc, type NoticeTarget, type NoticeTrail, stepOf } from '../../schemas/notice.ts'
 import { topics } from '../../schemas/topics.ts'
+import { allOf } from '../../storage/documents.ts'
 import type { Budget } from './budget.ts'
 import type { NotifyConfig } from './config.ts'
 import type { Rule } from './config-people.ts'
 import type { Facts } from './facts.ts'
 import { matchOf } from './match.ts'
-import { afterSending, claim, dueTargets, escalate, type Result, withdraw } from './moves.ts'
+import { afterSending, claim, dueTargets, escalate, longestWait, notLaterThan, type Result, withdraw } from './moves.ts'
 import { noticeIdOf, withEvent } from './notice.ts'
 import { timeZoneOf } from './recipients.ts'
 
@@ -85,27 +86,21 @@ export class Notices {
 
   /**
    * Times of before a clock was put back lie too far ahead: nobody waits for longer than from now on. By whoever finds it at
-   * the start, or sees its own clock go back.
+   * the start, or sees its own clock go back. What is held and need not be answered keeps its time: quiet hours are times of
+   * the day, and at night very many may wait for them.
    */
   async bringForward(): Promise<void> {
     const { documents, config, clock } = this.#options
     const now = clock.now()
     const dueAt = { gte: now + config.leaseMs + 1 }
-    const where = { phase: { in: ['awaiting', 'sending'] }, dueAt }
-    let cursor: string | null | undefined
-    do {
-      const { items, next }: { items: NoticeDoc[]; next: string | null } = await documents.find('notices', {
-        ...{ where, limit: 200 },
-        ...(cursor && { cursor }),
-      })
-      for (const notice of items) {
-        const rule = config.rules.find(({ name }) => name === notice.rule)
-        const longest = now + (notice.phase === 'sending' ? config.leaseMs : (rule?.acknowledge?.withinMs ?? 0))
-        // Where another has moved it meanwhile, that was with the clock of now.
-        if (notice.dueAt > longest) await this.#move({ ...notice, dueAt: longest })
-      }
-      cursor = next
-    } while (cursor !== null)
+    const critical = config.rules.flatMap(({ name, acknowledge }) => (acknowledge ? [name] : []))
+    const begun = await allOf(documents, 'notices', { phase: { in: ['sending', 'awaiting', 'settling'] }, dueAt })
+    const held = await allOf(documents, 'notices', { phase: 'held', rule: { in: critical }, dueAt })
+    for (const notice of [...begun, ...held.filter(({ critical }) => critical)]) {
+      const sooner = notLaterThan(notice, longestWait(notice, config, now))
+      // Where another has moved it meanwhile, that was with the clock of now.
+      if (sooner !== notice) await this.#move(sooner)
+    }
   }
 
   /** @returns after a move what is kept now; undefined when another was first; `rest` when there is nothing to do now */

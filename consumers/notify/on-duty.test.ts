@@ -1,68 +1,16 @@
-/** Who is told when the rota, the settings or the clock are others by the time that somebody is. */
+/** Who is told when the rota or the settings are others by the time that somebody is. */
 import { describe, expect, it } from 'vitest'
 import { acknowledge } from '../../schemas/notice.ts'
 import { topics } from '../../schemas/topics.ts'
-import { anAssessment, began } from '../../tests/gateway/samples.ts'
+import { anAssessment } from '../../tests/gateway/samples.ts'
 import { HandClock } from '../../tests/harness/hand-clock.ts'
-import { startMail } from '../../tests/harness/mail.ts'
-import { openNotify } from '../../tests/harness/notify.ts'
-import { ownStores } from '../../tests/harness/own-stores.ts'
-import { startReceiver } from '../../tests/harness/receiver.ts'
+import { hour, lookMs, minute, noon, onDutyTests, person } from '../../tests/harness/on-duty.ts'
 import { until } from '../../tests/harness/until.ts'
 
-const own = ownStores()
-const minute = 60_000
-const hour = 60 * minute
-const lookMs = 500
-const leaseMs = 15_000
-/** Thursday, 1 January 2026, at noon (UTC). */
-const noon = began + 12 * hour
+const { own, ends, open } = onDutyTests()
 const event = anAssessment(1, { completedAt: noon, assessedAt: noon })
 
-/** A mail server that takes nothing while `up` is false, and a web server for chat. */
-async function ends() {
-  const state = { up: true }
-  const mail = await startMail({}, () => (state.up ? null : { code: 550, text: 'no such user' }))
-  const chat = await startReceiver()
-  own.closing.push(
-    () => mail[Symbol.asyncDispose](),
-    () => chat[Symbol.asyncDispose](),
-  )
-  const channels = [
-    { name: 'mail', kind: 'email', host: '127.0.0.1', port: mail.port, security: 'none', from: 'r@h.example' },
-    { name: 'chat', kind: 'slack', url: chat.url },
-  ]
-  const to = () => mail.mails.map(one => one.to.join().split('@')[0])
-  return { state, mail, chat, channels, to }
-}
-
-const person = (name: string, over: object = {}) => ({
-  name,
-  reach: [{ channel: 'mail', address: `${name}@h.example` }],
-  ...over,
-})
 const onCall = [{ from: '08:00', to: '13:00', people: ['martin'] }, { people: ['nina'] }]
-
-async function open(settings: object, clock = new HandClock(noon)) {
-  const base = { people: ['martin', 'nina', 'chief'].map(name => person(name)), attempts: 1, restAfter: 100 }
-  const stage = await openNotify(own.stores, { ...base, lookMs, leaseMs, ...settings }, { clock })
-  own.closing.push(() => stage.close())
-  const one = async () => (await own.stores.documents.find('notices')).items[0] ?? expect.unreachable('none')
-  /** Time goes by while the stage waits for its next look. */
-  async function pass(ms: number): Promise<void> {
-    await until('the stage waits for its next look', () => clock.sleeping.includes(lookMs))
-    clock.move(ms)
-  }
-  /** Time goes by until it is so. */
-  async function passUntil(what: string, condition: () => Promise<boolean> | boolean, ms = minute): Promise<void> {
-    await until(what, async () => {
-      if (await condition()) return true
-      if (clock.sleeping.includes(lookMs)) clock.move(ms)
-      return undefined
-    })
-  }
-  return { ...stage, clock, one, pass, passUntil }
-}
 
 describe('a critical result that reached nobody', () => {
   it('goes to who has the role by the time that somebody can be reached, with the whole time to answer', async () => {
@@ -86,6 +34,23 @@ describe('a critical result that reached nobody', () => {
     await stage.pass(10 * minute)
     await stage.settled('unanswered')
     expect(to()).toHaveLength(2)
+  })
+
+  it('goes at once to who is found to have the role, whoever else is tried again', async () => {
+    const { channels, state, to } = await ends()
+    state.gone = 'martin'
+    const rules = [{ name: 'critical', to: ['on-call'], acknowledge: { withinMs: 10 * minute } }]
+    const stage = await open({ channels, roles: [{ name: 'on-call', shifts: onCall }], rules })
+    await stage.hand(topics.studies, event)
+    await stage.passUntil('nina is found', async () =>
+      (await stage.one()).targets.some(({ person }) => person === 'nina'),
+    )
+    const found = stage.clock.now()
+    expect(found).toBeGreaterThanOrEqual(noon + hour)
+    expect(found, 'the rota is looked at often enough').toBeLessThanOrEqual(noon + hour + 11 * minute)
+    await stage.passUntil('two looks later', () => stage.clock.now() >= found + 2 * lookMs, lookMs)
+    expect(to()).toEqual(['nina'])
+    expect(await stage.phase('awaiting')).toMatchObject({ dueAt: found + 10 * minute })
   })
 
   it('because nobody had the role waits until somebody has it', async () => {
@@ -151,44 +116,6 @@ describe('someone who is not in the settings any more', () => {
     const second = await open({ channels, people, rules: changed }, new HandClock(noon + minute))
     await second.passUntil('chief is told', () => to().length > 0, lookMs)
     expect([to(), chat.received]).toEqual([['chief'], []])
-  })
-})
-
-describe('the clock', () => {
-  const acknowledgement = { withinMs: 10 * minute, chain: ['nina', 'chief'] }
-  const rules = [{ name: 'critical', to: ['martin'], acknowledge: acknowledgement }]
-
-  it('that is put forward by hours passes a result on to one, who has the whole time', async () => {
-    const { channels, to } = await ends()
-    const stage = await open({ channels, rules })
-    await stage.hand(topics.studies, event)
-    await stage.pass(5 * hour)
-    await until('the next is told', () => to().length === 2)
-    expect(await stage.phase('awaiting')).toMatchObject({ step: 1, dueAt: noon + 5 * hour + 10 * minute })
-    await stage.pass(10 * minute - 1)
-    await until('it was looked at', () => stage.clock.sleeping.includes(lookMs))
-    expect(to()).toEqual(['martin', 'nina'])
-    await stage.pass(lookMs)
-    await until('then it is the turn of the last', () => to().length === 3)
-  })
-
-  it.each([
-    ['while the process runs', false],
-    ['before it starts again', true],
-  ])('that is put back by hours %s does not make anybody wait for longer than the time', async (_, restarts) => {
-    const { channels, to } = await ends()
-    const first = await open({ channels, rules }, new HandClock(noon + 5 * hour))
-    await first.hand(topics.studies, anAssessment(1, { completedAt: noon + 5 * hour, assessedAt: noon + 5 * hour }))
-    await first.phase('awaiting')
-    if (restarts) await first.close()
-    else first.clock.put(noon)
-    const stage = restarts ? await open({ channels, rules }, new HandClock(noon)) : first
-    if (!restarts) await stage.pass(lookMs)
-    await until('it is due within the time', async () => (await stage.one()).dueAt <= stage.clock.now() + 10 * minute)
-    expect(to()).toEqual(['martin'])
-    await stage.passUntil('the next is told', () => to().length === 2)
-    expect(stage.clock.now()).toBeLessThanOrEqual(noon + 12 * minute)
-    expect(to()).toEqual(['martin', 'nina'])
   })
 })
 

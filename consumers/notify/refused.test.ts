@@ -142,6 +142,20 @@ describe('a receiver that does not take it', () => {
     expect(down.received, 'all go through again').toHaveLength(16)
   })
 
+  it('is tried again by the end of its rest, also where the clock is put back by hours meanwhile', async () => {
+    const down = await receiver(() => ({ status: 503 }))
+    const clock = quickClock()
+    const stage = await open([{ url: down.url, secret }], { clock, attempts: 1, restAfter: 1, restMs: 60_000 })
+    clock.at += 5 * 3_600_000
+    for (const n of [1, 2]) await stage.hand(topics.predictions, aPrediction(n))
+    expect(down.received, 'it rests').toHaveLength(1)
+    clock.at -= 5 * 3_600_000
+    await stage.hand(topics.predictions, aPrediction(3))
+    expect(down.received).toHaveLength(2)
+    await stage.hand(topics.predictions, aPrediction(4))
+    expect(down.received, 'and rests again').toHaveLength(2)
+  })
+
   it('shows how often it was asked, and why in vain, while that goes on', async () => {
     const { url } = await receiver(() => ({ status: 503 }))
     const stop = new AbortController()

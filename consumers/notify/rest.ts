@@ -18,7 +18,9 @@ export function rest({ restAfter, restMs }: { restAfter: number; restMs: number 
   return {
     mayTry() {
       if (inARow < restAfter) return true
-      if (trying || clock.now() < until) return false
+      const left = until - clock.now()
+      // A longer rest than there is was begun before the clock was put back.
+      if (trying || (left > 0 && left <= restMs)) return false
       trying = true
       return true
     },
