@@ -249,7 +249,7 @@ describe('sending reports again', () => {
       await gone
       await until('it has stopped', async () => {
         const before = pages
-        await get('deliveries/queues')
+        for (let times = 0; times < 10; times++) await get('deliveries/queues')
         return pages === before
       })
     } finally {
