@@ -126,8 +126,40 @@ describe('a study', () => {
     expect(await answer.json()).toMatchObject({
       ...{ study: ids.study('main', '1.2.3.4'), what: 'expect', images: 12, source: 'order', revision: null },
     })
-    const none = { ...init, body: JSON.stringify({ studyUid: '1.2.3.4', images: 0 }) }
-    expect((await gateway.ask('/api/v1/expected', none)).status).toBe(400)
+    for (const wrong of [{ images: 0 }, { priority: 'soon' }, {}]) {
+      const none = { ...init, body: JSON.stringify({ studyUid: '1.2.3.4', ...wrong }) }
+      expect((await gateway.ask('/api/v1/expected', none)).status).toBe(400)
+    }
+  })
+
+  it('that is not there yet may be told how urgent its order is, with a count or without', async () => {
+    const order = async (said: object) => {
+      const body = JSON.stringify({ studyUid: '1.2.3.5', ...said })
+      const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
+      return z.looseObject({ id: z.string() }).parse(await (await gateway.ask('/api/v1/expected', init)).json())
+    }
+    const [urgent, stat, again] = [
+      await order({ priority: 'urgent', images: 3 }),
+      await order({ priority: 'stat' }),
+      await order({ priority: 'stat' }),
+    ]
+    expect(urgent).toMatchObject({ what: 'expect', images: 3, priority: 'urgent', source: 'order' })
+    expect(stat).toMatchObject({ what: 'expect', images: null, priority: 'stat' })
+    expect(again.id).toBe(stat.id)
+    expect(urgent.id).not.toBe(stat.id)
+  })
+
+  it('of which only the order is known is on no worklist', async () => {
+    const line = { version: 1, site: '', modality: null, patient: null, priority: 'stat', rank: 0, firstAt: 0 } as const
+    await gateway.documents.insert('worklist', {
+      ...{ ...line, id: 'st_ordered', state: 'ordered', ordered: 'stat' },
+      ...{ revision: 0, findings: [], missing: 0, expected: null },
+    })
+    for (const state of ['open', 'all', 'gathering']) {
+      const answer = await (await gateway.ask(`/api/v1/worklist?state=${state}&limit=100`)).json()
+      expect(JSON.stringify(answer)).not.toContain('st_ordered')
+      expect(JSON.stringify(answer)).toContain('st_0')
+    }
   })
 
   it('that is not there is asked nothing', async () => {

@@ -77,7 +77,7 @@ export const ids = {
   /** A transaction of a peer's (PS3.4 J): asked for twice it is one. */
   commitment: (peer: string, transactionUid: string) => derive('sc', peer, transactionUid),
   /** Asked for twice by one person of one revision it is one request. */
-  request: (study: string, what: string, actor: string, of: number) => derive('rq', study, what, actor, of),
+  request: (study: string, what: string, actor: string, of: number | string) => derive('rq', study, what, actor, of),
   /** All that one rule says of one thing (a study, or an event) is one notification. */
   notice: (rule: string, key: string) => derive('nt', rule, key),
   noticeStep: (notice: string, number: number) => derive('ns', notice, number),

@@ -106,9 +106,12 @@ export interface WorklistDoc {
   modality: string | null
   patient: string | null
   priority: Priority
+  /** What its order says, which no assessment takes back; absent where none said more than routine. */
+  ordered?: Priority
   /** Ascending is the order in which to read: priority, then who waits longest. See `rankOf`. */
   rank: number
-  state: 'gathering' | 'waiting' | 'reviewed'
+  /** `ordered`: nothing is known but how urgent its order is; nobody sees it before its first image. */
+  state: 'ordered' | 'gathering' | 'waiting' | 'reviewed'
   firstAt: number
   revision: number
   /** Of the newest revision: `model: label` of what was found. */

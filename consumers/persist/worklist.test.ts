@@ -19,7 +19,7 @@ afterEach(async () => {
 describe('the worklist', () => {
   const study = 'st_1'
   const lineOf = () => stores.documents.get('worklist', study)
-  const request = { id: 'rq', study, images: null, source: null, actor: 'dr', at: 1 }
+  const request = { id: 'rq', study, images: null, source: null, priority: null, actor: 'dr', at: 1 }
   const reviewed = (revision: number) => ({ ...request, what: 'reviewed' as const, revision })
 
   it('has a study from its first image on, and knows at once that one is urgent', async () => {
@@ -27,6 +27,21 @@ describe('the worklist', () => {
     expect(await lineOf()).toMatchObject({ state: 'gathering', priority: 'routine', firstAt: 500, revision: 0 })
     await stage.hand(topics.instances, anInstance(2, { study, receivedAt: 900, priority: 'stat' }))
     expect(await lineOf()).toMatchObject({ state: 'gathering', priority: 'stat', firstAt: 500 })
+  })
+
+  it('has it as urgent as its order, said before its images or after its assessment, whichever event is read last', async () => {
+    const order = { ...request, what: 'expect' as const, priority: 'urgent' as const, revision: null, source: 'order' }
+    await stage.hand(topics.requests, order)
+    expect(await lineOf()).toMatchObject({ state: 'ordered' })
+    await stage.hand(topics.instances, anInstance(1, { study, receivedAt: 500 }))
+    expect(await lineOf()).toMatchObject({ state: 'gathering', priority: 'urgent', firstAt: 500 })
+    await stage.hand(topics.studies, anAssessment(1, { study, priority: 'routine', firstAt: 500 }))
+    expect(await lineOf()).toMatchObject({ state: 'waiting', priority: 'urgent' })
+    await stage.hand(topics.requests, reviewed(1))
+    await stage.hand(topics.requests, { ...order, priority: 'stat' })
+    expect(await lineOf()).toMatchObject({ state: 'reviewed', priority: 'stat' })
+    const { items } = await stores.documents.find('worklist', { order: 'oldest' })
+    expect(items[0]?.rank).toBe(500)
   })
 
   it('reads the urgent first, and of those who are as urgent the one who waits longest', async () => {

@@ -43,6 +43,7 @@ export const withImage =
   ({ site, modality, patient, priority, receivedAt, studyInstances }: Instance): Change =>
   line => {
     const urgent = highest([line.priority, priority])
+    const { state } = line
     if (line.site !== '' && urgent === line.priority) return line
     return {
       ...line,
@@ -50,6 +51,7 @@ export const withImage =
       modality: line.modality ?? modality,
       patient: line.patient ?? patient,
       priority: urgent,
+      state: state === 'ordered' ? 'gathering' : state,
       firstAt: line.firstAt === 0 ? receivedAt : Math.min(line.firstAt, receivedAt),
       expected: line.expected ?? studyInstances,
     }
@@ -65,7 +67,7 @@ export const withAssessment =
       site: event.site,
       modality: event.modality ?? line.modality,
       patient: event.patient ?? line.patient,
-      priority: event.priority,
+      priority: highest([event.priority, line.ordered ?? 'routine']),
       state: line.state === 'reviewed' && isOwnCorrection(event) ? 'reviewed' : 'waiting',
       firstAt: event.firstAt ?? (line.firstAt || event.completedAt),
       revision: event.revision,
@@ -80,8 +82,13 @@ const isOwnCorrection = ({ changes, findings }: StudyAssessed): boolean =>
   changes?.images.length === 0 && findings.some(({ corrected }) => corrected > 0)
 
 export const withRequest =
-  ({ what, revision }: StudyRequest): Change =>
-  line =>
-    what === 'reviewed' && line.state === 'waiting' && (revision ?? line.revision) >= line.revision
-      ? { ...line, state: 'reviewed' }
-      : line
+  ({ what, revision, priority }: StudyRequest): Change =>
+  line => {
+    if (what === 'reviewed' && line.state === 'waiting' && (revision ?? line.revision) >= line.revision)
+      return { ...line, state: 'reviewed' }
+    const before = line.ordered ?? 'routine'
+    const ordered = highest([before, priority ?? 'routine'])
+    if (what !== 'expect' || ordered === before) return line
+    const state = line.site === '' ? 'ordered' : line.state
+    return { ...line, ordered, state, priority: highest([line.priority, ordered]) }
+  }

@@ -15,15 +15,18 @@ const routes = {
   reviewed: 'Its newest revision was seen: off the worklist, until there is another',
 } as const
 
-const expectBody = z.strictObject({
-  studyUid: z
-    .string()
-    .regex(/^[0-9.]{1,64}$/)
-    .describe('Study Instance UID'),
-  images: z.int().min(1).max(1_000_000),
-  source: z.enum(['order', 'pacs']).default('order').describe('who says so: what a PACS has counts before the rest'),
-  site: z.string().min(1).max(64).optional().describe("whose study it is; the process' own site otherwise"),
-})
+const expectBody = z
+  .strictObject({
+    studyUid: z
+      .string()
+      .regex(/^[0-9.]{1,64}$/)
+      .describe('Study Instance UID'),
+    images: z.int().min(1).max(1_000_000).optional(),
+    priority: z.enum(['routine', 'urgent', 'stat']).optional().describe('of the order: it raises that of the study'),
+    source: z.enum(['order', 'pacs']).default('order').describe('who says so: what a PACS has counts before the rest'),
+    site: z.string().min(1).max(64).optional().describe("whose study it is; the process' own site otherwise"),
+  })
+  .refine(({ images, priority }) => images !== undefined || priority !== undefined, 'say images, priority or both')
 
 export function addRequestRoutes(
   app: App,
@@ -36,16 +39,16 @@ export function addRequestRoutes(
     {
       schema: {
         tags: ['studies'],
-        summary: 'How many images a study is to have, said before they come or meanwhile',
+        summary: 'How many images a study is to have, and how urgent its order is, said before they come or meanwhile',
         body: expectBody,
         response: { 200: requestShape, ...problems },
       },
     },
-    async ({ body: { studyUid, images, source, site = ownSite } }) => {
+    async ({ body: { studyUid, images = null, priority = null, source, site = ownSite } }) => {
       const study = ids.study(site, studyUid)
       const event: StudyRequest = {
-        id: ids.request(study, 'expect', actor, images),
-        ...{ study, what: 'expect', images, source, revision: null, actor, at: clock.now() },
+        id: ids.request(study, 'expect', actor, priority === null ? (images ?? 0) : `${images ?? ''} ${priority}`),
+        ...{ study, what: 'expect', images, source, priority, revision: null, actor, at: clock.now() },
       }
       await publish(topics.requests, event)
       return event
@@ -67,7 +70,7 @@ export function addRequestRoutes(
         const revision = (await documents.get('worklist', study))?.revision ?? 0
         const event: StudyRequest = {
           id: ids.request(study, what, actor, revision),
-          ...{ study, what, revision, actor, images: null, source: null, at: clock.now() },
+          ...{ study, what, revision, actor, images: null, source: null, priority: null, at: clock.now() },
         }
         await publish(topics.requests, event)
         return event

@@ -58,8 +58,9 @@ export async function linesOf(context: ApiContext, docs: readonly WorklistDoc[])
     ),
   ])
   return Promise.all(
-    docs.map(async ({ rank: _, version: __, ...line }) => ({
+    docs.map(async ({ rank: _, version: __, ordered: ___, state, ...line }) => ({
       ...line,
+      state: state === 'ordered' ? 'gathering' : state,
       patient: await patientIdentity(context, line),
       images: images?.[line.id] ?? 0,
       predictions: predictions?.[line.id] ?? 0,
@@ -88,10 +89,9 @@ export function addWorklistRoute(app: App, context: ApiContext): void {
       },
     },
     async ({ query: { state, cursor, limit, ...fields } }) => {
-      const states = state === 'open' ? { in: ['gathering', 'waiting'] } : state
-      const filter = { ...where(fields), ...(state !== 'all' && { state: states }) }
+      const states = { open: ['gathering', 'waiting'], all: ['gathering', 'waiting', 'reviewed'] }
       const { items, next } = await context.deps.documents.find('worklist', {
-        where: filter,
+        where: { ...where(fields), state: state === 'open' || state === 'all' ? { in: states[state] } : state },
         order: 'oldest',
         ...page({ cursor, limit }),
       })

@@ -9,11 +9,14 @@ const now = Date.UTC(2026, 0, 1)
 const settings = config.parse({ rules: [{ modalities: ['MG'], images: 4 }] })
 
 const request = (over: Partial<StudyRequest>): StudyRequest => ({
-  ...{ id: 'rq', study: 'st', what: 'expect', images: null, source: null, revision: null, actor: 'someone', at: now },
+  ...{ id: 'rq', study: 'st', what: 'expect', images: null, source: null, priority: null, revision: null },
+  ...{ actor: 'someone', at: now },
   ...over,
 })
 const expecting = (source: string | null, images: number | null) => (state: State) =>
   withRequest(state, request({ source, images }), now)
+const ordered = (priority: 'routine' | 'urgent' | 'stat') => (state: State) =>
+  withRequest(state, request({ priority, source: 'order' }), now)
 const forced = (state: State) => withRequest(state, request({ what: 'complete', actor: 'dr' }), now)
 /** An image of the modality, which may say how many the study has (Number of Study Related Instances). */
 const image =
@@ -47,6 +50,15 @@ describe('of several counts', () => {
   ])('%s', (_, moves, expected) => {
     expect(expectedOf(told(...moves))).toEqual(expected)
   })
+})
+
+it.each([
+  ['as it was said before the first image', [ordered('stat'), image('CT')], 'stat'],
+  ['as it was said meanwhile', [image('CT'), ordered('urgent')], 'urgent'],
+  ['as the highest of what was said', [ordered('urgent'), ordered('stat'), ordered('routine')], 'stat'],
+  ['and a count takes it back from nobody', [ordered('stat'), expecting('order', 3)], 'stat'],
+] as const)('is as urgent as its order: %s', (_, moves, priority) => {
+  expect(told(...moves).priority).toBe(priority)
 })
 
 describe('a study is complete for the first of its reasons', () => {

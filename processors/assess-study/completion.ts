@@ -60,16 +60,17 @@ export function withImage(state: State, instance: Instance, now: number, config:
 const among = (list: readonly string[], value: string | null) =>
   list.length === 0 || (value !== null && list.includes(value))
 
-export function withRequest(state: State, { what, images, source, actor }: StudyRequest, now: number): State {
+export function withRequest(state: State, { what, images, source, priority, actor }: StudyRequest, now: number): State {
   if (what === 'complete' && state.phase === 'gathering') return { ...state, forcedBy: actor }
   // Complete already: then what is meant is that its answers need not be waited for.
   if (what === 'complete' && state.phase === 'waiting') return { ...state, deadline: now, dueAt: now, heldUntil: 0 }
-  if (what === 'expect' && images !== null && images > 0)
-    return {
-      ...state,
-      expected: { ...state.expected, [source === 'pacs' || source === 'modality' ? source : 'order']: images },
-    }
-  return state
+  if (what !== 'expect') return state
+  const by = source === 'pacs' || source === 'modality' ? source : 'order'
+  return {
+    ...state,
+    expected: images !== null && images > 0 ? { ...state.expected, [by]: images } : state.expected,
+    priority: highest([state.priority, priority ?? 'routine']),
+  }
 }
 
 /**

@@ -39,18 +39,37 @@ describe('a study is complete', () => {
     expect(await last(1)).toMatchObject({ completedBy: 'expected_count', expected, instances: 3 })
   })
 
-  it('with as many as an order said, even if it said so first', async () => {
-    const request = { id: 'rq_1', study, what: 'expect' as const, images: 2, source: 'order', revision: null, at: 1 }
+  it('with as many as an order said, and as urgent, even if it said so first', async () => {
+    const request = {
+      id: 'rq_1',
+      study,
+      what: 'expect' as const,
+      images: 2,
+      source: 'order',
+      priority: 'stat' as const,
+      revision: null,
+      at: 1,
+    }
     await start()
     await append(topics.requests, { ...request, actor: 'ris' })
     await read()
     await append(topics.instances, image(1), image(2))
     await append(topics.predictions, answer(1), answer(2))
-    expect(await last(1)).toMatchObject({ completedBy: 'expected_count', expected: { images: 2, source: 'order' } })
+    const expected = { images: 2, source: 'order' }
+    expect(await last(1)).toMatchObject({ completedBy: 'expected_count', expected, priority: 'stat' })
   })
 
   it('by the idle time where fewer came than the rule and the announcement say, and the event has that number too', async () => {
-    const request = { id: 'rq_1', study, what: 'expect' as const, images: 3, source: 'pacs', revision: null, at: 1 }
+    const request = {
+      id: 'rq_1',
+      study,
+      what: 'expect' as const,
+      images: 3,
+      source: 'pacs',
+      priority: null,
+      revision: null,
+      at: 1,
+    }
     await start({ rules: [{ images: 4 }] })
     await append(topics.instances, image(1), image(2))
     await append(topics.predictions, answer(1), answer(2))
@@ -62,7 +81,16 @@ describe('a study is complete', () => {
   })
 
   it('when a person says so, and the event says who', async () => {
-    const request = { id: 'rq_1', study, what: 'complete' as const, images: null, source: null, revision: null, at: 1 }
+    const request = {
+      id: 'rq_1',
+      study,
+      what: 'complete' as const,
+      images: null,
+      source: null,
+      priority: null,
+      revision: null,
+      at: 1,
+    }
     await start()
     await append(topics.instances, image(1))
     await append(topics.predictions, answer(1))

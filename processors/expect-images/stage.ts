@@ -48,7 +48,8 @@ export const expectImages = defineStage({
         const actor = archive.name
         const id = ids.request(study, 'expect', actor, images)
         const at = clock.now()
-        await publish(topics.requests, { id, study, what: 'expect', images, source: 'pacs', revision: null, actor, at })
+        const said = { what: 'expect', images, source: 'pacs', priority: null, revision: null } as const
+        await publish(topics.requests, { id, study, ...said, actor, at })
       },
     })
     signal.addEventListener('abort', () => asker.stop(), { once: true })

@@ -79,7 +79,8 @@ export function procedureStepServices(options: ProcedureStepOptions): Service[] 
     if (images === 0 || others.some(other => other.status === inProgress)) return
     const id = ids.request(step.study, 'expect', actor, images)
     const at = clock.now()
-    await options.tell({ id, study: step.study, what: 'expect', images, source: 'modality', revision: null, actor, at })
+    const said = { what: 'expect', images, source: 'modality', priority: null, revision: null } as const
+    await options.tell({ id, study: step.study, ...said, actor, at })
   }
 
   const serving = (work: typeof create) => async (message: Message) => {
