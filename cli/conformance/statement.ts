@@ -25,6 +25,7 @@ down in instances of its own (8.1).
 | Storage (C-STORE) | yes: sub-operations of C-MOVE and C-GET, reports (\`deliver\`), \`raylog send\` | yes |
 | Query/Retrieve (C-FIND, C-MOVE, C-GET), Patient Root | no | yes |
 | Query/Retrieve (C-FIND, C-MOVE, C-GET), Study Root | yes: retrievals (\`retrieve\`), C-FIND for the number of images (\`expect-images\`) | yes |
+| Modality Worklist (C-FIND) | no | no: the modality asks the RIS; Raylog is told of orders over HTTP (docs/studies.md) |
 | Modality Performed Procedure Step | no | yes |
 | Storage Commitment, push model | yes: of the reports that were stored (\`deliver\`) | yes |
 | DICOMweb (QIDO-RS, WADO-RS) | yes: retrievals (\`retrieve\`) | yes |
