@@ -38,11 +38,12 @@ export async function indexInstance(
   const known = await documents.get('dicomStudies', instance.study)
   const study = known ? withModality(known, instance.modality) : newStudy(secrets, instance, dicom, values)
   const doc = instanceDoc(instance, dicom, series, values)
+  // All is read before anything is written: a write that fails while something else is awaited would end the process.
+  const isNewSeries = !known || !(await documents.get('dicomSeries', series))
   const inserted = documents.insert('dicomInstances', doc)
   const writes: Promise<unknown>[] = [inserted]
   if (study !== known) writes.push(documents.upsert('dicomStudies', [study]))
-  if (!known || !(await documents.get('dicomSeries', series)))
-    writes.push(documents.insert('dicomSeries', seriesDoc(secrets, instance, dicom, values)))
+  if (isNewSeries) writes.push(documents.insert('dicomSeries', seriesDoc(secrets, instance, dicom, values)))
   await Promise.all(writes)
   if (await inserted) return undefined
   const first = await documents.get('dicomInstances', doc.id)
