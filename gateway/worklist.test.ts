@@ -128,7 +128,9 @@ describe('a study', () => {
     })
     for (const wrong of [{ images: 0 }, { priority: 'soon' }, {}]) {
       const none = { ...init, body: JSON.stringify({ studyUid: '1.2.3.4', ...wrong }) }
-      expect((await gateway.ask('/api/v1/expected', none)).status).toBe(400)
+      const refused = await gateway.ask('/api/v1/expected', none)
+      expect(refused.status).toBe(400)
+      expect(await refused.text()).not.toContain('body.:')
     }
   })
 

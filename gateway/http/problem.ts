@@ -47,7 +47,7 @@ export function problemOf(thrown: unknown, requestId: string): Problem {
   }
   if (hasZodFastifySchemaValidationErrors(thrown)) {
     const fields = thrown.validation.map(({ instancePath, message }) => ({
-      path: [thrown.validationContext ?? 'request', ...instancePath.split('/').slice(1)].join('.'),
+      path: [thrown.validationContext ?? 'request', ...instancePath.split('/').filter(part => part !== '')].join('.'),
       message: message ?? 'not valid',
     }))
     return told('bad-request', fields.map(field => `${field.path}: ${field.message}`).join('; '), { fields })

@@ -5,8 +5,8 @@ import { useLoaded } from '../hooks.ts'
 import { hrefWith, navigate, usePlace } from '../router.ts'
 import { getStudy, getWorklist } from '../studies/api.ts'
 import { studyName } from '../studies/words.ts'
-import { fromIso, fromLocal, toLocal } from '../times.ts'
-import { Field } from '../ui/fields.tsx'
+import { fromIso } from '../times.ts'
+import { Field, TimeField } from '../ui/fields.tsx'
 import { AgainSend } from './again-send.tsx'
 import type { ReportQueueView } from './api.ts'
 import { askedOf, studyIn } from './asked.ts'
@@ -160,20 +160,5 @@ function WhichTime({ query }: { query: URLSearchParams }) {
         ))}
       </div>
     </>
-  )
-}
-
-/** While it is no whole time yet the browser says that it is empty, and keeps what was typed as long as nothing else is written there. */
-function TimeField({ name, at, onChange }: { name: string; at: number | null; onChange(at: number): void }) {
-  return (
-    <Field name={name}>
-      <input
-        type="datetime-local"
-        step="1"
-        className="field"
-        value={at === null ? '' : toLocal(at)}
-        onChange={event => onChange(fromLocal(event.target.value))}
-      />
-    </Field>
   )
 }

@@ -58,7 +58,7 @@ export function DeliveriesView() {
             </button>
           )}
         </header>
-        {again && queues.value && <Again queues={queues.value} onSent={sent} />}
+        {again && queues.value && queues.value.length > 0 && <Again queues={queues.value} onSent={sent} />}
         {queues.problem && <ProblemNotice problem={queues.problem} retry={queues.reload} />}
         {!queues.value && queues.loading && <SkeletonRows count={2} />}
         {queues.value?.length === 0 && (

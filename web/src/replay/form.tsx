@@ -5,9 +5,9 @@ import { itemsOf, toModel } from '../api/shape.ts'
 import { duration, integer, rate as rateWords } from '../format.ts'
 import { useLoaded } from '../hooks.ts'
 import { hrefWith, navigate, usePlace } from '../router.ts'
-import { fromIso, fromLocal, sinceEpoch, toLocal } from '../times.ts'
+import { fromIso, sinceEpoch } from '../times.ts'
 import { ProblemNotice, Skeleton } from '../ui/basics.tsx'
-import { Field } from '../ui/fields.tsx'
+import { Field, TimeField } from '../ui/fields.tsx'
 import { type Asked, getArrivals, type Plan, planOf, start } from './api.ts'
 import { Timeline } from './timeline.tsx'
 import { words } from './words.ts'
@@ -65,24 +65,8 @@ export function ReplayForm({ onStarted }: { onStarted(): void }) {
         <Skeleton height={112} />
       )}
       <div className="fields">
-        <Field name="From">
-          <input
-            type="datetime-local"
-            step="1"
-            className="field"
-            value={toLocal(from)}
-            onChange={event => choose({ from: valid(fromLocal(event.target.value), from), to })}
-          />
-        </Field>
-        <Field name="To, not included">
-          <input
-            type="datetime-local"
-            step="1"
-            className="field"
-            value={toLocal(to)}
-            onChange={event => choose({ from, to: valid(fromLocal(event.target.value), to) })}
-          />
-        </Field>
+        <TimeField name="From" at={from} onChange={at => choose({ from: valid(at, from), to })} />
+        <TimeField name="To, not included" at={to} onChange={at => choose({ from, to: valid(at, to) })} />
         <div className="presets">
           {presets.map(({ name, ms }) => (
             <button

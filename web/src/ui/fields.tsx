@@ -1,4 +1,5 @@
 /** Parts of forms. */
+import { fromLocal, toLocal } from '../times.ts'
 
 export function Field({ name, children }: { name: string; children: React.ReactNode }) {
   return (
@@ -7,5 +8,24 @@ export function Field({ name, children }: { name: string; children: React.ReactN
       <span className="small muted">{name}</span>
       {children}
     </label>
+  )
+}
+
+/**
+ * While it is no whole time yet the browser says that it is empty, and keeps what was typed as long as nothing else is written there.
+ *
+ * @param onChange NaN where it is no time
+ */
+export function TimeField({ name, at, onChange }: { name: string; at: number | null; onChange(at: number): void }) {
+  return (
+    <Field name={name}>
+      <input
+        type="datetime-local"
+        step="1"
+        className="field"
+        value={at === null ? '' : toLocal(at)}
+        onChange={event => onChange(fromLocal(event.target.value))}
+      />
+    </Field>
   )
 }
