@@ -6,7 +6,7 @@ import { hrefWith, navigate, usePlace } from '../router.ts'
 import { getStudy, getWorklist } from '../studies/api.ts'
 import { studyName } from '../studies/words.ts'
 import { fromIso } from '../times.ts'
-import { Field, TimeField } from '../ui/fields.tsx'
+import { Choice, Field, TimeField } from '../ui/fields.tsx'
 import { AgainSend } from './again-send.tsx'
 import type { ReportQueueView } from './api.ts'
 import { askedOf, studyIn } from './asked.ts'
@@ -42,20 +42,7 @@ export function Again({ queues, onSent }: { queues: readonly ReportQueueView[]; 
     change(query, { destination: places.includes(name) ? places.filter(one => one !== name) : [...places, name] })
   return (
     <section className="again" aria-label="Send again">
-      <fieldset className="choice">
-        <legend className="small muted">Which reports</legend>
-        {ways.map(([name, words]) => (
-          <button
-            key={name}
-            type="button"
-            className="button"
-            aria-pressed={name === way}
-            onClick={() => change(query, { again: name })}
-          >
-            {words}
-          </button>
-        ))}
-      </fieldset>
+      <Choice name="Which reports" named among={ways} chosen={way} onChoose={again => change(query, { again })} />
       <div className="fields">
         {way === 'study' ? <WhichStudy query={query} /> : <WhichTime query={query} />}
         <Field name="Of them">

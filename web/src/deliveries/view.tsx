@@ -4,6 +4,7 @@ import { ago, lasting } from '../format.ts'
 import { useLoaded } from '../hooks.ts'
 import { hrefWith, navigate, usePlace } from '../router.ts'
 import { Age, CodeLink, ProblemNotice, SkeletonRows } from '../ui/basics.tsx'
+import { Choice } from '../ui/fields.tsx'
 import { Again } from './again.tsx'
 import { getDeliveries, getQueues, type ReportQueueView } from './api.ts'
 import { DeliveryList, withoutName } from './list.tsx'
@@ -12,12 +13,16 @@ import './deliveries.css'
 const everyMs = 2_000
 /** Without a sign of life for so long nobody works on it, ms. */
 const silentMs = 60_000
-const states = ['', 'pending', 'refused', 'sent'] as const
-const stateNames = { '': 'All', pending: 'Waiting', refused: 'Refused', sent: 'Sent' } as const
+const states = [
+  ['', 'All'],
+  ['pending', 'Waiting'],
+  ['refused', 'Refused'],
+  ['sent', 'Sent'],
+] as const
 
 export function DeliveriesView() {
   const { query } = usePlace()
-  const state = states.find(one => one === query.get('state')) ?? ''
+  const [state] = states.find(([one]) => one === query.get('state')) ?? states[0]
   const queues = useLoaded('queues', getQueues)
   const asked = state === '' ? {} : { state }
   const listed = useLoaded(`deliveries ${state}`, signal => getDeliveries(asked, signal))
@@ -69,20 +74,7 @@ export function DeliveriesView() {
             <Queue key={queue.destination} queue={queue} />
           ))}
         </ul>
-        <fieldset className="choice">
-          <legend className="hidden">Which</legend>
-          {states.map(one => (
-            <button
-              key={one}
-              type="button"
-              className="button"
-              aria-pressed={one === state}
-              onClick={() => put('state', one)}
-            >
-              {stateNames[one]}
-            </button>
-          ))}
-        </fieldset>
+        <Choice name="Which" among={states} chosen={state} onChoose={one => put('state', one)} />
         {listed.problem && <ProblemNotice problem={listed.problem} retry={listed.reload} />}
         {!listed.value && listed.loading && <SkeletonRows count={4} />}
         {listed.value &&

@@ -7,6 +7,7 @@ import { useKeys, useLoaded } from '../hooks.ts'
 import { useStudyNews } from '../live/context.ts'
 import { followLink, hrefWith, navigate, usePlace } from '../router.ts'
 import { Age, ProblemNotice, SkeletonRows } from '../ui/basics.tsx'
+import { Choice } from '../ui/fields.tsx'
 import { LevelIcon } from '../ui/icons.tsx'
 import { getWorklist, type WorklistLine, type WorklistQuery } from './api.ts'
 import { Marks } from './marks.tsx'
@@ -122,20 +123,7 @@ function Filters({ asked, query }: { asked: WorklistQuery; query: URLSearchParam
   }
   return (
     <div className="worklist-filters">
-      <fieldset className="choice">
-        <legend className="hidden">Which studies</legend>
-        {states.map(([state, words]) => (
-          <button
-            key={state}
-            type="button"
-            className="button"
-            aria-pressed={asked.state === state}
-            onClick={() => set('state', state)}
-          >
-            {words}
-          </button>
-        ))}
-      </fieldset>
+      <Choice name="Which studies" among={states} chosen={asked.state} onChoose={state => set('state', state)} />
       <label>
         <span className="muted small">Priority</span>
         <select className="field" value={asked.priority} onChange={event => set('priority', event.target.value)}>

@@ -29,3 +29,34 @@ export function TimeField({ name, at, onChange }: { name: string; at: number | n
     </Field>
   )
 }
+
+interface ChoiceProps<T extends string> {
+  /** What is chosen. */
+  name: string
+  /** Whether it stands above for all to see. */
+  named?: boolean
+  /** Values with the words for them, in their order. */
+  among: readonly (readonly [T, string])[]
+  chosen: T
+  onChoose(value: T): void
+}
+
+/** One of a few, all of them in sight. */
+export function Choice<T extends string>({ name, named = false, among, chosen, onChoose }: ChoiceProps<T>) {
+  return (
+    <fieldset className="choice">
+      <legend className={named ? 'small muted' : 'hidden'}>{name}</legend>
+      {among.map(([value, words]) => (
+        <button
+          key={value}
+          type="button"
+          className="button"
+          aria-pressed={value === chosen}
+          onClick={() => onChoose(value)}
+        >
+          {words}
+        </button>
+      ))}
+    </fieldset>
+  )
+}
