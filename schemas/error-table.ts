@@ -233,6 +233,14 @@ const table = {
     title: 'The request is not valid',
     remedy: 'See the fields named in the message; the API is described at /docs.',
   },
+  outdated: {
+    verdict: 'park',
+    http: 409,
+    dimse: 0xc000,
+    title: 'A newer version took its place',
+    remedy:
+      'Send the newer report that the message names: "raylog reports resend ID --destination NAME", or "Send again" beside it on the page of its study.',
+  },
   'not-acceptable': {
     verdict: 'park',
     http: 406,

@@ -9,10 +9,19 @@ import type { Report } from './topics/reports.ts'
  *    ▲          │     └─▶ refused      it does not take it, or did not for too long
  *    └──────────┘ later again          (pending ─▶ superseded: a newer revision takes its place)
  * ```
+ * What is over is begun anew where a person asks for it; what the destination had said before stays in `earlier`.
  * One that is found `sending` by who did not begin it may have arrived: it is sent again, marked as redelivered.
  */
 export const deliveryStates = ['pending', 'sending', 'sent', 'refused', 'superseded'] as const
 export type ReportDeliveryState = (typeof deliveryStates)[number]
+
+/** What a destination said when it took a report. */
+export interface Sending {
+  sentAt: number
+  receipt: string | null
+  /** Transaction UID of the storage commitment that was asked for. */
+  commitment: string | null
+}
 
 /** One report to one destination. */
 export interface ReportDeliveryDoc {
@@ -54,6 +63,8 @@ export interface ReportDeliveryDoc {
   commitment: string | null
   queuedAt: number
   sentAt: number | null
+  /** Sendings before this one, the oldest first; those written by earlier versions do not say. */
+  earlier?: readonly Sending[]
 }
 
 /** Who works on a destination, and how it does (storage/terms.ts). */
@@ -112,8 +123,17 @@ export function newDelivery(report: Report & { object: string }, destination: st
   }
 }
 
+/** Of the sendings before, so many are kept: a person asks for each. */
+const mostEarlier = 100
+
+/** With this sending among those before it, where the destination had taken it. */
+export function sendingsOf({ earlier = [], sentAt, receipt, commitment }: ReportDeliveryDoc): readonly Sending[] {
+  return sentAt === null ? earlier : [...earlier, { sentAt, receipt, commitment }].slice(-mostEarlier)
+}
+
 /**
- * The same to be sent again at once: one that is over begins anew, one that waits does not wait any longer.
+ * The same to be sent again at once: one that is over begins anew, with what the destination said before kept; one that waits
+ * does not wait any longer.
  * @returns undefined for one that is on its way
  */
 export function requeued(delivery: ReportDeliveryDoc, now: number): ReportDeliveryDoc | undefined {
@@ -124,6 +144,6 @@ export function requeued(delivery: ReportDeliveryDoc, now: number): ReportDelive
   return {
     ...again,
     ...{ state: 'pending', queue: destination, queuedAt: now, attempts: 0, redelivered: false },
-    ...{ code: null, message: null, receipt: null, commitment: null },
+    ...{ code: null, message: null, receipt: null, commitment: null, sentAt: null, earlier: sendingsOf(delivery) },
   }
 }

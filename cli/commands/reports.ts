@@ -16,6 +16,7 @@ const delivery = z.object({
   code: z.string().nullable(),
   receipt: z.string().nullable(),
   commitment: z.object({ state: z.string() }).nullable(),
+  earlier: z.array(z.object({ sentAt: z.int(), receipt: z.string().nullable() })),
 })
 const queue = z.object({
   destination: z.string(),
@@ -68,7 +69,9 @@ export async function listDeliveries(sources: SettingSources, flags: ListFlags):
   )
 }
 
-function stateOf({ state, attempts, redelivered, code, receipt, commitment }: z.infer<typeof delivery>): string {
+function stateOf(one: z.infer<typeof delivery>): string {
+  const { state, attempts, redelivered, code, receipt, commitment, earlier } = one
+  const before = earlier.at(-1)
   const parts = [
     state,
     ...(attempts > 1 ? [`${attempts} attempts`] : []),
@@ -76,6 +79,7 @@ function stateOf({ state, attempts, redelivered, code, receipt, commitment }: z.
     ...(code === null ? [] : [code]),
     ...(receipt === null ? [] : [receipt]),
     ...(commitment === null ? [] : [`commitment ${commitment.state}`]),
+    ...(before ? [`sent before at ${new Date(before.sentAt).toISOString()}: ${before.receipt ?? 'no receipt'}`] : []),
   ]
   return parts.join(', ')
 }

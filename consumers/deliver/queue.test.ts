@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { RaylogError } from '../../schemas/errors.ts'
+import { requeued } from '../../schemas/report-delivery.ts'
 import { HandClock } from '../../tests/harness/hand-clock.ts'
 import { queuesPerTest } from '../../tests/harness/queues.ts'
 import { aReport, fakeSender, put } from '../../tests/harness/reports.ts'
@@ -190,6 +191,28 @@ describe('the queue of a destination', () => {
     await over(2)
     expect(sender.seen.map(({ delivery }) => delivery.revision)).toEqual([2])
     expect(queue.told.map(({ state, revision }) => `${revision} ${state}`).sort()).toEqual(['1 superseded', '2 sent'])
+  })
+
+  it('keeps what the destination said before of a report that is asked for again, whatever becomes of that', async () => {
+    const sender = fakeSender(true)
+    const queue = queueOf(sender)
+    const first = await aReport(on.stores, 1, { revision: 1 })
+    await put(on.stores, [first])
+    queue.poke()
+    await over(1)
+    const [sent = expect.unreachable('none')] = await all()
+    const again = requeued(sent, Date.now()) ?? expect.unreachable('it is over')
+    // As it is asked for, a newer one comes.
+    await put(on.stores, [await aReport(on.stores, 1, { revision: 2, content: Buffer.from('newer') })])
+    await on.stores.documents.upsert('reportDeliveries', [again])
+    queue.poke()
+    await over(2)
+    const { sentAt, receipt, commitment } = sent
+    expect([sentAt, receipt]).toEqual([expect.any(Number), 'taken'])
+    expect(await on.stores.documents.get('reportDeliveries', sent.id)).toMatchObject({
+      ...{ state: 'superseded', resends: 1, receipt: null, sentAt: null },
+      earlier: [{ sentAt, receipt, commitment }],
+    })
   })
 
   it('sends no faster than it may', async () => {

@@ -13,6 +13,10 @@ import { patientIdentity } from './patient.ts'
 import { explainCode, idParams, listOf, paging, patientShape, word } from './shapes.ts'
 
 const at = z.int().describe('ms since the epoch')
+const commitmentShape = z
+  .object({ state: z.enum(['asked', 'kept', 'failed']), answeredAt: at.nullable(), reasons: z.array(z.int()) })
+  .nullable()
+  .describe('storage commitment, where it was asked for; reasons of PS3.3 C.14.1.1')
 
 export const reportDeliveryShape = z.object({
   id: z.string(),
@@ -35,13 +39,13 @@ export const reportDeliveryShape = z.object({
   message: z.string().nullable(),
   remedy: z.string().nullable(),
   receipt: z.string().nullable().describe('what the destination said, or where it is there'),
-  commitment: z
-    .object({ state: z.enum(['asked', 'kept', 'failed']), answeredAt: at.nullable(), reasons: z.array(z.int()) })
-    .nullable()
-    .describe('storage commitment, where it was asked for; reasons of PS3.3 C.14.1.1'),
+  commitment: commitmentShape,
   nextAt: at.nullable().describe('when it is tried next; null: it is over'),
   queuedAt: at,
   sentAt: at.nullable(),
+  earlier: z
+    .array(z.object({ sentAt: at, receipt: z.string().nullable(), commitment: commitmentShape }))
+    .describe('what the destination said when it took it before it was asked for again, the oldest first'),
 })
 export type ReportDeliveryView = z.infer<typeof reportDeliveryShape>
 
@@ -115,12 +119,14 @@ async function deliveryViews(
   deliveries: readonly ReportDeliveryDoc[],
 ): Promise<ReportDeliveryView[]> {
   const { documents } = context.deps
-  const asked = deliveries.flatMap(({ commitment }) => commitment ?? [])
+  const asked = deliveries
+    .flatMap(({ commitment, earlier = [] }) => [commitment, ...earlier.map(one => one.commitment)])
+    .filter(id => id !== null)
   const commitments = asked.length > 0 ? await documents.getMany('commitmentsAsked', asked) : []
   const byId = new Map(commitments.map(one => [one.id, one]))
   const named = await studiesOf(context, [...new Set(deliveries.map(({ study }) => study))])
   return deliveries.map(one => ({
-    ...viewOf(one, byId.get(one.commitment ?? '')),
+    ...viewOf(one, byId),
     ...(named.get(one.study) ?? { modality: null, patient: null }),
   }))
 }
@@ -142,21 +148,23 @@ async function studiesOf(context: ApiContext, ids: readonly string[]): Promise<M
   )
 }
 
-function viewOf(delivery: ReportDeliveryDoc, commitment: CommitmentAskedDoc | undefined) {
+function viewOf(delivery: ReportDeliveryDoc, commitments: ReadonlyMap<string, CommitmentAskedDoc>) {
   const { version: _version, queue, object: _object, line: _line, at: nextAt, ...shown } = delivery
-  const { code, state } = delivery
+  const { code, state, earlier = [] } = delivery
+  const commitmentOf = (id: string | null) => commitmentView(commitments.get(id ?? ''))
   return {
     ...shown,
     remedy: code === null ? null : explainCode(code).remedy,
     nextAt: queue !== null && (state === 'pending' || state === 'sending') ? nextAt : null,
-    commitment: commitment
-      ? {
-          state: commitment.state,
-          answeredAt: commitment.answeredAt,
-          reasons: [...new Set(commitment.failures.map(({ reason }) => reason))],
-        }
-      : null,
+    commitment: commitmentOf(delivery.commitment),
+    earlier: earlier.map(one => ({ ...one, commitment: commitmentOf(one.commitment) })),
   }
+}
+
+function commitmentView(asked: CommitmentAskedDoc | undefined): ReportDeliveryView['commitment'] {
+  if (!asked) return null
+  const { state, answeredAt, failures } = asked
+  return { state, answeredAt, reasons: [...new Set(failures.map(({ reason }) => reason))] }
 }
 
 /**

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { command } from '../harness/command.ts'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import type { Receiver } from '../harness/receiver.ts'
+import { sendRevised, startEhr, toEhr } from '../harness/revised.ts'
 import { uploadChests } from '../harness/senders.ts'
 import { until } from '../harness/until.ts'
 
@@ -69,5 +71,38 @@ describe('raylog reports resend, beside a running Raylog', { timeout: 120_000 },
     expect(past.stdout).toContain('Nothing to send again.')
     const nowhere = await on('reports', 'resend', '--study', first.study, '--destination', 'share,moon')
     expect(nowhere.stderr).toContain('There is no such destination.')
+  })
+})
+
+describe('raylog reports resend, of what has a newer version', { timeout: 120_000 }, () => {
+  let ehr: Receiver
+  let raylog: Raylog
+  const on = (...args: string[]) => command(['--data', raylog.data, 'reports', ...args])
+
+  beforeAll(async () => {
+    ehr = await startEhr()
+    raylog = await startRaylog({ set: ['logLevel=warn', ...toEhr(ehr)] })
+  }, 120_000)
+  afterAll(async () => {
+    await raylog?.[Symbol.asyncDispose]()
+    await ehr?.[Symbol.asyncDispose]()
+  })
+
+  it('is refused where the newest alone is kept, and told which to send instead; that one goes, and has both receipts', async () => {
+    const [older, newer] = await sendRevised(raylog, 3)
+    const instead = `Send ${newer.report} to ehr instead.`
+    const words = `Revision 1 of the fhir report (${older.report}) is outdated at ehr: revision 2 is there. ${instead}`
+    for (const asked of [[older.id], [older.report], [older.id, '--dry-run']]) {
+      const refused = await on('resend', ...asked)
+      expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining(`Nothing was sent. ${words}`)])
+      expect(refused.stderr).toContain('raylog reports resend ID --destination NAME')
+    }
+    expect(await raylog.json(`/api/v1/deliveries/${older.id}`)).toEqual(older)
+    const sent = await on('resend', newer.report, '--destination', 'ehr')
+    expect(sent.stdout).toBe('1 to be sent again: 1 to ehr\n')
+    await until('it is there again, and so it is listed', async () =>
+      /fhir r2 +ehr +sent, HTTP 200.*, sent before at 20\S+Z: HTTP 200/.test((await on('list')).stdout),
+    )
+    expect(ehr.received).toHaveLength(3)
   })
 })

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import type { Receiver } from '../harness/receiver.ts'
+import { sendRevised, startEhr, toEhr } from '../harness/revised.ts'
 import { uploadChests, uploadDigits } from '../harness/senders.ts'
 import { until } from '../harness/until.ts'
 import { browserPath, type OpenPage, openPage, out, overflow, unnamed } from './browser.ts'
@@ -239,6 +241,56 @@ describe.skipIf(!browserPath)(
       })
       for (const { receipt } of there) expect(existsSync(join(folder, 'ward', receipt))).toBe(true)
       expect(opened.complaints.list).toEqual([])
+    })
+  },
+)
+
+describe.skipIf(!browserPath)(
+  `a delivery of which a newer version is there (${browserPath ? 'in a browser' : 'skipped: no chromium is installed'})`,
+  () => {
+    let ehr: Receiver
+    let raylog: Raylog
+    let opened: OpenPage
+
+    beforeAll(async () => {
+      ehr = await startEhr()
+      raylog = await startRaylog({ set: ['logLevel=warn', ...toEhr(ehr)] })
+      opened = await openPage()
+    })
+    afterAll(async () => {
+      await opened?.[Symbol.asyncDispose]()
+      await raylog?.[Symbol.asyncDispose]()
+      await ehr?.[Symbol.asyncDispose]()
+    })
+
+    it('is not sent again where the newest alone is kept: the page says which to send instead, and sends that', async () => {
+      const { page } = opened
+      const [older, newer] = await sendRevised(raylog, 5)
+      await page.goto(`${raylog.url}/worklist/${older.study}?token=${raylog.token}`)
+      const block = page.getByRole('region', { name: 'Sent to' })
+      const line = (words: RegExp) => block.getByRole('listitem').filter({ hasText: words })
+      await line(/to ehr: sent/)
+        .nth(1)
+        .waitFor()
+      const again = { name: /^Send again: / }
+      await line(/ to ehr/)
+        .filter({ hasNotText: 'of revision 2' })
+        .getByRole('button', again)
+        .click()
+      const refused = block.getByRole('alert')
+      await refused.getByText('A newer version took its place').waitFor()
+      await refused.getByText(`Send ${newer.report} to ehr instead.`).waitFor()
+      await page.screenshot({ path: join(out, 'outdated-delivery.png') })
+      expect(await unnamed(page)).toEqual([])
+      expect(await raylog.json(`/api/v1/deliveries/${older.id}`)).toEqual(older)
+      await line(/of revision 2 to ehr/)
+        .getByRole('button', again)
+        .click()
+      await line(/of revision 2 to ehr: sent/)
+        .getByText('sent before')
+        .waitFor()
+      await refused.waitFor({ state: 'detached' })
+      expect(ehr.received).toHaveLength(3)
     })
   },
 )

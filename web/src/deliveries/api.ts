@@ -25,6 +25,7 @@ const toDelivery = has<ReportDeliveryView>(
   'state',
   'attempts',
   'queuedAt',
+  'earlier',
 )
 const toQueue = has<ReportQueueView>('destination', 'kind', 'waiting', 'refused', 'breaker', 'failingSince')
 

@@ -101,12 +101,14 @@ export const withoutName = (message: string, destination: string): string =>
 
 function Delivery({ delivery, title, named }: { delivery: ReportDeliveryView; title: string; named: boolean }) {
   const { study, revision, destination, state, attempts, redelivered, code, message, sentAt, commitment } = delivery
+  const before = delivery.earlier.at(-1)
   const more = [
     state === 'sent' && sentAt !== null && time(sentAt),
     attempts > 1 && `after ${attempts} attempts`,
     redelivered && 'may have come twice',
     commitment && commitmentWords[commitment.state],
     message !== null && withoutName(message, destination),
+    before !== undefined && `sent before, ${time(before.sentAt)}`,
   ].filter(text => typeof text === 'string')
   return (
     <>
