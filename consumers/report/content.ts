@@ -5,6 +5,7 @@ import type { Prediction, StoredObject } from '../../schemas/topics.ts'
 import type { ImageContext, ReportContent } from './format.ts'
 import { sealedIdentity } from './identity.ts'
 import { inWords, settled } from './settled.ts'
+import type { Language } from './texts/texts.ts'
 
 type ContentPorts = Pick<Ports, 'documents' | 'objects' | 'images' | 'secrets'>
 
@@ -12,6 +13,7 @@ export interface ContentOptions {
   previewPixels: number
   showNames: boolean
   researchUseOnly: boolean
+  language: Language
 }
 
 /** A header that is longer is not read for a report, bytes. */
@@ -29,7 +31,8 @@ export async function gatherContent(
     gatherImage(ports, options, prediction),
     options.showNames && prediction.patient !== null ? sealedIdentity(ports, prediction.patient) : null,
   ])
-  return { prediction, ...shown, patient, researchUseOnly: options.researchUseOnly }
+  const { researchUseOnly, language } = options
+  return { prediction, ...shown, patient, researchUseOnly, language }
 }
 
 async function gatherImage(ports: ContentPorts, options: ContentOptions, prediction: Prediction) {

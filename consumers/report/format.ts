@@ -1,6 +1,7 @@
 /** ReportFormat: the port for the ways one image's result is written down. Of whole studies: study/format.ts. */
 import type { PatientIdentity } from '../../schemas/patient.ts'
 import type { Instance, Prediction } from '../../schemas/topics.ts'
+import type { Language } from './texts/texts.ts'
 
 /** Where and how the image was made, as far as its header tells. */
 export type ImageContext = Pick<
@@ -18,6 +19,7 @@ export interface ReportContent {
   /** Null where names are not shown, or not known. */
   patient: Pick<PatientIdentity, 'name' | 'birthDate' | 'sex'> | null
   researchUseOnly: boolean
+  language: Language
 }
 
 export interface ReportFormat {

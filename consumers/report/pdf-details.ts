@@ -1,35 +1,46 @@
 /** Where the result comes from: patient, image and model, so that it can be found and made again. */
 import type { ReportContent } from './format.ts'
 import { colour, type Doc, fitted, font, heading } from './pdf-style.ts'
-import { date, duration, personName, printable, time } from './words.ts'
+import { sexWords } from './texts/phrases.ts'
+import { type Speech, speak, type TextKey } from './texts/texts.ts'
+import { personName, printable } from './words.ts'
 
-type Row = readonly [label: string, value: string | null | undefined]
+type Row = readonly [label: TextKey, value: string | null | undefined]
 
 const rowHeight = 13
-const labelWidth = 78
+const labelWidth = 88
 
 export function drawDetails(doc: Doc, content: ReportContent, area: { x: number; y: number; width: number }): void {
+  const speech = speak(content.language)
   const half = (area.width - 24) / 2
   const right = area.x + half + 24
+  const draw = (title: TextKey, rows: readonly Row[], x: number, y: number, width = half) =>
+    drawRows(doc, speech, { title, rows }, { x, y, width })
   const below = Math.max(
-    drawRows(doc, 'Patient', patientRows(content), area.x, area.y, half),
-    drawRows(doc, 'Examination', examinationRows(content), right, area.y, half),
+    draw('patient', patientRows(speech, content), area.x, area.y),
+    draw('study', studyRows(speech, content), right, area.y),
   )
   const second = below + 14
   const third =
     Math.max(
-      drawRows(doc, 'Model', modelRows(content), area.x, second, half),
-      drawRows(doc, 'Times', timeRows(content), right, second, half),
+      draw('model', modelRows(speech, content), area.x, second),
+      draw('times', timeRows(speech, content), right, second),
     ) + 14
-  drawRows(doc, 'Identifiers', identifierRows(content), area.x, third, area.width)
+  draw('identifiers', identifierRows(content), area.x, third, area.width)
 }
 
 /** Rows without a value are left out. Gives the y below the last. */
-function drawRows(doc: Doc, title: string, rows: readonly Row[], x: number, y: number, width: number): number {
-  let at = heading(doc, title, x, y, width)
-  for (const [label, value] of rows) {
+function drawRows(
+  doc: Doc,
+  speech: Speech,
+  { title, rows }: { title: TextKey; rows: readonly Row[] },
+  { x, y, width }: { x: number; y: number; width: number },
+): number {
+  let at = heading(doc, printable(speech.say(title)), x, y, width)
+  for (const [key, value] of rows) {
     if (value === null || value === undefined || value === '') continue
-    doc.font(font.regular).fontSize(8.5).fillColor(colour.faint).text(label, x, at, { lineBreak: false })
+    doc.font(font.regular).fontSize(8.5).fillColor(colour.faint)
+    doc.text(fitted(doc, printable(speech.say(key)), labelWidth - 4), x, at, { lineBreak: false })
     doc.fillColor(colour.ink)
     doc.text(fitted(doc, printable(value), width - labelWidth), x + labelWidth, at, { lineBreak: false })
     at += rowHeight
@@ -37,52 +48,52 @@ function drawRows(doc: Doc, title: string, rows: readonly Row[], x: number, y: n
   return at
 }
 
-function patientRows({ prediction, patient }: ReportContent): Row[] {
-  const name = patient?.name ? (personName(patient.name) ?? 'cannot be printed here; see the image') : null
+function patientRows(speech: Speech, { prediction, patient }: ReportContent): Row[] {
   return [
-    ['Name', name],
-    ['Born', patient?.birthDate && date(patient.birthDate)],
-    ['Sex', patient?.sex],
-    ['Pseudonym', prediction.patient ?? 'none: the image names no patient'],
+    ['name', patient?.name && (personName(patient.name) ?? speech.say('nameNotPrintable'))],
+    ['born', patient?.birthDate && speech.date(patient.birthDate)],
+    ['sex', patient && sexWords(speech, patient.sex)],
+    ['pseudonym', prediction.patient ?? speech.say('noPatient')],
   ]
 }
 
-function examinationRows({ prediction, image }: ReportContent): Row[] {
+function studyRows(speech: Speech, { prediction, image }: ReportContent): Row[] {
   const equipment = [image?.equipment?.manufacturer, image?.equipment?.model].filter(Boolean).join(' ')
   return [
-    ['Modality', image?.modality ?? prediction.modality ?? 'not told'],
-    ['Body part', [image?.bodyPart, image?.view].filter(Boolean).join(', ')],
-    ['Equipment', equipment],
-    ['Station', image?.equipment?.station],
-    ['Site', prediction.site],
+    ['modality', image?.modality ?? prediction.modality ?? speech.say('notTold')],
+    ['bodyPart', [image?.bodyPart, image?.view].filter(Boolean).join(', ')],
+    ['equipment', equipment],
+    ['station', image?.equipment?.station],
+    ['site', prediction.site],
   ]
 }
 
-function modelRows({ prediction: { model, role } }: ReportContent): Row[] {
+function modelRows(speech: Speech, { prediction: { model, role } }: ReportContent): Row[] {
   return [
-    ['Model', `${model.name}@${model.version}`],
-    ['Runtime', model.runtime],
-    ['Role', role],
+    ['model', `${model.name}@${model.version}`],
+    ['runtime', model.runtime],
+    ['role', role === 'production' ? speech.say('production') : role],
   ]
 }
 
-function timeRows({ prediction, image }: ReportContent): Row[] {
+function timeRows(speech: Speech, { prediction, image }: ReportContent): Row[] {
   const { predictedAt, receivedAt } = prediction
   return [
-    ['Acquired', image?.acquiredAt == null ? null : time(image.acquiredAt)],
-    ['Received', time(receivedAt)],
-    ['Analysed', `${time(predictedAt)} (after ${duration(Math.max(0, predictedAt - receivedAt))})`],
+    ['acquired', image?.acquiredAt == null ? null : speech.shortTime(image.acquiredAt)],
+    ['received', speech.shortTime(receivedAt)],
+    ['analysed', speech.shortTime(predictedAt)],
+    ['answeredAfter', speech.duration(Math.max(0, predictedAt - receivedAt))],
   ]
 }
 
 function identifierRows({ prediction, image }: ReportContent): Row[] {
   return [
-    ['Instance', prediction.instance],
-    ['Study', prediction.study],
-    ['SOP instance', image?.dicom?.sopInstance],
-    ['Series UID', image?.dicom?.series],
-    ['Study UID', image?.dicom?.study],
-    ['Image object', prediction.object],
-    ['Weights', `SHA-256 ${prediction.model.digest}`],
+    ['instance', prediction.instance],
+    ['study', prediction.study],
+    ['sopInstance', image?.dicom?.sopInstance],
+    ['seriesUid', image?.dicom?.series],
+    ['studyUid', image?.dicom?.study],
+    ['imageObject', prediction.object],
+    ['weights', prediction.model.digest],
   ]
 }

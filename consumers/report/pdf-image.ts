@@ -1,17 +1,22 @@
 /** The image in its frame: whole, in its own proportions, with the regions that the model marked. */
 import type { ReportContent } from './format.ts'
 import { type Area, colour, type Doc, fitted, font } from './pdf-style.ts'
+import { type Speech, speak } from './texts/texts.ts'
 import { printable } from './words.ts'
 
 const captionHeight = 22
 
 export function drawImage(doc: Doc, content: ReportContent, { x, y, width, height }: Area): void {
+  const speech = speak(content.language)
   const frame = { x, y, width, height: height - captionHeight }
   doc.rect(frame.x, frame.y, frame.width, frame.height).fill(colour.darkroom)
   const shown = 'png' in content.preview && placePicture(doc, content, Buffer.from(content.preview.png), frame)
-  if (!shown) drawNotice(doc, 'missing' in content.preview ? content.preview.missing : 'The preview is damaged.', frame)
+  if (!shown) {
+    const reason = 'missing' in content.preview ? content.preview.missing : speech.say('pictureDamaged')
+    drawNotice(doc, { title: speech.say('noPicture'), reason }, frame)
+  }
   doc.font(font.regular).fontSize(7.5).fillColor(colour.faint)
-  doc.text(fitted(doc, printable(caption(content, shown)), width), x, y + height - captionHeight + 6, {
+  doc.text(fitted(doc, printable(caption(speech, content, shown)), width), x, y + height - captionHeight + 6, {
     lineBreak: false,
   })
 }
@@ -55,10 +60,10 @@ function drawRegions(doc: Doc, { prediction, image }: ReportContent, { x, y, wid
   doc.restore()
 }
 
-function drawNotice(doc: Doc, reason: string, frame: Area): void {
+function drawNotice(doc: Doc, { title, reason }: { title: string; reason: string }, frame: Area): void {
   const middle = frame.y + frame.height / 2
   doc.font(font.bold).fontSize(11).fillColor('#ffffff')
-  doc.text('No image can be shown', frame.x + 20, middle - 22, { width: frame.width - 40, align: 'center' })
+  doc.text(printable(title), frame.x + 20, middle - 22, { width: frame.width - 40, align: 'center' })
   doc.font(font.regular).fontSize(9).fillColor('#c3ccd4')
   doc.text(printable(reason), frame.x + 20, middle - 4, {
     width: frame.width - 40,
@@ -68,9 +73,15 @@ function drawNotice(doc: Doc, reason: string, frame: Area): void {
   })
 }
 
-function caption({ image, prediction }: ReportContent, shown: boolean): string {
-  const size = image?.rows && image.columns ? `${image.columns} × ${image.rows} pixels` : undefined
-  const frames = image && image.frames > 1 ? `frame 1 of ${image.frames}` : undefined
-  const regions = shown && prediction.regions.length > 0 ? 'outlined by the model' : undefined
-  return [shown ? 'Preview, whole image' : undefined, size, frames, regions].filter(Boolean).join(', ')
+function caption(speech: Speech, { image, prediction }: ReportContent, shown: boolean): string {
+  const { rows, columns, frames = 1 } = image ?? {}
+  const regions = prediction.regions.length
+  return [
+    shown && speech.say('wholeImage'),
+    rows && columns && speech.say('pixels', { columns, rows }),
+    frames > 1 && speech.say('frameOf', { frame: 1, frames }),
+    shown && regions > 0 && speech.count('outlined', regions),
+  ]
+    .filter(Boolean)
+    .join(' · ')
 }

@@ -17,6 +17,7 @@ const content = (over: Parameters<typeof aPrediction>[1] = {}): ReportContent =>
   preview: { missing: 'gone' },
   patient: null,
   researchUseOnly: true,
+  language: 'en',
 })
 
 function openPdf(options: ThreadsOptions) {

@@ -24,6 +24,8 @@ afterEach(async () => {
   await opened.close()
 })
 
+const winAnsi = new TextDecoder('windows-1252')
+
 /** The text of a PDF with standard fonts: pdfkit writes it in hex, in pieces, one deflated stream a page. */
 function textOf(pdf: Buffer): string {
   const source = pdf.toString('latin1')
@@ -34,7 +36,7 @@ function textOf(pdf: Buffer): string {
     const page = content[0] === 0x78 ? inflateSync(content).toString('latin1') : ''
     if (!page.includes('BT')) continue
     for (const [, line = ''] of page.matchAll(/\[([^\]]*)\] TJ/g))
-      text += `${[...line.matchAll(/<([0-9a-f]*)>/g)].map(([, hex = '']) => Buffer.from(hex, 'hex').toString('latin1')).join('')}\n`
+      text += `${[...line.matchAll(/<([0-9a-f]*)>/g)].map(([, hex = '']) => winAnsi.decode(Buffer.from(hex, 'hex'))).join('')}\n`
   }
   return text
 }
@@ -78,19 +80,73 @@ describe('the report of a prediction', () => {
     expect(pdf.toString('latin1')).toContain('/MediaBox [0 0 595.28 841.89]')
     for (const said of [
       'RESEARCH USE ONLY',
-      'The score for "pneumonia" is 0.812, at or',
-      'threshold 0.500',
-      '81.2 %',
-      'near the threshold',
+      'The score for “pneumonia” is 0.812, at or',
+      'Threshold: 0.500',
+      '81.2%',
+      'Quality: near the threshold: read this',
       'chest@1.0.0',
       'd'.repeat(64),
       prediction.id,
       prediction.instance,
       prediction.study,
       'pt_0123456789abcdefghijkl',
-      '2026-01-01 00:00:00 UTC',
+      '1 January 2026 at 00:00:00 UTC',
     ])
       expect(text).toContain(said)
+  })
+
+  it.each([
+    [
+      'fr',
+      ['Résultat d’IA en imagerie', 'RECHERCHE UNIQUEMENT', 'N’est pas un dispositif médical.', '· main ·'],
+      ['Le score de « pneumonia » est 0,812 : il atteint ou dépasse', '81,2\u00a0%', 'Seuil : 0,500', 'Image entière'],
+      [
+        'Qualité : proche du seuil',
+        'PROBABILITÉS',
+        'et 4 moins probables',
+        '1 janvier 2026 à 00:00:00 UTC',
+        'Réponse après',
+      ],
+    ],
+    [
+      'es',
+      ['Resultado de IA en imagen médica', 'SOLO PARA INVESTIGACIÓN', 'No es un producto sanitario.', '· main ·'],
+      ['La puntuación de «pneumonia» es 0,812: alcanza o supera', '81,2\u00a0%', 'Umbral: 0,500', 'Imagen completa'],
+      [
+        'Calidad: cerca del umbral',
+        'PROBABILIDADES',
+        'y 4 menos probables',
+        '1 de enero de 2026 a las',
+        'Respuesta tras',
+      ],
+    ],
+  ] as const)('is in the language of the settings, %s, and each line is whole', async (language, head, said, more) => {
+    const speaking = await openForTest(report, stores, { settings: { language } })
+    const others = Object.fromEntries(Array.from({ length: 8 }, (_, n) => [`other ${n}`, 0.01]))
+    const { pdf, text } = await made(
+      await stored(await wide(), {
+        ...{ label: 'pneumonia', score: 0.8124, confidence: 0.8124, patient: 'pt_0123456789abcdefghijkl' },
+        ...{ quality: ['near-threshold'], probabilities: { pneumonia: 0.8124, ...others } },
+      }),
+      speaking,
+    )
+    await speaking.close()
+    const lines = text.split(/[ \n]+/).join(' ')
+    for (const words of [...head, ...said, ...more]) expect(lines).toContain(words)
+    for (const english of [
+      'Imaging',
+      'RESEARCH',
+      'Threshold',
+      'RESULT\n',
+      'Analysed',
+      'Whole image',
+      ' at ',
+      'Page 1 of',
+    ])
+      expect(text).not.toContain(english)
+    expect(text).not.toContain('…')
+    expect(pdf.toString('latin1')).toContain(`/Lang (${language})`)
+    expect(pdf.toString('latin1').match(/\/Type \/Page\b/g)).toHaveLength(1)
   })
 
   it('holds the image in its own proportions', async () => {
@@ -180,7 +236,8 @@ describe("a patient's name", () => {
     const showing = await openForTest(report, stores, { showNames: true, researchUseOnly: false })
     const { text } = await made(await stored(await wide(), { patient }), showing)
     expect(text).toContain('Müller, Anna')
-    expect(text).toContain('1970-01-31')
+    expect(text).toContain('31 January 1970')
+    expect(text).toContain('female')
     expect(text).toContain(patient)
     expect(text).not.toContain('RESEARCH')
     await showing.close()

@@ -34,7 +34,7 @@ const reportSettings = (formats: typeof studyFormats, byDefault: readonly string
       .default([...byDefault])
       .describe('files that are made of each study that is complete; empty: none'),
     captures: z.int().min(1).max(100).default(3).describe('pictures in dicom-sc of a study, at most'),
-    language: z.enum(languageNames).default('en').describe('of texts in the reports of a study'),
+    language: z.enum(languageNames).default('en').describe('of texts in reports'),
     earlierStudies: z
       .int()
       .min(0)

@@ -46,8 +46,8 @@ const page: StudyFormat = {
   async render({ images: [image] }) {
     const prediction = image?.said[0]?.prediction
     if (!prediction) return []
-    const content = { prediction, image: null, preview: { missing: '' }, patient: null, researchUseOnly: true }
-    return whole(await renderPage(content))
+    const nothing = { image: null, preview: { missing: '' }, patient: null }
+    return whole(await renderPage({ prediction, ...nothing, researchUseOnly: true, language: 'en' }))
   },
 }
 

@@ -1,6 +1,7 @@
 /** What a study's content comes to in sentences, the same in every format. */
-import type { StudyFinding } from '../../../schemas/topics.ts'
+import type { Prediction, StudyFinding } from '../../../schemas/topics.ts'
 import type { SaidOfImage, StudyContent } from '../study/format.ts'
+import { scoredLabel } from '../words.ts'
 import type { Speech, TextKey } from './texts.ts'
 
 /** Lists in a sentence name so many; the rest is counted. */
@@ -34,6 +35,18 @@ export function scoreSentence(speech: Speech, score: number, threshold: number |
   if (threshold === null) return speech.say('scoreAlone', { score: speech.apart(score, score)[0] })
   const [scored, limit] = speech.apart(score, threshold)
   return speech.say(score >= threshold ? 'scoreReaches' : 'scoreBelow', { score: scored, threshold: limit })
+}
+
+/** What one image's answer comes to: the score that it rests on, or how probable it is where there is no threshold. */
+export function resultSentence(speech: Speech, prediction: Prediction): string {
+  const { threshold, score, label, probabilities, confidence } = prediction
+  if (threshold === null) {
+    const values = { label, probability: speech.percent(confidence) }
+    return speech.count('mostProbable', Object.keys(probabilities).length, values)
+  }
+  const [scored, limit] = speech.apart(score, threshold)
+  const values = { label: scoredLabel(prediction), score: scored, threshold: limit }
+  return speech.say(score >= threshold ? 'scoreOfReaches' : 'scoreOfBelow', values)
 }
 
 const rules: Readonly<Record<string, TextKey>> = { any: 'byAny', max: 'byMax', mean: 'byMean', count: 'byCount' }

@@ -34,6 +34,7 @@ describe('the texts of reports', () => {
       'scoreAlone',
       'images',
       'pixels',
+      'instance',
     ])
     expect(same('es').map(([key]) => key)).toEqual(['item'])
   })
@@ -55,6 +56,13 @@ describe('the texts of reports', () => {
       '31 de enero de 1970',
     ])
     expect(speak('fr').date('1970')).toBe('1970')
+    expect(all.map(language => speak(language).shortTime(at))).toEqual([
+      '5 Nov 2026, 08:06:09 UTC',
+      '5 nov. 2026, 08:06:09 UTC',
+      '5 nov 2026, 8:06:09 UTC',
+    ])
+    expect(all.map(language => speak(language).duration(61_040))).toEqual(['61.0 s', '61,0 s', '61,0 s'])
+    expect(speak('en').duration(731.4)).toBe('731 ms')
     expect(all.map(language => speak(language).decimals(1234.5, 2))).toEqual(['1,234.50', '1\u00a0234,50', '1234,50'])
   })
 

@@ -1,5 +1,5 @@
 /**
- * What reports of studies say, in the language of the settings. One file a language; a language that lacks a text does not
+ * What reports say, in the language of the settings. One file a language; a language that lacks a text does not
  * compile. What models and people said (labels, names) is never translated. All times are UTC and say so.
  */
 import { en } from './en.ts'
@@ -31,8 +31,14 @@ export interface Speech {
   decimals(value: number, digits: number): string
   /** Two numbers, both with as many decimals (3 to 6) as it takes to tell them apart. */
   apart(a: number, b: number): [string, string]
+  /** Of a share, 0..1, with one decimal. */
+  percent(share: number): string
   /** @param ms since the epoch */
   time(ms: number): string
+  /** The same with the month cut short, for where there is little room. @param ms since the epoch */
+  shortTime(ms: number): string
+  /** @param ms how long it took */
+  duration(ms: number): string
   /** @param text YYYYMMDD (PS3.5 6.2, DA); anything else is given back as it is */
   date(text: string): string
 }
@@ -56,11 +62,15 @@ function speechOf(language: Language): Speech {
   const plural = new Intl.PluralRules(locale)
   const list = new Intl.ListFormat(locale, { type: 'conjunction' })
   const clock = new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeStyle: 'medium', timeZone: 'UTC' })
+  const short = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'medium', timeZone: 'UTC' })
   const day = new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'UTC' })
   const digits = Array.from(
     { length: 7 },
     (_, count) => new Intl.NumberFormat(locale, { minimumFractionDigits: count, maximumFractionDigits: count }),
   )
+  const shares = new Intl.NumberFormat(locale, {
+    ...{ style: 'percent', minimumFractionDigits: 1, maximumFractionDigits: 1 },
+  })
   const decimals = (value: number, count: number) => plain(digits[count]?.format(value) ?? String(value))
   return {
     language,
@@ -76,6 +86,9 @@ function speechOf(language: Language): Speech {
       }
       return [decimals(a, 6), decimals(b, 6)]
     },
+    percent: share => plain(shares.format(share)),
+    shortTime: ms => `${plain(short.format(ms))} UTC`,
+    duration: ms => (ms < 10_000 ? `${decimals(Math.round(ms), 0)} ms` : `${decimals(ms / 1_000, 1)} s`),
     time: ms => `${plain(clock.format(ms))} UTC`,
     date(text) {
       const [, year, month, date] = /^(\d{4})(\d{2})(\d{2})$/.exec(text) ?? []
