@@ -177,6 +177,15 @@ describe('a browser', () => {
     expect([await gone(), await gone()]).toEqual([{ gone: true }, { gone: false }])
   })
 
+  it('is one of twenty of a person at most, and may ask again when there are so many', async () => {
+    const ask = async (n: number) => {
+      const subscription = { endpoint: `https://push.example/${n}`, keys }
+      return (await post('push', { person: 'chief', subscription })).status
+    }
+    for (let n = 0; n < 20; n++) expect(await ask(n)).toBe(201)
+    expect([await ask(20), await ask(7)]).toEqual([400, 201])
+  })
+
   it('whose address is not one of a push service is refused', async () => {
     const bad = { endpoint: 'http://127.0.0.1:8080/', keys }
     expect((await post('push', { person: 'martin', subscription: bad })).status).toBe(400)

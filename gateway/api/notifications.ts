@@ -195,7 +195,8 @@ function addPushRoutes(
     },
     async ({ body: { person, subscription } }, reply) => {
       const id = ids.pushTarget(subscription.endpoint)
-      if ((await documents.count('pushTargets', { person })) >= mostBrowsers)
+      const isNew = (await documents.get('pushTargets', id))?.person !== person
+      if (isNew && (await documents.count('pushTargets', { person })) >= mostBrowsers)
         throw new RaylogError('bad-request', `There are ${mostBrowsers} browsers of ${person} already.`)
       const sealed = secrets.seal(JSON.stringify(subscription), id)
       await documents.upsert('pushTargets', [{ id, person, sealed, createdAt: now() }])

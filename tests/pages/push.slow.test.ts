@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ids } from '../../schemas/ids.ts'
 import { makeAuthority } from '../harness/certificates.ts'
 import { type PushSubscriber, pushSubscriber } from '../harness/push-subscriber.ts'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
@@ -20,7 +21,7 @@ import { browserPath, launch, overflow } from './browser.ts'
 
 /** Gives the page a subscription at our push service: headless browsers have none. It is kept as the browser keeps it. */
 const subscribeAt = (subscription: PushSubscriber['subscription']) => `
-  const subscribed = { toJSON: () => (${JSON.stringify(subscription)}), unsubscribe: async () => true }
+  const subscribed = { toJSON: () => (${JSON.stringify(subscription)}), unsubscribe: async () => (localStorage.removeItem('test.subscribed'), true) }
   PushManager.prototype.getSubscription = async () => localStorage.getItem('test.subscribed') ? subscribed : null
   PushManager.prototype.subscribe = async options => {
     localStorage.setItem('test.subscribed', options.applicationServerKey)
@@ -227,6 +228,31 @@ describe.skipIf(!browserPath)(
       await page.getByRole('button', { name: 'Tell this browser' }).click()
       await told.waitFor()
       expect(await page.getByRole('alert').count()).toBe(0)
+    })
+
+    it('takes a browser off the server that is to be told no more; one that cannot be is told still, and says so', async () => {
+      const leaves = pushSubscriber(`${serviceUrl}/leaves`)
+      const page = await openAlerts(leaves.subscription)
+      await tell(page, 'martin')
+      const told = page.getByRole('button', { name: 'This browser is told' })
+      await told.waitFor()
+      const path = '**/api/v1/notifications/push/*'
+      await page.route(path, route => route.abort())
+      await told.click()
+      await page.getByRole('alert').getByText('No connection to the server.').waitFor()
+      await page.reload()
+      await told.waitFor()
+      await page.unroute(path)
+      await told.click()
+      await page.getByRole('button', { name: 'Tell this browser', pressed: false }).waitFor()
+      expect(await page.evaluate(`localStorage.getItem('test.subscribed')`)).toBe(null)
+      // It was there once, and is gone: what is removed here is nothing.
+      const id = ids.pushTarget(leaves.subscription.endpoint)
+      const answer = await fetch(`${raylog.url}/api/v1/notifications/push/${id}`, {
+        ...{ method: 'DELETE', headers: { authorization: `Bearer ${raylog.token}` } },
+      })
+      expect(await answer.json()).toEqual({ gone: false })
+      await page.context().close()
     })
   },
 )

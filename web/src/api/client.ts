@@ -89,6 +89,10 @@ export function postJson<T>(
   return send(path, { method: 'POST', headers, body: JSON.stringify(body), ...(signal ? { signal } : {}) }, parse)
 }
 
+export function remove<T>(path: string, parse: (value: unknown) => T): Promise<T> {
+  return send(path, { method: 'DELETE', headers: { accept: 'application/json' } }, parse)
+}
+
 export const nothing = (): void => undefined
 
 export interface PreviewOptions {

@@ -1,8 +1,10 @@
 /** Web Push of this browser: asks for permission, subscribes with the server's key, and tells the server where to. */
-import { get, postJson } from '../api/client.ts'
+import { get, nothing, postJson, remove } from '../api/client.ts'
 import { isObject, ShapeError } from '../api/shape.ts'
 
 const remembered = 'raylog.push'
+/** What the server calls this browser; those that were signed up by an earlier page do not know. */
+const rememberedId = 'raylog.push.id'
 
 /** Push needs HTTPS or localhost; older browsers have none. */
 export const canPush = (): boolean =>
@@ -41,14 +43,22 @@ export async function startPush(person: string): Promise<void> {
   const subscription =
     (await registration.pushManager.getSubscription()) ?? (await registration.pushManager.subscribe(options))
   const { endpoint, keys } = subscription.toJSON()
-  await postJson('/notifications/push', { person, subscription: { endpoint, keys } }, text('id'))
+  const id = await postJson('/notifications/push', { person, subscription: { endpoint, keys } }, text('id'))
+  localStorage.setItem(rememberedId, id)
   localStorage.setItem(remembered, person)
 }
 
-/** The push service says so to the server at the next message. */
+/**
+ * Takes this browser off the server first, so that nothing is sent to where nobody listens and another may take its place; then
+ * lets go of the subscription. Where the server does not know it any more, that is as good.
+ * @throws Problem where the server does not answer: then this browser is still told
+ */
 export async function stopPush(): Promise<void> {
+  const id = localStorage.getItem(rememberedId)
+  if (id !== null) await remove(`/notifications/push/${encodeURIComponent(id)}`, nothing)
   const registration = await navigator.serviceWorker.getRegistration('/push.js')
   const subscription = await registration?.pushManager.getSubscription()
   await subscription?.unsubscribe()
+  localStorage.removeItem(rememberedId)
   localStorage.removeItem(remembered)
 }
