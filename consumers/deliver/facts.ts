@@ -2,6 +2,7 @@
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
+import { isFound } from '../../schemas/prediction.ts'
 import type { Prediction, Report, StudyAssessed } from '../../schemas/topics.ts'
 import type { DocumentStore } from '../../storage/documents.ts'
 import type { Facts } from './rules.ts'
@@ -28,7 +29,7 @@ function absent(report: Report, clock: Clock): never {
 async function ofPrediction(documents: DocumentStore, prediction: Prediction): Promise<Facts> {
   const { modality, model, label, instance } = prediction
   const priority = (await documents.get('instances', instance))?.priority ?? 'routine'
-  return { modality, priority, findings: [{ model, label, present: true }] }
+  return { modality, priority, findings: [{ model, label, present: isFound(prediction) }] }
 }
 
 function ofStudy({ modality, priority, findings }: StudyAssessed): Facts {

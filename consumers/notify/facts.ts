@@ -1,5 +1,6 @@
 /** What an event says, in the terms of rules: one shape for predictions and for studies. */
 import type { NoticeFinding } from '../../schemas/notice.ts'
+import { isFound } from '../../schemas/prediction.ts'
 import type { Prediction, StudyAssessed } from '../../schemas/topics.ts'
 
 export interface Facts {
@@ -40,10 +41,9 @@ export function factsOfStudy(event: StudyAssessed): Facts {
   }
 }
 
-/** Below its threshold a binary model looked for something and did not find it; the highest of several classes is there. */
 export function factsOfPrediction(event: Prediction): Facts {
-  const { id, study, site, patient, modality, model, label, score, threshold, instance } = event
-  const present = threshold === null || score >= threshold
+  const { id, study, site, patient, modality, model, label, score, instance } = event
+  const present = isFound(event)
   const finding = { model: model.name, version: model.version, label, present, score, group: null, images: 1, instance }
   return {
     ...{ on: 'prediction', id, study, site, patient, modality, priority: null, revision: null },

@@ -1,0 +1,9 @@
+/** What a single answer amounts to: shared by all who decide by it. */
+import type { Prediction } from './topics/predictions.ts'
+
+/**
+ * Whether what the answer names was found. Below its threshold a binary model looked for something and did not find it
+ * (its label is the other one then); the highest of several classes is there.
+ */
+export const isFound = ({ threshold, score }: Pick<Prediction, 'threshold' | 'score'>): boolean =>
+  threshold === null || score >= threshold
