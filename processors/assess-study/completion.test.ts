@@ -1,6 +1,6 @@
 /** Who says how many images a study is to have, and which of several reasons makes it complete. */
 import { describe, expect, it } from 'vitest'
-import type { StudyRequest } from '../../schemas/topics.ts'
+import type { Instance, StudyRequest } from '../../schemas/topics.ts'
 import { anInstance } from '../../tests/gateway/samples.ts'
 import { counts, expectedOf, freshState, type State, whyComplete, withImage, withRequest } from './completion.ts'
 import { config } from './settings.ts'
@@ -118,6 +118,36 @@ describe('a study is complete for the first of its reasons', () => {
     expect(whyComplete(expecting('order', 5)(settled), 4)).toBeUndefined()
     expect(whyComplete(expecting('order', 5)(settled), 5)).toMatchObject({ completedBy: 'expected_count' })
     expect(whyComplete(forced(settled), 4)).toMatchObject({ completedBy: 'forced' })
+  })
+})
+
+const dimse = { kind: 'dimse', peer: 'CT1' } as const
+describe('a rule of the settings is of a study by', () => {
+  it.each<[string, object, Partial<Instance>, Partial<Instance>]>([
+    ['site', { sites: ['north', 'south'] }, { site: 'south' }, { site: 'main' }],
+    ['kind of source', { sources: ['dimse', 'retrieve'] }, { source: dimse }, { source: { ...dimse, kind: 'upload' } }],
+    ['peer', { peers: ['CT2', 'CT1'] }, { source: dimse }, { source: { ...dimse, peer: 'CT3' } }],
+    ['modality', { modalities: ['MG', 'CR'] }, { modality: 'CR' }, { modality: 'CT' }],
+    ['modality, where it has one', { modalities: ['MG'] }, { modality: 'MG' }, { modality: null }],
+    [
+      'all that it says',
+      { sites: ['north'], sources: ['dimse'], peers: ['CT1'], modalities: ['MG'] },
+      { site: 'north', source: dimse, modality: 'MG' },
+      { site: 'north', source: { ...dimse, peer: 'CT2' }, modality: 'MG' },
+    ],
+  ])('%s', (_, rule, fits, not) => {
+    const { rules } = config.parse({ rules: [{ ...rule, images: 4 }] })
+    const ruled = (over: Partial<Instance>) =>
+      withImage(freshState('st', now, settings), anInstance(1, over), now, { ...settings, rules }).ruleImages
+    expect(ruled(fits)).toBe(4)
+    expect(ruled(not)).toBeNull()
+  })
+
+  it('nothing where it names nothing, and the first that fits', () => {
+    const { rules } = config.parse({ rules: [{ sites: ['north'], images: 4 }, { images: 3 }, { images: 2 }] })
+    const ruled = (site: string) =>
+      withImage(freshState('st', now, settings), anInstance(1, { site }), now, { ...settings, rules }).ruleImages
+    expect([ruled('north'), ruled('main')]).toEqual([4, 3])
   })
 })
 
