@@ -35,7 +35,9 @@ const notifySettings = z.strictObject({
     .url({ protocol: /^https?$/ })
     .nullable()
     .default(null)
-    .describe('address of this Raylog as receivers reach it; null: links begin with a slash'),
+    .describe(
+      'address of this Raylog as receivers reach it; null: messages of rules have no links, those of webhooks begin with a slash',
+    ),
   maxAgeMs: z
     .int()
     .min(60_000)
