@@ -31,11 +31,24 @@ export interface OpenContext<W extends Topic, N extends PortName, C> extends Pla
   readonly signal: AbortSignal
 }
 
-type Read<R extends Topic> = { [K in R['name']]: { topic: K; event: EventOf<Extract<R, { name: K }>> } }[R['name']]
+/** An event with the topic that it was read from. */
+export type Read<R extends Topic> = {
+  [K in R['name']]: { topic: K; event: EventOf<Extract<R, { name: K }>> }
+}[R['name']]
+
+export interface Handed<R extends Topic, W extends Topic> {
+  readonly read: Read<R>
+  readonly context: HandleContext<W>
+}
 
 export interface OpenStage<R extends Topic, W extends Topic> {
   /** Called for each record of the topics that the stage reads. Returning means done. */
   handle?(read: Read<R>, context: HandleContext<W>): Promise<void> | void
+  /**
+   * Several of one key that waited, in their order, in place of a call of `handle` for each. Returning means that all are done;
+   * where it throws, `handle` is given each alone.
+   */
+  handleMany?(these: readonly Handed<R, W>[]): Promise<void>
   /** Producers: take nothing new; resolves when what was begun is answered. */
   drain?(): Promise<void>
   /** Lets go of everything. */
@@ -56,6 +69,8 @@ export interface Stage<R extends Topic = Topic, W extends Topic = Topic, N exten
   readonly secretSettings?: readonly string[]
   /** `key`: one event of a key at a time, in order. `none`: any order, for handlers whose results do not depend on it. */
   readonly order: 'key' | 'none'
+  /** Topics of which `handleMany` takes those that wait: what each needs a write for, all may share one. */
+  readonly together?: readonly R[]
   /** Events in flight at once, from the settings. */
   concurrency?(config: C): number
   open(context: OpenContext<W, N, C>): Promise<OpenStage<R, W>>

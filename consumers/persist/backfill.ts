@@ -5,7 +5,7 @@ import type { Clock } from '../../monitoring/clock.ts'
 import { toRaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
 import type { Instance } from '../../schemas/topics.ts'
-import { indexInstance } from './dicom-index.ts'
+import { indexInstances } from './dicom-index.ts'
 import { type HeadLimits, readHead } from './patients.ts'
 
 export interface BackfillOptions {
@@ -65,7 +65,8 @@ async function indexOne(
 ): Promise<'indexed' | 'leftOut'> {
   if (instance.dicom === null) return 'leftOut'
   try {
-    await indexInstance(ports, instance, instance.dicom, await readHead(ports, limits, instance))
+    const header = await readHead(ports, limits, instance)
+    await indexInstances(ports, [{ instance, dicom: instance.dicom, header }])
     return 'indexed'
   } catch (thrown) {
     const { code, entry } = toRaylogError(thrown)

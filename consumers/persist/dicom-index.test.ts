@@ -3,7 +3,7 @@ import { RaylogError } from '../../schemas/errors.ts'
 import type { Instance } from '../../schemas/topics.ts'
 import { anInstance } from '../../tests/gateway/samples.ts'
 import { openStores, type Stores } from '../../tests/harness/stores.ts'
-import { indexInstance } from './dicom-index.ts'
+import { indexInstances } from './dicom-index.ts'
 
 let stores: Stores
 beforeEach(async () => {
@@ -11,10 +11,8 @@ beforeEach(async () => {
 })
 afterEach(() => stores.close())
 
-type Header = Parameters<typeof indexInstance>[3]
-
 /** Of one study. */
-function index(n: number, documents: Stores['documents']): Promise<string | undefined> {
+async function index(n: number, documents: Stores['documents']): Promise<void> {
   const dicom: NonNullable<Instance['dicom']> = {
     ...{
       sopClass: '1.2.840.10008.5.1.4.1.1.1.1',
@@ -24,8 +22,8 @@ function index(n: number, documents: Stores['documents']): Promise<string | unde
     },
     sopInstance: `1.2.3.1.${n}`,
   }
-  const header = { patient: null, values: {} } as unknown as Header
-  return indexInstance({ documents, secrets: stores.secrets }, anInstance(n, { study: 'st_1', dicom }), dicom, header)
+  const instance = anInstance(n, { study: 'st_1', dicom })
+  await indexInstances({ documents, secrets: stores.secrets }, [{ instance, dicom, header: { values: {} } }])
 }
 
 it('fails where it is heard when the store goes away while an image is looked up: nothing that was begun fails alone', async () => {

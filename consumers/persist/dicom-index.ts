@@ -16,38 +16,52 @@ import type { DocumentStore } from '../../storage/documents.ts'
 import type { Secrets } from '../../storage/secrets.ts'
 
 export interface IndexPorts {
-  documents: Pick<DocumentStore, 'get' | 'insert' | 'upsert'>
+  documents: Pick<DocumentStore, 'get' | 'getMany' | 'insert' | 'upsert'>
   secrets: Pick<Secrets, 'seal' | 'digest'>
 }
 
 type Dicom = NonNullable<Instance['dicom']>
 
+/** An instance with what its header says. */
+export interface Indexed {
+  instance: Instance
+  dicom: Dicom
+  header: Pick<HeaderAttributes, 'values'>
+}
+
 /**
- * Adds an instance to the index; twice is once. Events of a study come one at a time, so nobody else changes the study
- * between reading and writing it.
+ * Adds instances of one study to the index; twice is once. Events of a study are not handled side by side, so nobody else
+ * changes the study between reading and writing it.
  *
- * @returns the id of the instance that has its SOP Instance UID already, with other content: that one stays in the index
+ * @returns for each the id of the instance that has its SOP Instance UID already, with other content: that one stays in the index
  */
-export async function indexInstance(
+export async function indexInstances(
   { documents, secrets }: IndexPorts,
-  instance: Instance,
-  dicom: Dicom,
-  { values }: HeaderAttributes,
-): Promise<string | undefined> {
-  const series = ids.series(instance.study, dicom.series)
-  const known = await documents.get('dicomStudies', instance.study)
-  const study = known ? withModality(known, instance.modality) : newStudy(secrets, instance, dicom, values)
-  const doc = instanceDoc(instance, dicom, series, values)
+  these: readonly [Indexed, ...Indexed[]],
+): Promise<(string | undefined)[]> {
+  const known = await documents.get('dicomStudies', these[0].instance.study)
+  const study = these.reduce(
+    (kept, { instance, dicom, header }) =>
+      kept ? withModality(kept, instance.modality) : newStudy(secrets, instance, dicom, header.values),
+    known,
+  )
+  const docs = these.map(({ instance, dicom, header }) => instanceDoc(instance, dicom, header.values))
+  // Of several images of a series the first describes it.
+  const series = new Map(these.toReversed().map(one => [ids.series(one.instance.study, one.dicom.series), one]))
   // All is read before anything is written: a write that fails while something else is awaited would end the process.
-  const isNewSeries = !known || !(await documents.get('dicomSeries', series))
-  const inserted = documents.insert('dicomInstances', doc)
-  const writes: Promise<unknown>[] = [inserted]
-  if (study !== known) writes.push(documents.upsert('dicomStudies', [study]))
-  if (isNewSeries) writes.push(documents.insert('dicomSeries', seriesDoc(secrets, instance, dicom, values)))
+  if (known) for (const { id } of await documents.getMany('dicomSeries', [...series.keys()])) series.delete(id)
+  const inserted = docs.map(doc => documents.insert('dicomInstances', doc))
+  const writes: Promise<unknown>[] = [...inserted]
+  if (study && study !== known) writes.push(documents.upsert('dicomStudies', [study]))
+  for (const one of series.values()) writes.push(documents.insert('dicomSeries', seriesDoc(secrets, one)))
   await Promise.all(writes)
-  if (await inserted) return undefined
-  const first = await documents.get('dicomInstances', doc.id)
-  return first && first.instance !== instance.id ? first.instance : undefined
+  const isNew = await Promise.all(inserted)
+  return Promise.all(
+    docs.map(async ({ id, instance }, at) => {
+      const first = isNew[at] ? undefined : await documents.get('dicomInstances', id)
+      return first && first.instance !== instance ? first.instance : undefined
+    }),
+  )
 }
 
 function newStudy(secrets: IndexPorts['secrets'], instance: Instance, dicom: Dicom, values: IndexedValues) {
@@ -83,7 +97,8 @@ function withModality(study: DicomStudyDoc, modality: string | null): DicomStudy
   return { ...study, modalities: `\\${[...known, modality].toSorted().join('\\')}\\` }
 }
 
-function seriesDoc(secrets: IndexPorts['secrets'], instance: Instance, dicom: Dicom, values: IndexedValues) {
+function seriesDoc(secrets: IndexPorts['secrets'], { instance, dicom, header }: Indexed) {
+  const { values } = header
   const id = ids.series(instance.study, dicom.series)
   const { modality } = instance
   const said: IndexedValues = {
@@ -102,7 +117,7 @@ function seriesDoc(secrets: IndexPorts['secrets'], instance: Instance, dicom: Di
   } satisfies DicomSeriesDoc
 }
 
-function instanceDoc(instance: Instance, dicom: Dicom, series: string, values: IndexedValues): DicomInstanceDoc {
+function instanceDoc(instance: Instance, dicom: Dicom, values: IndexedValues): DicomInstanceDoc {
   const { key, sha256, bytes } = instance.object
   return {
     id: ids.sopInstance(instance.site, dicom.sopInstance),
@@ -110,7 +125,7 @@ function instanceDoc(instance: Instance, dicom: Dicom, series: string, values: I
     at: numberOf(values['00200013']),
     uid: dicom.sopInstance,
     study: instance.study,
-    series,
+    series: ids.series(instance.study, dicom.series),
     instance: instance.id,
     transferSyntax: dicom.transferSyntax,
     object: { key, sha256, bytes },

@@ -1,29 +1,32 @@
 /** Writes what the log says into the documents that the page and the API ask. Every write is by id: twice is once. */
 import { z } from 'zod'
-import { defineStage } from '../../kafka/stage.ts'
+import { defineStage, type Read } from '../../kafka/stage.ts'
+import { allToTheirEnd } from '../../schemas/errors.ts'
 import { topics } from '../../schemas/topics.ts'
 import { indexOlder } from './backfill.ts'
-import { indexInstance } from './dicom-index.ts'
+import { instanceKeeper } from './instances.ts'
 import { parkedDoc } from './parked.ts'
-import { patientKeeper, readHead } from './patients.ts'
-import { mergeStudy } from './studies.ts'
-import { keepLine, withAssessment, withImage, withRequest } from './worklist.ts'
+import { patientKeeper } from './patients.ts'
+import { keepLine, withAssessment, withRequest } from './worklist.ts'
 
 const MiB = 1024 * 1024
+
+const reads = [
+  topics.instances,
+  topics.predictions,
+  topics.studies,
+  topics.requests,
+  topics.reports,
+  topics.feedback,
+  topics.parked,
+] as const
 
 export const persist = defineStage({
   name: 'persist',
   role: 'consumer',
   summary: 'keeps instances, studies, what was found, reports and parked events as documents, and names sealed',
-  reads: [
-    topics.instances,
-    topics.predictions,
-    topics.studies,
-    topics.requests,
-    topics.reports,
-    topics.feedback,
-    topics.parked,
-  ],
+  reads,
+  together: [topics.instances, topics.predictions, topics.reports],
   writes: [],
   needs: ['documents', 'objects', 'images', 'secrets'],
   config: z.strictObject({
@@ -65,6 +68,31 @@ export const persist = defineStage({
     const older = { ports: { documents, objects, images, secrets }, limits: config, clock, logger }
     const indexed = config.indexOlder ? indexOlder(older, stopping.signal) : Promise.resolve()
     indexed.catch(() => undefined) // the events that wait for it tell why
+    const keepInstances = instanceKeeper({ ...older, keepPatient })
+
+    async function keepOne(read: Read<(typeof reads)[number]>): Promise<void> {
+      switch (read.topic) {
+        case 'imaging.instances.v1':
+          return keepInstances([read.event])
+        case 'imaging.predictions.v1':
+          // Apart, so that nothing that lists results shows what was only tried.
+          return documents.upsert(read.event.role === 'replay' ? 'replayed' : 'predictions', [read.event])
+        case 'imaging.studies.v1':
+          await documents.upsert('assessments', [read.event])
+          return keepLine(documents, read.event.study, withAssessment(read.event))
+        case 'imaging.requests.v1':
+          return keepLine(documents, read.event.study, withRequest(read.event))
+        case 'imaging.reports.v1':
+          // What became of its delivery is told there too; that is kept by who delivers.
+          return read.event.destination === 'store' ? documents.upsert('reports', [read.event]) : undefined
+        case 'models.feedback.v1':
+          return documents.upsert('feedback', [read.event])
+        case 'parked.v1':
+          // Not an upsert: someone may have retried or dropped it before this event is read a second time.
+          await documents.insert('parked', parkedDoc(read.event))
+      }
+    }
+
     return {
       async close() {
         stopping.abort(new Error('stopping'))
@@ -72,48 +100,16 @@ export const persist = defineStage({
       },
       async handle(read) {
         await indexed
-        switch (read.topic) {
-          case 'imaging.instances.v1': {
-            const instance = read.event
-            const { dicom, patient } = instance
-            if (dicom !== null) {
-              // First, so that an instance whose object was erased does not come back as a document when the log is read again.
-              const header = await readHead({ objects, images }, config, instance)
-              if (patient !== null) await keepPatient(instance.site, patient, header.patient)
-              const first = await indexInstance({ documents, secrets }, instance, dicom, header)
-              if (first !== undefined)
-                logger.warn(
-                  { instance: instance.id, first, source: instance.source },
-                  'another content of a SOP instance UID',
-                )
-            }
-            // One event of a study at a time (order: key), so nobody else changes it between the two.
-            const known = await documents.get('studies', instance.study)
-            // Before the study is: a crash between the two leaves it to be done again.
-            if (!known || instance.priority !== 'routine')
-              await keepLine(documents, instance.study, withImage(instance))
-            const study = mergeStudy(known, instance)
-            await Promise.all([documents.upsert('instances', [instance]), documents.upsert('studies', [study])])
-            return
-          }
-          case 'imaging.predictions.v1':
-            // Apart, so that nothing that lists results shows what was only tried.
-            return documents.upsert(read.event.role === 'replay' ? 'replayed' : 'predictions', [read.event])
-          case 'imaging.studies.v1':
-            await documents.upsert('assessments', [read.event])
-            return keepLine(documents, read.event.study, withAssessment(read.event))
-          case 'imaging.requests.v1':
-            return keepLine(documents, read.event.study, withRequest(read.event))
-          case 'imaging.reports.v1':
-            // What became of its delivery is told there too; that is kept by who delivers.
-            return read.event.destination === 'store' ? documents.upsert('reports', [read.event]) : undefined
-          case 'models.feedback.v1':
-            return documents.upsert('feedback', [read.event])
-          case 'parked.v1':
-            // Not an upsert: someone may have retried or dropped it before this event is read a second time.
-            await documents.insert('parked', parkedDoc(read.event))
-            return
-        }
+        await keepOne(read)
+      },
+      async handleMany(these) {
+        await indexed
+        const reads = these.map(({ read }) => read)
+        const images = reads.flatMap(read => (read.topic === 'imaging.instances.v1' ? [read.event] : []))
+        const studies = [...Map.groupBy(images, ({ study }) => study).values()]
+        // Writes that are begun in one turn share a commit.
+        const others = reads.filter(({ topic }) => topic !== 'imaging.instances.v1').map(keepOne)
+        await allToTheirEnd([...studies.map(keepInstances), ...others])
       },
     }
   },

@@ -9,7 +9,7 @@ import { onlyHeader } from '../../schemas/topics/parked.ts'
 import { type EventOf, type Topic, topics } from '../../schemas/topics.ts'
 import type { EventLog, LogRecord, NewRecord } from '../log.ts'
 import type { Codec } from '../ports.ts'
-import type { AnyStage, OpenStage } from '../stage.ts'
+import type { AnyStage, Handed, OpenStage } from '../stage.ts'
 
 export interface AttemptContext {
   stage: AnyStage
@@ -37,9 +37,8 @@ const carried = ['traceparent', 'tracestate']
  */
 export async function process(context: AttemptContext, record: LogRecord, signal: AbortSignal): Promise<void> {
   const { stage, metrics, logger, settings } = context
-  const topic = stage.reads.find(candidate => candidate.name === record.topic)
-  const only = record.headers[onlyHeader]
-  if (!topic || (only !== undefined && only !== stage.name)) return
+  const topic = topicOf(stage, record)
+  if (!topic) return
   metrics.eventsIn.inc({ stage: stage.name, topic: record.topic })
   /** Attempts that count against the retries: an outage that was waited out uses up none. */
   let failures = 0
@@ -66,6 +65,35 @@ export async function process(context: AttemptContext, record: LogRecord, signal
   }
 }
 
+/** The topic of a record that is for the stage; undefined for one that is not. */
+function topicOf(stage: AnyStage, record: LogRecord): Topic | undefined {
+  const only = record.headers[onlyHeader]
+  if (only !== undefined && only !== stage.name) return undefined
+  return stage.reads.find(candidate => candidate.name === record.topic)
+}
+
+/** What is handed to a handler with a record, and then what it emitted, as records. */
+async function hand({ codec }: AttemptContext, topic: Topic, record: LogRecord, attempt: number, signal: AbortSignal) {
+  const event = await codec.decode(topic, record)
+  const emitted: { topic: Topic; event: EventOf<Topic> }[] = []
+  const handed: Handed<Topic, Topic> = {
+    read: { topic: topic.name, event },
+    context: {
+      signal,
+      attempt,
+      headers: record.headers,
+      at: { topic: record.topic, partition: record.partition, offset: record.offset },
+      emit: (to, what) => emitted.push({ topic: to, event: what }),
+    },
+  }
+  async function records(): Promise<NewRecord[]> {
+    if (emitted.length === 0) return []
+    const headers = Object.fromEntries(Object.entries(record.headers).filter(([name]) => carried.includes(name)))
+    return Promise.all(emitted.map(({ topic: to, event: what }) => toRecord(codec, to, what, headers)))
+  }
+  return { handed, records }
+}
+
 async function handle(
   context: AttemptContext,
   topic: Topic,
@@ -73,23 +101,43 @@ async function handle(
   attempt: number,
   signal: AbortSignal,
 ): Promise<NewRecord[]> {
-  const { stage, opened, codec, metrics } = context
-  const event = await codec.decode(topic, record)
-  const emitted: { topic: Topic; event: EventOf<Topic> }[] = []
+  const { stage, opened, metrics } = context
+  const { handed, records } = await hand(context, topic, record, attempt, signal)
   const started = performance.now()
-  await opened.handle?.(
-    { topic: topic.name, event },
-    {
-      signal,
-      attempt,
-      headers: record.headers,
-      at: { topic: record.topic, partition: record.partition, offset: record.offset },
-      emit: (to, what) => emitted.push({ topic: to, event: what }),
-    },
-  )
+  await opened.handle?.(handed.read, handed.context)
   metrics.handleSeconds.observe({ stage: stage.name }, (performance.now() - started) / 1_000)
-  const headers = Object.fromEntries(Object.entries(record.headers).filter(([name]) => carried.includes(name)))
-  return Promise.all(emitted.map(({ topic: to, event: what }) => toRecord(codec, to, what, headers)))
+  return records()
+}
+
+/**
+ * Several records of one key at once, by a stage that can do that.
+ * @returns whether all are done; where not, each is to be processed alone: then it is seen whose fault it is
+ */
+export async function processMany(
+  context: AttemptContext,
+  these: readonly { record: LogRecord; signal: AbortSignal }[],
+): Promise<boolean> {
+  const { stage, opened, metrics } = context
+  const concerned = these.flatMap(({ record, signal }) => {
+    const topic = topicOf(stage, record)
+    return topic ? [{ topic, record, signal }] : []
+  })
+  try {
+    const hands = await Promise.all(concerned.map(one => hand(context, one.topic, one.record, 1, one.signal)))
+    const started = performance.now()
+    if (hands.length > 0) await opened.handleMany?.(hands.map(({ handed }) => handed))
+    metrics.handleSeconds.observe({ stage: stage.name }, (performance.now() - started) / 1_000)
+    const emitted = (await Promise.all(hands.map(({ records }) => records()))).flat()
+    // See `process`.
+    if (concerned.some(({ signal }) => signal.aborted)) return false
+    if (emitted.length > 0) await context.append(emitted)
+    for (const { record } of concerned) metrics.eventsIn.inc({ stage: stage.name, topic: record.topic })
+    for (const { topic } of emitted) metrics.eventsOut.inc({ stage: stage.name, topic })
+    return true
+  } catch (thrown) {
+    context.logger.debug({ code: toRaylogError(thrown).code, events: these.length }, 'not together: each alone')
+    return false
+  }
 }
 
 export async function toRecord<T extends Topic>(

@@ -8,10 +8,10 @@
  * contiguously done is committed, and the rest will be read again. A partition that is lost already is not drained: what
  * runs is aborted at once, for its new owner does it.
  */
-import { RaylogError } from '../../schemas/errors.ts'
+import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import type { Gap, LogRecord, Subscription, TopicPartition } from '../log.ts'
 import { createAppender } from './appender.ts'
-import { type AttemptContext, type FeedContext, process } from './attempt.ts'
+import { type AttemptContext, type FeedContext, process, processMany } from './attempt.ts'
 import { Scheduler } from './scheduler.ts'
 import { Watermark } from './watermark.ts'
 
@@ -31,11 +31,24 @@ interface Held {
   watermark: Watermark
   /** Aborted when the partition's time is up. */
   abort: AbortController
+  /** Its records may be handed over together with others of their key. */
+  joins: boolean
   draining: boolean
   paused: boolean
-  running: Set<Promise<void>>
+  running: Set<Promise<unknown>>
   committed: number | undefined
 }
+
+/** A record that was read, and has not been begun or is under way. */
+interface Waiting {
+  mine: Held
+  record: LogRecord
+  /** Tells the watermark. */
+  done: () => void
+}
+
+/** Of one key at once: more would make the next key wait for longer than it is worth. */
+const mostTogether = 64
 
 const nameOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
@@ -44,8 +57,14 @@ export async function openFeed(
   surroundings: FeedContext,
   options: { concurrency: number; failed: (error: Error) => void; missed: (gap: Gap) => void },
 ): Promise<Feed> {
-  const { stage, log, clock, logger, settings } = surroundings
-  const scheduler = new Scheduler({ limit: options.concurrency, byKey: stage.order === 'key' })
+  const { stage, opened, log, clock, logger, settings } = surroundings
+  const scheduler = new Scheduler<Waiting>({
+    limit: options.concurrency,
+    byKey: stage.order === 'key',
+    most: mostTogether,
+    joins: ({ mine }) => mine.joins,
+    run: these => begin(these),
+  })
   const enough = Math.ceil(options.concurrency / 4)
   const append = createAppender({
     log,
@@ -72,6 +91,7 @@ export async function openFeed(
       partition: { topic, partition },
       watermark: new Watermark(),
       abort: new AbortController(),
+      joins: opened.handleMany !== undefined && (stage.together ?? []).some(({ name }) => name === topic),
       draining: false,
       paused: false,
       running: new Set(),
@@ -81,24 +101,44 @@ export async function openFeed(
     return fresh
   }
 
-  async function run(mine: Held, record: LogRecord, done: () => void): Promise<void> {
-    if (mine.draining) return
-    const work = process(context, record, mine.abort.signal).then(
-      () => {
-        done()
-        // Aborted: it finished all the same, but its partition may be another's by now.
-        if (mine.abort.signal.aborted) return
-        scheduleCommit()
-        relax(mine)
-      },
-      error => {
-        // Aborted: the record stays uncommitted, for its next reader. Anything else ends the stage.
-        if (!mine.abort.signal.aborted) options.failed(error)
-      },
-    )
-    mine.running.add(work)
+  /** Those of one turn, together where the stage can, and otherwise one after the other. */
+  async function begin(these: readonly Waiting[]): Promise<void> {
+    const wanted = these.filter(({ mine }) => !mine.draining)
+    const work = wanted.length > 1 ? many(wanted) : Promise.all(wanted.map(alone))
+    const held = new Set(wanted.map(({ mine }) => mine))
+    for (const { running } of held) running.add(work)
     await work
-    mine.running.delete(work)
+    for (const { running } of held) running.delete(work)
+  }
+
+  async function many(these: readonly Waiting[]): Promise<void> {
+    if (
+      await processMany(
+        context,
+        these.map(({ mine, record }) => ({ record, signal: mine.abort.signal })),
+      )
+    )
+      for (const one of these) finished(one)
+    else for (const one of these) await alone(one)
+  }
+
+  async function alone({ mine, record, done }: Waiting): Promise<void> {
+    if (mine.draining) return
+    try {
+      await process(context, record, mine.abort.signal)
+      finished({ mine, record, done })
+    } catch (error) {
+      // Aborted: the record stays uncommitted, for its next reader. Anything else ends the stage.
+      if (!mine.abort.signal.aborted) options.failed(toRaylogError(error))
+    }
+  }
+
+  function finished({ mine, done }: Waiting): void {
+    done()
+    // Aborted: it finished all the same, but its partition may be another's by now.
+    if (mine.abort.signal.aborted) return
+    scheduleCommit()
+    relax(mine)
   }
 
   function relax(mine: Held): void {
@@ -179,7 +219,7 @@ export async function openFeed(
         const mine = hold(first)
         for (const record of records) {
           const done = mine.watermark.begin(record.offset)
-          scheduler.submit(record.key, () => run(mine, record, done))
+          scheduler.submit(record.key, { mine, record, done })
         }
         if (mine.watermark.pending >= highWater && !mine.paused) {
           mine.paused = true

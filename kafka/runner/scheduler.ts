@@ -1,66 +1,84 @@
-/** Runs tasks, so many at once; of one key one at a time and in order, unless keys do not matter. */
-export class Scheduler {
-  readonly #limit: number
-  readonly #byKey: boolean
-  /** Tasks that may start, first come first served. */
-  #ready: Task[] = []
+/**
+ * Runs what is submitted, so much at once; of one key one after the other and in order, unless keys do not matter. What
+ * waits for its key may be run together, in its order, in one turn.
+ */
+export interface SchedulerOptions<T> {
+  /** Turns at once. */
+  limit: number
+  byKey: boolean
+  /** At most so many of one key in one turn, … */
+  most: number
+  /** … of those that may have one with others. */
+  joins(one: T): boolean
+  /** Must not reject: what a failure means is decided inside it. Never called with none. */
+  run(these: readonly T[]): Promise<void>
+}
+
+export class Scheduler<T> {
+  readonly #options: SchedulerOptions<T>
+  /** Keys whose turn it is, first come first served. */
+  #ready: Turn<T>[] = []
   #readyHead = 0
-  /** For each busy key: the tasks behind the one that runs or is ready. */
-  readonly #behind = new Map<string, Task[]>()
+  /** For each key that runs or is ready. */
+  readonly #turns = new Map<string, Turn<T>>()
   #running = 0
 
-  constructor(options: { limit: number; byKey: boolean }) {
-    this.#limit = options.limit
-    this.#byKey = options.byKey
+  constructor(options: SchedulerOptions<T>) {
+    this.#options = options
   }
 
   get running(): number {
     return this.#running
   }
 
-  /** Tasks that could run if there were a place. */
+  /** Turns that could begin if there were a place. */
   get waiting(): number {
     return this.#ready.length - this.#readyHead
   }
 
-  /** `run` must not reject: what a failure means is decided inside it. */
-  submit(key: string, run: () => Promise<void>): void {
-    const task = { key, run }
-    const behind = this.#behind.get(key)
-    if (this.#byKey && behind) behind.push(task)
+  submit(key: string, one: T): void {
+    const turn = this.#options.byKey ? this.#turns.get(key) : undefined
+    if (turn) turn.queue.push(one)
     else {
-      if (this.#byKey) this.#behind.set(key, [])
-      this.#ready.push(task)
+      const fresh = { key, queue: [one] }
+      if (this.#options.byKey) this.#turns.set(key, fresh)
+      this.#ready.push(fresh)
     }
     this.#pump()
   }
 
   #pump(): void {
-    while (this.#running < this.#limit) {
-      const task = this.#ready[this.#readyHead]
-      if (!task) break
+    const { limit, run } = this.#options
+    while (this.#running < limit) {
+      const turn = this.#ready[this.#readyHead]
+      if (!turn) break
       this.#readyHead++
       if (this.#readyHead > 1_024) {
         this.#ready = this.#ready.slice(this.#readyHead)
         this.#readyHead = 0
       }
       this.#running++
-      void task.run().finally(() => this.#finished(task))
+      void run(this.#next(turn)).finally(() => this.#finished(turn))
     }
   }
 
-  #finished(task: Task): void {
+  /** Takes what comes next from what waits for its key. */
+  #next({ queue }: Turn<T>): T[] {
+    const { most, joins } = this.#options
+    const alone = queue.findIndex((one, at) => at >= most || !joins(one))
+    return queue.splice(0, alone < 0 ? queue.length : Math.max(alone, 1))
+  }
+
+  #finished(turn: Turn<T>): void {
     this.#running--
-    if (this.#byKey) {
-      const following = this.#behind.get(task.key)?.shift()
-      if (following) this.#ready.push(following)
-      else this.#behind.delete(task.key)
-    }
+    if (turn.queue.length > 0) this.#ready.push(turn)
+    else if (this.#options.byKey) this.#turns.delete(turn.key)
     this.#pump()
   }
 }
 
-interface Task {
+interface Turn<T> {
   key: string
-  run: () => Promise<void>
+  /** What has not begun, in order. */
+  queue: T[]
 }

@@ -17,8 +17,14 @@ import { type AuditEntry, type Feedback, type Parked, topics } from '../../schem
 
 type Handler = (event: Feedback, context: HandleContext<typeof topics.audit>) => Promise<void> | void
 
+type ManyHandler = (these: { event: Feedback; context: HandleContext<typeof topics.audit> }[]) => Promise<void>
+
 /** Reads feedback, may write audit entries: two topics that are easy to make events of. */
-export function stageOf(handler: Handler, options: { order?: 'key' | 'none'; concurrency?: number } = {}): AnyStage {
+export function stageOf(
+  handler: Handler,
+  options: { order?: 'key' | 'none'; concurrency?: number; many?: ManyHandler } = {},
+): AnyStage {
+  const { many } = options
   return defineStage({
     name: 'probe',
     role: 'processor',
@@ -28,8 +34,12 @@ export function stageOf(handler: Handler, options: { order?: 'key' | 'none'; con
     needs: ['log'],
     order: options.order ?? 'key',
     config: z.strictObject({}),
+    together: many ? [topics.feedback] : [],
     concurrency: () => options.concurrency ?? 8,
-    open: async () => ({ handle: ({ event }, context) => handler(event, context) }),
+    open: async () => ({
+      handle: ({ event }, context) => handler(event, context),
+      handleMany: async these => many?.(these.map(({ read, context }) => ({ event: read.event, context }))),
+    }),
   })
 }
 

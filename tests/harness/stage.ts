@@ -19,6 +19,8 @@ export interface HandOptions {
 export interface OpenedStage {
   /** Resolves with what the handler emitted. */
   hand<T extends Topic>(topic: T, event: EventOf<T>, options?: HandOptions): Promise<Emitted[]>
+  /** Hands events of one key over together, as the runner does with those that waited. */
+  handMany<T extends Topic>(topic: T, events: readonly EventOf<T>[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -66,6 +68,15 @@ export async function openForTest(
         { signal, emit, at: { topic: topic.name, partition: 0, offset: 0 }, attempt, headers: {} },
       )
       return emitted
+    },
+    async handMany(topic, events) {
+      const context = { signal: stop.signal, emit: () => undefined, attempt: 1, headers: {} }
+      const these = events.map((event, offset) => ({
+        read: { topic: topic.name, event },
+        context: { ...context, at: { topic: topic.name, partition: 0, offset } },
+      }))
+      if (!opened.handleMany) throw new Error(`${stage.name} takes one at a time`)
+      await opened.handleMany(these)
     },
     async close() {
       stop.abort(new Error('the test is over'))
