@@ -36,6 +36,7 @@ it('says every reason why not', () => {
   expect(route({ modality: 'CT', bodyPart: 'HEAD' })).toEqual([
     ['chest', false, 'modality is CT; chest@1 takes CR, DX; body part is HEAD; chest@1 takes CHEST'],
   ])
+  expect(route({ view: 'LATERAL' })).toEqual([['chest', false, 'view is LATERAL; chest@1 takes PA, AP']])
 })
 
 it('does not take an instance whose attribute is missing where the model names what it takes', () => {
@@ -92,7 +93,7 @@ it('does not take what it cannot read, though the sender asks for it', () => {
 
 it('narrows the routes by the first rule that fits', () => {
   const rules = [
-    { model: 'chest', sites: ['main'], sources: ['dimse'], allow: true },
+    { model: 'chest', sites: ['main'], sources: ['dimse'], peers: ['CT1'], allow: true },
     { model: 'chest@1', allow: false },
     { model: '*', modalities: ['CT'], allow: false },
   ].map(rule => routingRule.parse(rule))
@@ -101,8 +102,13 @@ it('narrows the routes by the first rule that fits', () => {
       accepted ? [model.name] : [],
     )
   expect(named({})).toEqual(['any'])
-  expect(named({ source: { kind: 'dimse', peer: 'CT1' } })).toEqual(['chest', 'any'])
+  const source = { kind: 'dimse' as const, peer: 'CT1' }
+  expect(named({ source })).toEqual(['chest', 'any'])
+  expect(named({ source, site: 'north' })).toEqual(['any'])
+  expect(named({ source: { ...source, peer: 'CT2' } })).toEqual(['any'])
+  expect(named({ source: { ...source, kind: 'watch' } })).toEqual(['any'])
   expect(named({ modality: 'CT' })).toEqual([])
+  expect(named({ modality: null })).toEqual(['any'])
   // A sender that asks for a model by name is bound by the rules too, and told which one it was.
   const asked = routesFor([chest], instanceOf(object, { ...film, requested: ['chest'] }), rules)
   expect(asked).toMatchObject([{ accepted: false, reason: 'rule 2 of models.rules refuses it' }])
