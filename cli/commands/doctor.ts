@@ -26,7 +26,7 @@ const littleSpaceBytes = 2e9
 
 /** @returns the exit status: 0, or 1 when something is wrong */
 export async function doctor(sources: SettingSources): Promise<number> {
-  const findings: Finding[] = [checkNode()]
+  const findings: Finding[] = [checkNode(process.versions.node)]
   let plan: Plan | undefined
   try {
     plan = compile(allStages, readSettings(sources))
@@ -45,14 +45,15 @@ export async function doctor(sources: SettingSources): Promise<number> {
   return wrong === 0 ? 0 : 1
 }
 
-function checkNode(): Finding {
-  const major = Number(process.versions.node.split('.')[0])
+/** @param version as `process.versions.node` has it */
+export function checkNode(version: string): Finding {
+  const major = Number(version.split('.')[0])
   return major >= oldestNode
-    ? { verdict: 'ok', what: 'node', detail: process.version }
+    ? { verdict: 'ok', what: 'node', detail: `v${version}` }
     : {
         verdict: 'wrong',
         what: 'node',
-        detail: `${process.version} is too old; start through npm ("npm run raylog -- doctor"), which brings Node ${oldestNode}`,
+        detail: `v${version} is too old; start through npm ("npm run raylog -- doctor"), which brings Node ${oldestNode}`,
       }
 }
 

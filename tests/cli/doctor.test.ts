@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { checkNode } from '../../cli/commands/doctor.ts'
 import { command } from '../harness/command.ts'
 import { freePort } from '../harness/raylog.ts'
 
@@ -13,6 +14,14 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 const here = (args: string[]) => command(['--data', join(folder, 'data'), ...args], { cwd: folder })
 
 describe('the doctor', { timeout: 120_000 }, () => {
+  it('takes the Node that Raylog brings and newer ones, and says of an older one how to get it', () => {
+    expect(checkNode('24.0.0')).toEqual({ verdict: 'ok', what: 'node', detail: 'v24.0.0' })
+    expect(checkNode('100.1.2').verdict).toBe('ok')
+    const detail = 'v20.19.0 is too old; start through npm ("npm run raylog -- doctor"), which brings Node 24'
+    expect(checkNode('20.19.0')).toEqual({ verdict: 'wrong', what: 'node', detail })
+    expect(checkNode('9.11.2').verdict).toBe('wrong')
+  })
+
   it('says what of a model folder does not fit its graph, and its schema', async () => {
     const digits = resolve(import.meta.dirname, '../../models/digits')
     const models = join(folder, 'models')
