@@ -187,16 +187,16 @@ describe('opening and closing', () => {
     const root = folder()
     const weights = join(graphsFolder, 'classes.onnx')
     writeModel(join(root, 'models'), 'wrong', manifestOf('mean', { name: 'wrong' }, weights), weights)
-    const junk = join(root, 'models/junk/model.onnx')
     writeModel(
       join(root, 'models'),
       'junk',
       manifestOf('mean', { name: 'junk' }, import.meta.filename),
       import.meta.filename,
     )
-    await using opened = await testEngine(root, ['mean'])
+    const lines: unknown[] = []
+    const logger = pino({ level: 'error' }, { write: line => void lines.push(JSON.parse(line)) })
+    await using opened = await testEngine(root, ['mean'], {}, { logger })
     const { engine } = opened
-    expect(junk).not.toBe('')
     const states = Object.fromEntries(engine.list().map(info => [info.ref.name, info]))
     expect(states.mean).toMatchObject({ state: 'ready', reason: null })
     expect(states.wrong).toMatchObject({
@@ -212,6 +212,12 @@ describe('opening and closing', () => {
         ['junk', false],
       ]),
     )
+    for (const name of ['wrong', 'junk']) {
+      const { reason } = states[name] ?? {}
+      expect(lines).toContainEqual(expect.objectContaining({ code: 'model-invalid', model: `${name}@1`, reason }))
+      const asked = engine.predict(opened.ref(name), instanceOf(object), { priority: 'routine', signal: never() })
+      await expect(asked).rejects.toMatchObject({ code: 'no-such-model', message: `${name}@1 failed: ${reason}` })
+    }
   })
 
   it('runs each graph once before it is ready: one that loads and does not run has failed, and its neighbour serves', async () => {

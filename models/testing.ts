@@ -45,6 +45,7 @@ const described = {
   slow: grey,
   ratio: grey,
   fails: grey,
+  untold: grey,
   classes: { input: small, output: classes },
   half: { input: { ...small, type: 'float16' }, output: classes },
   bytes: {

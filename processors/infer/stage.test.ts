@@ -1,7 +1,8 @@
 import pino from 'pino'
 import { expect, it } from 'vitest'
-import type { Models, Route } from '../../models/port.ts'
-import { instanceOf } from '../../models/testing.ts'
+import { modelManifest } from '../../models/manifest.ts'
+import type { ModelInfo, Models, Route } from '../../models/port.ts'
+import { instanceOf, manifestOf } from '../../models/testing.ts'
 import { systemClock } from '../../monitoring/clock.ts'
 import { createHealth } from '../../monitoring/health.ts'
 import { RaylogError } from '../../schemas/errors.ts'
@@ -26,12 +27,12 @@ const output = {
 type Says = 'refused' | 'answers' | RaylogError
 
 /** The stage over models that answer, refuse or fail as told. */
-async function opened(models: Record<string, Says>, settings: object = {}) {
+async function opened(models: Record<string, Says>, settings: object = {}, list: () => ModelInfo[] = () => []) {
   const emitted: Prediction[] = []
   const published: Prediction[] = []
   const asked: { model: string; priority: string }[] = []
   const port: Models = {
-    list: () => [],
+    list,
     routes: (): Route[] =>
       Object.entries(models).map(([name, says]) => ({
         model: refOf(name),
@@ -132,6 +133,24 @@ it('does not leave a sender that asked for a model by name without an answer', a
     code: 'model-refused',
     message: 'chest@1: modality is CT',
   })
+})
+
+it('says in the health report which models cannot be used, and why', async () => {
+  const manifest = modelManifest.parse(manifestOf('mean'))
+  const info = (name: string, rest: Pick<ModelInfo, 'state' | 'reason'>): ModelInfo => ({
+    ...{ manifest, ref: refOf(name) },
+    ...rest,
+  })
+  let list = [info('chest', { state: 'ready', reason: null })]
+  const stage = await opened({ chest: 'answers' }, {}, () => list)
+  expect((await stage.health.report()).parts).toMatchObject([{ part: 'models', ok: true, code: null }])
+  list = [
+    ...list,
+    info('head', { state: 'failed', reason: 'its digest differs' }),
+    info('any', { state: 'loading', reason: null }),
+  ]
+  const reason = 'head@1 is failed: its digest differs; any@1 is loading'
+  expect((await stage.health.report()).parts).toMatchObject([{ ok: false, code: 'model-invalid', reason }])
 })
 
 it('takes its part of the health report away when it closes', async () => {
