@@ -24,8 +24,13 @@ export interface Ground extends AsyncDisposable {
   /** With as many partitions as Raylog's own have. */
   ensureTopics(names: readonly string[]): Promise<void>
   store(scenario: Scenario): Promise<StoredObject[]>
-  /** So many instances, in turn of these images, onto the topic: all in one append. */
-  append(topic: string, scenario: Scenario, objects: readonly StoredObject[], count: number): Promise<void>
+  /** So many instances, in turn of these images: what it resolves with puts them onto the topic, all in one append. */
+  prepare(
+    topic: string,
+    scenario: Scenario,
+    objects: readonly StoredObject[],
+    count: number,
+  ): Promise<() => Promise<void>>
   /** With the indexes that Raylog gives its own collections of these names. */
   index(database: string, names: readonly Collection[]): Promise<void>
   /** Documents of a collection, as the server counts them without looking at each. */
@@ -81,15 +86,16 @@ async function openGround(services: Services): Promise<Ground> {
     servicesCpuMs: () => cpuMsOf(treeOf(pids)),
     ensureTopics,
     store: ({ files, contentType }) => Promise.all(files.map(file => objects.put(file, contentType))),
-    async append(topic, { rows }, stored, count) {
-      const records = Array.from({ length: count }, async (_, n) => {
+    async prepare(topic, { rows }, stored, count) {
+      const preparing = Array.from({ length: count }, async (_, n) => {
         const object = stored[n % stored.length]
         if (!object) throw new Error('no object')
         const instance = instanceOf(object, { rows, columns: rows })
         const event = { ...instance, id: `in_${randomUUID()}`, study: `st_${n % studies}` }
         return { ...(await toRecord(codec, topics.instances, event)), topic }
       })
-      await log.append(await Promise.all(records))
+      const records = await Promise.all(preparing)
+      return async () => void (await log.append(records))
     },
     async index(database, names) {
       for (const name of names) await client.db(database).collection(name).createIndexes(indexesOf(name))
