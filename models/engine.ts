@@ -168,7 +168,8 @@ class ModelEngine implements Engine {
     const { sha256 } = instance.object
     const { from, release } = await this.#spool(instance.object)
     try {
-      return await this.#queue(scheduler, model, { from, sha256, frame: frameOf(instance) }, options)
+      const work = { from, sha256, frame: frameOf(instance), explain: options.priority !== 'background' }
+      return await this.#queue(scheduler, model, work, options)
     } finally {
       await release()
     }

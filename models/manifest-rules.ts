@@ -19,7 +19,7 @@ export interface GraphInfo {
 const floats = ['float32', 'float16', 'float64']
 
 /** Every contradiction within a manifest, in words; empty when there is none. */
-export function manifestProblems({ input, output }: ModelManifest): string[] {
+export function manifestProblems({ input, output, mask }: ModelManifest): string[] {
   const problems: string[] = []
   const channels = channelsOf(input)
   for (const field of ['mean', 'std'] as const) {
@@ -45,13 +45,19 @@ export function manifestProblems({ input, output }: ModelManifest): string[] {
     if (output.threshold !== undefined) problems.push('output.threshold is for binary; the highest class wins here')
     if (output.positive !== undefined) problems.push('output.positive is for binary')
     if (output.activation === 'sigmoid') problems.push('output.activation "sigmoid" is for binary; use softmax or none')
+    if (mask && mask.label === undefined) problems.push('mask.label is missing; multiclass needs it')
   }
   return problems
 }
 
 /** Every way in which the graph is not what the manifest says, in words; empty when there is none. */
 export function graphProblems(manifest: ModelManifest, graph: GraphInfo): string[] {
-  return [...inputProblems(manifest, graph), ...outputProblems(manifest, graph)]
+  return [
+    ...inputProblems(manifest, graph),
+    ...outputProblems(manifest, graph),
+    ...mapProblems('mask', manifest.mask, graph),
+    ...mapProblems('explanation', manifest.explanation, graph),
+  ]
 }
 
 function inputProblems({ input, batch }: ModelManifest, graph: GraphInfo): string[] {
@@ -86,6 +92,28 @@ function outputProblems({ output }: ModelManifest, graph: GraphInfo): string[] {
     if (wrong) problems.push(wrong)
   }
   return problems
+}
+
+function mapProblems(field: 'mask' | 'explanation', map: { name: string } | undefined, graph: GraphInfo): string[] {
+  if (!map) return []
+  const found = graph.outputs.find(value => value.name === map.name)
+  if (!found) return [`${field}.name is ${map.name}; the graph gives ${graph.outputs.map(o => o.name).join(', ')}`]
+  if (!floats.includes(found.type)) return [`${map.name} is ${found.type}; ${field} must be ${floats.join(', ')}`]
+  // A size that the graph leaves open is seen when it runs.
+  const fits = found.shape.length === 0 || sizeOfMap(found.shape.map(size => (typeof size === 'number' ? size : 1)))
+  return fits ? [] : [`${map.name} is ${found.shape.join(' x ')}; ${field} must be ${mapShapes}`]
+}
+
+/** Longest side of a mask or an explanation: what is looked at pixel by pixel must have an end. */
+const longestMap = 4096
+export const mapShapes = `N x 1 x h x w or N x h x w, of 1 to ${longestMap} on a side`
+
+/** Height and width of a mask or an explanation of this shape; undefined where it is none. @param shape with the batch */
+export function sizeOfMap(shape: readonly number[]): { height: number; width: number } | undefined {
+  const [height = 0, width = 0] = shape.slice(-2)
+  const isPlane = shape.length === 3 || (shape.length === 4 && shape[1] === 1)
+  const isBounded = Math.min(height, width) >= 1 && Math.max(height, width) <= longestMap
+  return isPlane && isBounded ? { height, width } : undefined
 }
 
 /** @param size numbers that the graph gives for one image */

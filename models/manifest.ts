@@ -12,6 +12,37 @@ const intensity = z.discriminatedUnion('from', [
     .describe('modality values (Hounsfield units in CT), low..high mapped to 0..255'),
 ])
 
+const probability = z.number().min(0).max(1)
+
+const mask = z
+  .strictObject({
+    name: z
+      .string()
+      .describe("the graph's output, [N, 1, h, w] or [N, h, w] of any h and w: it lies over the whole input"),
+    activation: z.enum(['none', 'sigmoid']).default('none').describe('what makes probabilities of it'),
+    threshold: probability.default(0.5).describe('at or above it a pixel is in'),
+    label: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'what it outlines; binary: the positive label unless given. One of output.labels is outlined where it is the answer',
+      ),
+    smallest: probability.default(0.001).describe('share of the pixels of the mask below which a piece is left out'),
+    most: z.int().min(1).max(50).default(10).describe('pieces of one image, at most: the largest'),
+  })
+  .describe('where what was found is; outlines of it are the regions of a prediction')
+
+const explanation = z
+  .strictObject({
+    name: z
+      .string()
+      .describe(
+        "the graph's output, of a shape as for a mask, of any range: the higher, the more it speaks for the positive label",
+      ),
+  })
+  .describe('what the answer rests on; a picture of it is kept with the prediction')
+
 export const modelManifest = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]*$/),
   version: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/),
@@ -47,6 +78,8 @@ export const modelManifest = z.strictObject({
     positive: z.string().optional().describe('binary: the label whose probability is the score'),
     threshold: z.number().min(0).max(1).optional().describe('binary: at or above it is positive'),
   }),
+  mask: mask.optional(),
+  explanation: explanation.optional(),
   batch: z.strictObject({ max: z.int().min(1).max(256) }).default({ max: 1 }),
   card: z.strictObject({
     licence: z.string(),

@@ -21,8 +21,11 @@ export interface Route {
 
 export type ModelOutput = Pick<
   Prediction,
-  'label' | 'score' | 'threshold' | 'confidence' | 'probabilities' | 'regions' | 'explanation' | 'quality' | 'timings'
->
+  'label' | 'score' | 'threshold' | 'confidence' | 'probabilities' | 'regions' | 'quality' | 'timings'
+> & {
+  /** What the answer rests on: a picture (PNG) over the image as people see it. Null where the model gives none, and of background work. */
+  explanation: Uint8Array | null
+}
 
 export interface PredictOptions {
   /** `background` takes a worker only while nothing else waits for one, and leaves a free one where there is live work. */

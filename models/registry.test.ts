@@ -87,6 +87,7 @@ it.each<[string, GraphName, Changes, string]>([
   ['three labels of two', 'mean', { output: { labels: ['a', 'b', 'bright'] } }, 'binary takes two'],
   ['a positive label that is none', 'mean', { output: { positive: 'light' } }, '"light" is not one of'],
   ['a threshold among many', 'classes', { output: { threshold: 0.5 } }, 'output.threshold is for binary'],
+  ['a mask of many without a label', 'classes', { mask: { name: 'mask' } }, 'mask.label is missing'],
   ['sigmoid among many', 'classes', { output: { activation: 'sigmoid' } }, '"sigmoid" is for binary'],
 ])('refuses %s', (_, graph, changes, words) => {
   expect(manifestProblems(parsed(graph, changes)).join()).toContain(words)
@@ -102,6 +103,21 @@ it('finds a graph that is as described good', () => {
   expect(
     graphProblems(parsed('mean', {}), { ...graph, inputs: [{ name: 'image', type: 'float32', shape: [] }] }),
   ).toEqual([])
+})
+
+it.each<[(number | string)[], boolean]>([
+  [['N', 1, 'H', 'W'], true],
+  [['N', 7, 7], true],
+  [[], true],
+  [['N', 1], false],
+  [['N', 3, 7, 7], false],
+  [['N', 7, 7, 1], false],
+  [['N', 1, 0, 7], false],
+  [['N', 1, 5000, 7], false],
+])('takes a mask of %j: %s', (shape, good) => {
+  const outputs = [...graph.outputs, { name: 'mask', type: 'float16', shape }]
+  const problems = graphProblems(parsed('mean', { mask: { name: 'mask' } }), { ...graph, outputs })
+  expect(problems.length === 0).toBe(good)
 })
 
 it('names everything in which a graph is not as described', () => {

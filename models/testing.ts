@@ -24,7 +24,7 @@ export type Changes = Partial<Omit<Manifest, 'input' | 'output' | 'accepts'>> & 
   accepts?: Partial<Manifest['accepts']>
 }
 
-type Shape = Pick<Manifest, 'input' | 'output'>
+type Shape = Pick<Manifest, 'input' | 'output' | 'mask' | 'explanation'>
 
 const small: Shape['input'] = { name: 'image', layout: 'NCHW', channels: 'rgb', width: 8, height: 8 }
 const grey: Shape = {
@@ -47,6 +47,7 @@ const described = {
   fails: grey,
   untold: grey,
   classes: { input: small, output: classes },
+  marks: { ...grey, mask: { name: 'mask' }, explanation: { name: 'explanation' } },
   half: { input: { ...small, type: 'float16' }, output: classes },
   bytes: {
     input: { ...small, type: 'uint8', layout: 'NHWC', divideBy: 1 },
@@ -75,6 +76,7 @@ export function manifestOf(
       bytes: statSync(weights).size,
     },
     accepts: { contentTypes: [], modalities: [], bodyParts: [], views: [], photometric: [], ...accepts },
+    ...shape,
     input: { ...shape.input, ...input },
     output: { ...shape.output, ...output },
     batch: { max: graph === 'single' ? 1 : 16 },

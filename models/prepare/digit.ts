@@ -3,18 +3,19 @@
  * of 28 × 28. The twin of models/training/digit_frame.py, bit for bit: every decision is made on integers.
  */
 import { resample } from '../imaging/resample.ts'
+import { type Placement, wholeOf } from './placement.ts'
 
 export const DIGIT_SIDE = 28
 const BOX = 20
 const CENTRE = 14
 
-/** `grey`: 8 bit, row by row. Returns 28 × 28. */
-export function frameDigit(grey: Uint8Array, width: number, height: number): Uint8Array {
+/** `grey`: 8 bit, row by row. Returns 28 × 28, and where the digit in it stood. */
+export function frameDigit(grey: Uint8Array, width: number, height: number): { data: Uint8Array; place: Placement } {
   const bright = borderIsBright(grey, width, height) ? grey.map(value => 255 - value) : grey
   const canvas = new Uint8Array(DIGIT_SIDE * DIGIT_SIDE)
   let brightest = 0
   for (const value of bright) if (value > brightest) brightest = value
-  if (brightest === 0) return canvas
+  if (brightest === 0) return { data: canvas, place: wholeOf(width, height, DIGIT_SIDE, DIGIT_SIDE) }
 
   const box = cutForeground(bright, width, height, brightest)
   const longest = Math.max(box.width, box.height)
@@ -24,8 +25,12 @@ export function frameDigit(grey: Uint8Array, width: number, height: number): Uin
     newWidth === box.width && newHeight === box.height
       ? box.data
       : resample(box.data, box.width, box.height, 1, newWidth, newHeight, 'bilinear')
-  paste(sized, newWidth, newHeight, canvas)
-  return canvas
+  const { left, top } = paste(sized, newWidth, newHeight, canvas)
+  const place = {
+    x: { from: left, to: left + newWidth, start: box.left, end: box.left + box.width },
+    y: { from: top, to: top + newHeight, start: box.top, end: box.top + box.height },
+  }
+  return { data: canvas, place }
 }
 
 /** Whether the outermost pixels, each once, are over 127 on average: bright paper. */
@@ -64,14 +69,14 @@ function cutForeground(grey: Uint8Array, width: number, height: number, brightes
     const from = (top + y) * width + left
     data.set(grey.subarray(from, from + boxWidth), y * boxWidth)
   }
-  return { data, width: boxWidth, height: boxHeight }
+  return { data, width: boxWidth, height: boxHeight, left, top }
 }
 
 /** side × 20 / longest, rounded half up, at least 1 */
 const scaled = (side: number, longest: number) => Math.max(1, Math.floor((2 * BOX * side + longest) / (2 * longest)))
 
 /** Puts the picture on the canvas so that its centre of mass falls on (14, 14), as far as it fits. */
-function paste(data: Uint8Array, width: number, height: number, canvas: Uint8Array): void {
+function paste(data: Uint8Array, width: number, height: number, canvas: Uint8Array): { left: number; top: number } {
   let total = 0
   let momentX = 0
   let momentY = 0
@@ -83,12 +88,13 @@ function paste(data: Uint8Array, width: number, height: number, canvas: Uint8Arr
       momentY += y * value
     }
   }
-  if (total === 0) return
+  if (total === 0) return { left: 0, top: 0 }
   const left = offset(momentX, total, width)
   const top = offset(momentY, total, height)
   for (let y = 0; y < height; y += 1) {
     canvas.set(data.subarray(y * width, (y + 1) * width), (top + y) * DIGIT_SIDE + left)
   }
+  return { left, top }
 }
 
 /** floor(14 - moment / total + 0.5), kept on the canvas. All values are integers far below 2^53, so this is exact. */

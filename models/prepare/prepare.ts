@@ -7,13 +7,14 @@ import type { DecodedFrame } from '../imaging/types.ts'
 import type { ModelManifest } from '../manifest.ts'
 import { fitTo } from './fit.ts'
 import { toPixels } from './intensity.ts'
+import type { Placement } from './placement.ts'
 import { elementsOf, makeTables, type TensorData, writeTensor } from './tensor.ts'
 
 export interface Preparer {
   /** Elements of one image. */
   readonly elements: number
-  /** Writes the frame as image number `index` of the batch that `target` holds. */
-  into(frame: DecodedFrame, target: TensorData, index: number, take?: Take): void
+  /** Writes the frame as image number `index` of the batch that `target` holds. @returns where that lies in the frame */
+  into(frame: DecodedFrame, target: TensorData, index: number, take?: Take): Placement
 }
 
 export function createPreparer(input: ModelManifest['input']): Preparer {
@@ -22,7 +23,9 @@ export function createPreparer(input: ModelManifest['input']): Preparer {
   return {
     elements,
     into(frame, target, index, take) {
-      writeTensor(fitTo(toPixels(frame, input, take), input, take), input, tables, target, index * elements)
+      const { pixels, place } = fitTo(toPixels(frame, input, take), input, take)
+      writeTensor(pixels, input, tables, target, index * elements)
+      return place
     },
   }
 }

@@ -8,7 +8,9 @@ import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { unreadable } from '../../storage/folder-keys.ts'
 import { decodeFrame } from '../imaging/decode.ts'
 import { createScratch } from '../imaging/memory.ts'
+import { shownOf } from '../marks/picture.ts'
 import type { Fetched } from './fetch.ts'
+import { isMarking, readMarks, type Seen } from './marks.ts'
 import { readOutput } from './outputs.ts'
 import {
   type DoneMessage,
@@ -19,7 +21,7 @@ import {
   type WorkResult,
   type WorkTimings,
 } from './protocol.ts'
-import type { Session } from './sessions.ts'
+import type { Given, Session } from './sessions.ts'
 
 /** Images are prepared one after another, and of none more is left than its tensor. */
 const scratch = createScratch()
@@ -31,6 +33,7 @@ interface Prepared {
   /** Which of the load. */
   item: number
   timings: WorkTimings
+  seen: Seen
 }
 
 /** @param fetched for each item that is fetched: its bytes, when they are there */
@@ -48,7 +51,7 @@ export async function runLoad(
       const work = items[next]
       if (!work) break
       try {
-        prepared.push({ item: next, timings: await prepareOne(session, work, fetched[next], prepared.length) })
+        prepared.push({ item: next, ...(await prepareOne(session, work, fetched[next], prepared.length)) })
       } catch (thrown) {
         results[next] = failure(thrown)
       }
@@ -62,8 +65,11 @@ export async function runLoad(
       outputs.push(...(await runTogether(session, from, images)))
       runs.push({ startedAt: began, inferMs: preciseNow() - began, images })
     }
-    for (const [at, { item, timings }] of prepared.entries())
-      results[item] = read(outputs[at], session, timings, first + Math.floor(at / max))
+    for (const [at, one] of prepared.entries()) {
+      const given = outputs[at]
+      const result = read(given, session, one, first + Math.floor(at / max))
+      results[one.item] = isMarking(session.manifest) ? await marked(result, given, session, one.seen) : result
+    }
   }
   return { startedAt, busyMs: preciseNow() - startedAt, runs, results }
 }
@@ -73,7 +79,7 @@ async function prepareOne(
   work: Work,
   coming: Promise<Fetched> | undefined,
   index: number,
-): Promise<WorkTimings> {
+): Promise<Omit<Prepared, 'item'>> {
   const began = preciseNow()
   const fetched = await coming
   try {
@@ -83,8 +89,10 @@ async function prepareOne(
     scratch.reset()
     const frame = await decodeFrame(bytes, work.frame, scratch.take)
     const decoded = preciseNow()
-    session.preparer.into(frame, session.input, index, scratch.take)
-    return { fetchMs: there - began, decodeMs: decoded - there, prepareMs: preciseNow() - decoded }
+    const place = session.preparer.into(frame, session.input, index, scratch.take)
+    const shown = work.explain && session.manifest.explanation ? shownOf(frame) : undefined
+    const timings = { fetchMs: there - began, decodeMs: decoded - there, prepareMs: preciseNow() - decoded }
+    return { timings, seen: { place, frame: work.frame, shown } }
   } finally {
     // What was decoded may be a view of it; by now the tensor has it.
     fetched?.release()
@@ -120,7 +128,7 @@ function readPart(path: string, { start, bytes }: { start: number; bytes: number
   }
 }
 
-type Ran = ArrayLike<number> | RaylogError
+type Ran = Given | RaylogError
 
 /** Runs a batch; if the model fails on it, its images one by one, so that only those at fault fail. */
 async function runTogether(session: Session, from: number, images: number): Promise<Ran[]> {
@@ -139,10 +147,25 @@ async function runTogether(session: Session, from: number, images: number): Prom
   }
 }
 
-function read(output: Ran | undefined, session: Session, timings: WorkTimings, run: number): WorkResult {
+function read(output: Ran | undefined, session: Session, { timings }: Prepared, run: number): WorkResult {
   if (output instanceof RaylogError) return failure(output)
   try {
-    return { ok: true, answer: readOutput(output ?? [], session.manifest.output), timings, run }
+    return { ok: true, answer: readOutput(output?.scores ?? [], session.manifest.output), timings, run }
+  } catch (thrown) {
+    return failure(thrown)
+  }
+}
+
+/** An answer with what the model marked. */
+async function marked(
+  result: WorkResult,
+  given: Ran | undefined,
+  { manifest }: Session,
+  seen: Seen,
+): Promise<WorkResult> {
+  if (!result.ok || !given || given instanceof RaylogError) return result
+  try {
+    return { ...result, ...(await readMarks(result.answer, given, manifest, seen)) }
   } catch (thrown) {
     return failure(thrown)
   }

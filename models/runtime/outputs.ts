@@ -83,14 +83,15 @@ function kept(values: Float64Array): number[] {
   return best
 }
 
-function toProbability(value: number): number {
+/** @throws RaylogError infer-failed where it is more than rounding outside of 0..1 */
+export function toProbability(value: number): number {
   if (value < -SLACK || value > 1 + SLACK) {
     throw new RaylogError('infer-failed', `${value} is not a probability; the manifest's activation may be wrong`)
   }
   return Math.min(1, Math.max(0, value))
 }
 
-const sigmoid = (value: number) => 1 / (1 + Math.exp(-value))
+export const sigmoid = (value: number) => 1 / (1 + Math.exp(-value))
 
 /** In place. Counted loops: the entries of a thousand numbers take five times as long. */
 function softmax(values: Float64Array): void {

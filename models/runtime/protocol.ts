@@ -1,8 +1,8 @@
-/** What the engine and its worker processes say to each other. Structured clones over a pipe; pixels never cross it. */
+/** What the engine and its worker processes say to each other. Structured clones over a pipe; pixels of images never cross it. */
 
 import type { PlatformConfig } from '../../schemas/config.ts'
 import type { ErrorCode } from '../../schemas/errors.ts'
-import type { Timings } from '../../schemas/topics.ts'
+import type { Prediction, Timings } from '../../schemas/topics.ts'
 import type { ModelManifest } from '../manifest.ts'
 import type { Answer } from './outputs.ts'
 
@@ -30,6 +30,8 @@ export interface Work {
   sha256: string
   /** 1-based. */
   frame: number
+  /** Whether a picture of what the answer rests on is wanted, where the model gives one. */
+  explain: boolean
 }
 
 /** What goes to a worker at once: a batch, or several small ones, which are run one after another. */
@@ -47,9 +49,16 @@ export type Opened = { ok: true; provider: string; passedOver: string[] } | { ok
 
 export type WorkTimings = Pick<Timings, 'fetchMs' | 'decodeMs' | 'prepareMs'>
 
+/** Of a model that says more of an image than its label. */
+export interface Marks {
+  regions: Prediction['regions']
+  /** PNG; null where none is wanted, or none can be drawn. */
+  explanation: Uint8Array | null
+}
+
 /** @property run index into the runs of its load */
 export type WorkResult =
-  | { ok: true; answer: Answer; timings: WorkTimings; run: number }
+  | { ok: true; answer: Answer; marks?: Marks; timings: WorkTimings; run: number }
   | { ok: false; code: ErrorCode; message: string }
 
 export interface OpenedMessage {

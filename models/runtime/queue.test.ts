@@ -4,7 +4,7 @@ import { type Item, WorkQueue } from './queue.ts'
 
 const item = (priority: Priority, arrivedAt: number, model = 0): Item => ({
   model,
-  work: { from: { path: 'x' }, sha256: '', frame: 1 },
+  work: { from: { path: 'x' }, sha256: '', frame: 1, explain: false },
   priority,
   arrivedAt,
   deaths: 0,

@@ -10,7 +10,7 @@
 import type { Clock } from '../../monitoring/clock.ts'
 import type { Metrics } from '../../monitoring/metrics.ts'
 import { RaylogError } from '../../schemas/errors.ts'
-import type { DoneMessage, Opened, OpenMessage } from './protocol.ts'
+import type { DoneMessage, Marks, Opened, OpenMessage } from './protocol.ts'
 import { preciseNow } from './protocol.ts'
 import { type Item, type Waiting, WorkQueue } from './queue.ts'
 import { type Ended, type Load, Slot } from './slot.ts'
@@ -29,6 +29,8 @@ const RESTS = 3
 const BACKGROUND_BATCH_MS = 25
 /** Said of a wait that is no longer needed. A constant: an exception of its own, with its stack, for each costs a tenth of a ms. */
 const superseded = new Error('superseded')
+/** Of a model that says no more than its label. */
+const noMarks: Marks = { regions: [], explanation: null }
 /** Share of the newest batch in the running mean of an image's time. */
 const NEWEST = 0.3
 
@@ -271,7 +273,7 @@ export class Scheduler {
       metrics.decodeSeconds.observe(label, decodeMs / 1000)
       metrics.prepareSeconds.observe(label, prepareMs / 1000)
       const timings = { queueMs, fetchMs, decodeMs, prepareMs, inferMs: run.inferMs, batch: run.images }
-      item.resolve({ ...result.answer, regions: [], explanation: null, timings })
+      item.resolve({ ...result.answer, ...(result.marks ?? noMarks), timings })
     }
   }
 

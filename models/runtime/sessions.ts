@@ -1,10 +1,19 @@
 /** Sessions of ONNX Runtime: one a model and worker, made and warmed up before the first image. */
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { RaylogError } from '../../schemas/errors.ts'
-import { type GraphInfo, graphProblems, outputSizeProblem } from '../manifest-rules.ts'
+import { type GraphInfo, graphProblems, mapShapes, outputSizeProblem, sizeOfMap } from '../manifest-rules.ts'
+import type { Plane } from '../marks/plane.ts'
 import { createPreparer, type Preparer } from '../prepare/prepare.ts'
 import { fromHalf, makeTensorData, shapeOf, type TensorData } from '../prepare/tensor.ts'
 import type { OpenMessage, WorkerModel } from './protocol.ts'
+
+/** What the graph gave for one image. */
+export interface Given {
+  scores: ArrayLike<number>
+  /** Of a model that has one. */
+  mask: Plane | undefined
+  explanation: Plane | undefined
+}
 
 export interface Session {
   readonly manifest: WorkerModel['manifest']
@@ -16,8 +25,8 @@ export interface Session {
   readonly input: TensorData
   /** How many. */
   readonly places: number
-  /** Runs one batch: so many images of `input`, from this place on. One array of numbers for each, in their order. */
-  run(from: number, images: number): Promise<ArrayLike<number>[]>
+  /** Runs one batch: so many images of `input`, from this place on. One for each, in their order. */
+  run(from: number, images: number): Promise<Given[]>
 }
 
 /** As much is prepared before the first batch of several is run: what prepares is in the processor's caches then, and stays there. Bytes. */
@@ -37,18 +46,27 @@ export async function openSession(
   const preparer = createPreparer(manifest.input)
   const { elements } = preparer
   const batchBytes = makeTensorData(manifest.input, manifest.batch.max).byteLength
-  const places = manifest.batch.max * Math.max(1, Math.floor(preparedAhead / batchBytes))
+  const { output, mask, explanation } = manifest
+  const marks = mask ?? explanation
+  // Masks of a batch, and pictures to draw on, are more than its input: they are let go before the next.
+  const places = manifest.batch.max * (marks ? 1 : Math.max(1, Math.floor(preparedAhead / batchBytes)))
+  const wanted = [...new Set([output, mask, explanation].flatMap(one => one?.name ?? []))]
   const input = makeTensorData(manifest.input, places)
   async function run(from: number, images: number) {
     const size = typeof fixed === 'number' ? fixed : images
     if (size > images) input.fill(0, (from + images) * elements, (from + size) * elements)
     const data = input.subarray(from * elements, (from + size) * elements)
     const fed = new Tensor(manifest.input.type, data, shapeOf(manifest.input, size))
-    const given = await session.run({ [manifest.input.name]: fed }, [manifest.output.name])
-    return split(given[manifest.output.name], size).slice(0, images)
+    const given = await session.run({ [manifest.input.name]: fed }, wanted)
+    const scores = split(given[output.name], size)
+    const masks = mask && planes(given[mask.name], mask.name, size)
+    const explanations = explanation && planes(given[explanation.name], explanation.name, size)
+    return scores
+      .slice(0, images)
+      .map((one, at) => ({ scores: one, mask: masks?.[at], explanation: explanations?.[at] }))
   }
   const [first] = await run(0, 1)
-  const wrong = outputSizeProblem(manifest.output, first?.length ?? 0)
+  const wrong = outputSizeProblem(manifest.output, first?.scores.length ?? 0)
   if (wrong) throw new RaylogError('model-invalid', wrong)
   return { manifest, provider, passedOver, preparer, input, places, run }
 }
@@ -84,7 +102,7 @@ function describe(session: InferenceSession): GraphInfo {
 }
 
 /** The output of a batch as plain numbers, image by image. */
-function split(output: Tensor | undefined, images: number): ArrayLike<number>[] {
+function split(output: Tensor | undefined, images: number): Numbers[] {
   if (!output) throw new RaylogError('infer-failed', 'the graph gave no output')
   const { data } = output
   const size = data.length / images
@@ -95,7 +113,21 @@ function split(output: Tensor | undefined, images: number): ArrayLike<number>[] 
   return Array.from({ length: images }, (_, image) => numbers.subarray(image * size, (image + 1) * size))
 }
 
-function toNumbers(type: Tensor['type'], data: Tensor['data']): Float32Array | Float64Array {
+/** A mask or an explanation of each image. @throws RaylogError infer-failed */
+function planes(output: Tensor | undefined, name: string, images: number): Plane[] {
+  const { dims } = output ?? { dims: [] }
+  const size = sizeOfMap(dims)
+  if (!size || dims[0] !== images)
+    throw new RaylogError(
+      'infer-failed',
+      `${name} is ${dims.join(' x ')} for ${images} images; it must be ${mapShapes}`,
+    )
+  return split(output, images).map(data => ({ ...size, data }))
+}
+
+type Numbers = Float32Array | Float64Array
+
+function toNumbers(type: Tensor['type'], data: Tensor['data']): Numbers {
   if (data instanceof Float32Array || data instanceof Float64Array) return data
   if (type === 'float16' && data instanceof Uint16Array) return Float64Array.from(data, fromHalf)
   throw new RaylogError('infer-failed', `the graph gave ${type}`)

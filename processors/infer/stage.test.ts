@@ -1,5 +1,8 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import pino from 'pino'
-import { expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { modelManifest } from '../../models/manifest.ts'
 import type { ModelInfo, Models, Route } from '../../models/port.ts'
 import { instanceOf, manifestOf } from '../../models/testing.ts'
@@ -8,6 +11,8 @@ import { createHealth } from '../../monitoring/health.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
 import { type Instance, type ModelVersion, type Prediction, topics } from '../../schemas/topics.ts'
+import { openFolderObjects } from '../../storage/folder-objects.ts'
+import type { ObjectStore } from '../../storage/objects.ts'
 import { infer } from './stage.ts'
 
 const object = { key: 'objects/ab', sha256: 'a'.repeat(64), bytes: 1, contentType: 'application/dicom' }
@@ -24,7 +29,21 @@ const output = {
   timings: { queueMs: 1, fetchMs: 1, decodeMs: 1, prepareMs: 1, inferMs: 1, batch: 1 },
 }
 
-type Says = 'refused' | 'answers' | RaylogError
+/** As a worker draws it; what is in it does not matter here. */
+const picture = Buffer.from('a picture')
+
+let folder: string
+let objects: ObjectStore
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'raylog-infer-'))
+  objects = await openFolderObjects({ folder })
+})
+afterEach(async () => {
+  await objects.close()
+  await rm(folder, { recursive: true })
+})
+
+type Says = 'refused' | 'answers' | 'explains' | RaylogError
 
 /** The stage over models that answer, refuse or fail as told. */
 async function opened(models: Record<string, Says>, settings: object = {}, list: () => ModelInfo[] = () => []) {
@@ -43,7 +62,7 @@ async function opened(models: Record<string, Says>, settings: object = {}, list:
       asked.push({ model: model.name, priority })
       const says = models[model.name]
       if (says instanceof RaylogError) throw says
-      return output
+      return says === 'explains' ? { ...output, explanation: picture } : output
     },
     close: async () => undefined,
   }
@@ -51,7 +70,7 @@ async function opened(models: Record<string, Says>, settings: object = {}, list:
   const signal = new AbortController().signal
   const stage = await infer.open({
     config: infer.config.parse(settings),
-    deps: { models: port, health },
+    deps: { models: port, objects, health },
     publish: async (_: unknown, ...events: Prediction[]) => {
       published.push(...events)
       return []
@@ -99,6 +118,23 @@ it('writes a prediction for each model that takes the instance', async () => {
   })
   expect(stage.asked.map(one => one.priority)).toEqual(['stat', 'stat'])
   expect(stage.published).toEqual([])
+})
+
+it('keeps the picture that explains an answer before it gives the answer, which names it', async () => {
+  const stage = await opened({ chest: 'explains', any: 'answers' })
+  await stage.handle(instanceOf(object))
+  const [chest, any] = stage.emitted
+  expect((await objects.get(chest?.explanation ?? '')).equals(picture)).toBe(true)
+  expect(any?.explanation).toBeNull()
+})
+
+it('gives no answer that names a picture which could not be kept', async () => {
+  const stage = await opened({ chest: 'explains' })
+  objects.put = async () => {
+    throw new RaylogError('store-full', 'no space')
+  }
+  await expect(stage.handle(instanceOf(object))).rejects.toMatchObject({ code: 'store-full' })
+  expect([...stage.emitted, ...stage.published]).toEqual([])
 })
 
 it('is done with an instance that no model takes', async () => {

@@ -1,4 +1,4 @@
-/** Runs the models that take a stored instance, and writes what each says. Knows models, never the log or the store. */
+/** Runs the models that take a stored instance, and writes what each says. Knows models, never the log. */
 import { z } from 'zod'
 import { defineStage } from '../../kafka/stage.ts'
 import type { Models, Route } from '../../models/port.ts'
@@ -16,7 +16,7 @@ export const infer = defineStage({
   summary: 'runs the models that take a stored instance',
   reads: [topics.instances],
   writes: [topics.predictions],
-  needs: ['models', 'health'],
+  needs: ['models', 'objects', 'health'],
   config,
   order: 'none',
   concurrency: settings => settings.concurrency,
@@ -30,7 +30,10 @@ export const infer = defineStage({
             .filter(route => route.accepted)
             .map(async ({ model }) => {
               const output = await deps.models.predict(model, instance, { priority: instance.priority, signal })
-              return { ...describe(instance), ...output, ...identify(instance, model), predictedAt: clock.now() }
+              // Before the event, so that what it names is there. A crash between the two leaves the object, and makes it again.
+              const explanation = output.explanation && (await deps.objects.put(output.explanation, 'image/png')).key
+              const said = { ...output, explanation }
+              return { ...describe(instance), ...said, ...identify(instance, model), predictedAt: clock.now() }
             }),
         )
         const made = outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value] : []))

@@ -48,8 +48,8 @@ afterEach(async () => {
 })
 
 const output = () => {
-  const { label, score, threshold, confidence, probabilities, regions, explanation, quality, timings } = aPrediction(1)
-  return { label, score, threshold, confidence, probabilities, regions, explanation, quality, timings }
+  const { label, score, threshold, confidence, probabilities, regions, quality, timings } = aPrediction(1)
+  return { label, score, threshold, confidence, probabilities, regions, explanation: null, quality, timings }
 }
 
 type Predict = (instance: Instance, signal: AbortSignal) => Promise<ReturnType<typeof output>>

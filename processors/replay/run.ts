@@ -143,6 +143,8 @@ async function predict(
   const output = await deps.models.predict(model, instance, { priority: 'background', signal })
   return {
     ...output,
+    // For those who judge the model, not a picture of every image that was ever taken.
+    explanation: null,
     id: ids.prediction(id, model, 'replay', replay.id),
     instance: id,
     object: object.key,
