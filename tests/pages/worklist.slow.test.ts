@@ -153,16 +153,22 @@ describe.skipIf(!browserPath)(
     })
 
     it('lets a person say that no more images come', async () => {
-      await send(99, [991], 'urgent')
-      const gathering = await until(
-        'it is on the list',
-        async () => (await lines()).find(({ state }) => state === 'gathering'),
-        { everyMs: 5 },
+      // Without the person this study would gather images for an hour.
+      await using patient = await startRaylog({ set: ['logLevel=warn', 'assess-study.idleMs={DX: 3600000}'] })
+      await using other = await openPage()
+      await uploadChests(patient, [991], { study: 99, priority: 'urgent' })
+      const gathering = await until('it is on the list', async () => {
+        const { items } = await patient.json<{ items: WorklistLine[] }>('/api/v1/worklist?state=all')
+        return items.find(({ state }) => state === 'gathering')
+      })
+      await other.page.goto(`${patient.url}/worklist/${gathering.id}?token=${patient.token}`)
+      await other.page.getByRole('button', { name: 'No more images come' }).click()
+      await other.page.getByText('Revision 1', { exact: true }).waitFor()
+      const { revisions } = await patient.json<{ revisions: { completedBy: string; instances: number }[] }>(
+        `/api/v1/studies/${gathering.id}`,
       )
-      await page.goto(`${raylog.url}/worklist/${gathering.id}`)
-      const button = page.getByRole('button', { name: 'No more images come' })
-      if (await button.isVisible()) await button.click()
-      await page.getByText('Revision 1', { exact: true }).waitFor()
+      expect(revisions).toMatchObject([{ completedBy: 'forced', instances: 1 }])
+      expect(other.complaints.list).toEqual([])
     })
 
     it.each([390, 1280, 1920] as const)('fits %i pixels, light and dark', async width => {
