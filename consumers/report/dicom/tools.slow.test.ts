@@ -39,6 +39,14 @@ const lacks = [
   ...('missing' in python ? [python.missing] : []),
 ]
 
+/** What dciodvfy calls them. */
+const iods: Record<string, string> = {
+  'dicom-sr': 'Comprehensive3DSR',
+  'dicom-sc': 'SCImage',
+  'dicom-seg': 'Segmentation',
+  'dicom-pdf': 'EncapsulatedPDF',
+}
+
 /** A page of one prediction stands in for the report of a study: what is wrapped does not matter here. */
 const page: StudyFormat = {
   name: 'pdf-study',
@@ -124,12 +132,17 @@ describe.skipIf(lacks.length > 0)(
       return paths
     }
 
-    /** What dciodvfy finds wrong; it ends with 1 then, and says it on stderr. */
-    async function errorsOf(path: string): Promise<string[]> {
-      const { stderr } = await run('dciodvfy', ['-new', path], { encoding: 'latin1' }).catch(thrown => thrown)
-      return String(stderr)
-        .split('\n')
-        .filter(line => line.startsWith('Error'))
+    /** What dciodvfy finds wrong; it ends with 1 then, and says it on stderr, as it says what it took the object for. */
+    async function errorsOf(format: string, path: string): Promise<string[]> {
+      const { code, stderr } = await run('dciodvfy', ['-new', path], { encoding: 'latin1' }).then(
+        said => ({ ...said, code: 0 }),
+        thrown => z.object({ code: z.literal(1), stderr: z.string() }).parse(thrown),
+      )
+      const lines = stderr.split('\n')
+      const errors = lines.filter(line => line.startsWith('Error'))
+      expect(lines, 'it has read what it judges').toContain(iods[format])
+      expect(code).toBe(errors.length > 0 ? 1 : 0)
+      return errors
     }
 
     async function readBack(paths: Map<string, string>) {
@@ -149,7 +162,7 @@ describe.skipIf(lacks.length > 0)(
       const { assessed, instances } = await kept([name])
       const [instance] = instances
       const paths = await made(assessed)
-      for (const [format, path] of paths) expect(await errorsOf(path), format).toEqual([])
+      for (const [format, path] of paths) expect(await errorsOf(format, path), format).toEqual([])
       const found = await readBack(paths)
       for (const one of found.values()) expect(one?.study).toBe(instance?.dicom?.study)
       expect(new Set([...found.values()].map(one => one?.uid)).size).toBe(4)
@@ -180,6 +193,14 @@ describe.skipIf(lacks.length > 0)(
       expect(found.get('dicom-sc')?.shape?.at(-1)).toBe(3)
     })
 
+    it('are told from a damaged one', async () => {
+      const { assessed } = await kept(['ct-ref-explicit__CT1_UNC.dcm'])
+      const path = (await made(assessed)).get('dicom-sr') ?? ''
+      const damaged = (await readFile(path, 'latin1')).replace('UNVERIFIED', 'UNVERIFI  ')
+      await writeFile(path, damaged, 'latin1')
+      expect(await errorsOf('dicom-sr', path)).toEqual([expect.stringContaining('VerificationFlag')])
+    })
+
     it('keep a Japanese name whole, in all of its forms', async () => {
       const { assessed } = await kept(['charset__chrH31.dcm'])
       for (const one of (await readBack(await made(assessed))).values())
@@ -190,7 +211,7 @@ describe.skipIf(lacks.length > 0)(
       const { assessed } = await kept(['ct-ref-explicit__CT1_UNC.dcm'], 'nodule')
       const findings = assessed.findings.map(one => ({ ...one, label: 'nodule' }))
       const paths = await made({ ...assessed, findings })
-      for (const [format, path] of paths) expect(await errorsOf(path), format).toEqual([])
+      for (const [format, path] of paths) expect(await errorsOf(format, path), format).toEqual([])
       const found = await readBack(paths)
       const coded = { finding: 'nodule', scheme: 'RADLEX', code: 'RID3875' }
       expect(found.get('dicom-sr')?.groups).toMatchObject([coded, coded])
@@ -204,7 +225,7 @@ describe.skipIf(lacks.length > 0)(
       const { assessed } = await kept(['ct-ref-explicit__CT1_UNC.dcm'])
       await made(assessed)
       const paths = await made({ ...assessed, revision: 2, id: ids.studyRevision(assessed.study, 2) })
-      for (const [format, path] of paths) expect(await errorsOf(path), format).toEqual([])
+      for (const [format, path] of paths) expect(await errorsOf(format, path), format).toEqual([])
       const found = await readBack(paths)
       for (const format of ['dicom-sr', 'dicom-pdf'])
         expect(found.get(format)?.predecessors).toEqual([uids.report(assessed.study, 1, format, null)])
