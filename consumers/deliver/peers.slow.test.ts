@@ -20,7 +20,7 @@ import { openStores, type Stores } from '../../tests/harness/stores.ts'
 import { until } from '../../tests/harness/until.ts'
 import { deliver } from './stage.ts'
 
-const many = Number(process.env.RAYLOG_DELIVERIES ?? 120)
+const many = Number(process.env.RAYLOG_DELIVERIES ?? 1_000)
 const receiver = await mllpPython()
 
 let folder = ''

@@ -16,8 +16,8 @@ import { startRaylog } from '../harness/raylog.ts'
 import { smallRadiograph } from '../harness/senders.ts'
 import { until } from '../harness/until.ts'
 
-const kills = Number(process.env.KILLS ?? 5)
-const images = Number(process.env.KILL_INSTANCES ?? kills * 20)
+const kills = Number(process.env.KILLS ?? 20)
+const images = Number(process.env.KILL_INSTANCES ?? kills * 10)
 const seed = Number(process.env.KILL_SEED ?? Date.now() % 1_000_000)
 
 interface Copy {
