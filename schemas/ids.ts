@@ -33,6 +33,8 @@ export const uids = {
   tracking: (...parts: string[]) => uuidUid(digest(['tracking', ...parts])),
   /** The Raylog of a site as the one who observes. */
   device: (site: string) => uuidUid(digest(['device', site])),
+  /** A model with these weights, and no other. */
+  model: (name: string, version: string, weights: string | null) => uuidUid(digest(['model', name, version, weights])),
   /** @param part which, where a format gives several; otherwise null */
   report: (study: string, revision: number, format: string, part: string | null) =>
     uuidUid(digest(['report', study, revision, format, part === null ? '' : `of ${part}`])),

@@ -104,3 +104,6 @@ export const categories = {
 
 /** CID 7162: what the algorithm is of. */
 export const artificialIntelligence = dcm('123110', 'Artificial Intelligence')
+
+/** IHE AIR's, of a piece of contributing equipment; its code is a placeholder until DICOM has one. */
+export const processingAlgorithm = code('99IHE', 'Newcode1', 'Processing Algorithm')

@@ -2,8 +2,10 @@
 import type { DicomAttributes, DicomElement } from '../../../schemas/dicom-json.ts'
 import { uids } from '../../../schemas/ids.ts'
 import { reportEquipment } from '../../../schemas/own-report.ts'
+import { modelsOf } from '../study/facts.ts'
 import type { StudyContent, StudyImage } from '../study/format.ts'
 import { firstText, patientAndStudyTags } from '../study/header.ts'
+import { codeItem, processingAlgorithm } from './codes.ts'
 import type { Created } from './created.ts'
 import { line, offsetOf, timesOf } from './text.ts'
 import type { DataSet } from './write.ts'
@@ -111,8 +113,22 @@ export function commonModules(content: StudyContent, options: ObjectOptions): Da
     // One Raylog a site: what serial numbers are for.
     DeviceSerialNumber: line(site) || 'main',
     SoftwareVersions: options.version,
+    ContributingEquipmentSequence: algorithms(content),
   }
 }
+
+/**
+ * What the object was made of the answers of (PS3.3 C.12.1.1.5), each model an item with a UID of its own weights, as IHE AIR
+ * asks for under "General Result Encoding Requirements". No answer says who trained its model.
+ */
+const algorithms = (content: StudyContent): DataSet[] =>
+  [...modelsOf(content).values()].map(({ name, version, digest }) => ({
+    Manufacturer: 'unknown',
+    ManufacturerModelName: line(name) || 'unnamed',
+    DeviceUID: uids.model(name, version, digest),
+    SoftwareVersions: line(version) || 'unknown',
+    PurposeOfReferenceCodeSequence: codeItem(processingAlgorithm),
+  }))
 
 export const contentTimes = ({ madeAt, header }: StudyContent) => timesOf(madeAt, offsetIn(header))
 

@@ -20,3 +20,15 @@ export function modelOf(text: string): { name: string; version: string } {
 /** The code that is known for what a model calls something, which may be anything; undefined where none is. */
 export const codeOfLabel = (label: string, { codes }: Pick<StudyContent, 'codes'>): Code | undefined =>
   Object.hasOwn(codes, label) ? codes[label] : undefined
+
+/** The models that a study's findings and answers are of, by name@version; without a digest where no answer is here. */
+export function modelsOf({ assessed, images }: Pick<StudyContent, 'assessed' | 'images'>) {
+  const found = new Map<string, { name: string; version: string; digest: string | null }>()
+  for (const { model } of assessed.findings) found.set(model, { ...modelOf(model), digest: null })
+  for (const { said } of images)
+    for (const { prediction } of said) {
+      const { name, version, digest } = prediction.model
+      found.set(`${name}@${version}`, { name, version, digest })
+    }
+  return found
+}

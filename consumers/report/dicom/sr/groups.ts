@@ -1,7 +1,7 @@
 /** Measurement groups (TID 1501, TID 1410): one of each finding of the study, of each answer that it rests on, and of its regions. */
 import { uids } from '../../../../schemas/ids.ts'
 import type { Prediction, StudyFinding } from '../../../../schemas/topics.ts'
-import { modelOf } from '../../study/facts.ts'
+import { modelOf, modelsOf } from '../../study/facts.ts'
 import type { SaidOfImage, StudyContent } from '../../study/format.ts'
 import { findingSentences, flagWords, item, verdictWords } from '../../texts/phrases.ts'
 import { speak } from '../../texts/texts.ts'
@@ -30,7 +30,7 @@ const mostSources = 20
 export function findingGroup(content: StudyContent, finding: StudyFinding, images: readonly Referenced[]): DataSet {
   const { assessed } = content
   const { name, version } = modelOf(finding.model)
-  const digest = digestOf(content, name, version)
+  const digest = modelsOf(content).get(finding.model)?.digest ?? null
   const byId = new Map(images.map(one => [one.image.id, one]))
   // Surest first, as the finding has them.
   const of = finding.instances.flatMap(id => byId.get(id) ?? [])
@@ -73,7 +73,7 @@ export function imageGroups(content: StudyContent, of: Referenced, said: SaidOfI
           { ...of, frames: (of.image.instance?.frames ?? 1) > 1 ? [region.frame] : [] },
           source,
         ),
-        ...certainty(region.score),
+        ...certainty(region.score, algorithm(prediction.model, prediction.threshold)),
       ],
       1410,
     ),
@@ -124,11 +124,15 @@ const algorithm = (
 
 const parameter = (value: string) => text('HAS CONCEPT MOD', dcm('111002', 'Algorithm Parameters'), value)
 
-/** TID 300: how certain the device is, 0 to 100 % (DCM 111012). None for what is no number. */
-function certainty(share: number): DataSet[] {
+/**
+ * TID 300, and TID 1419 where it is of a region: how certain the device is, 0 to 100 % (DCM 111012). None for what is no number.
+ *
+ * @param by TID 1419 has the algorithm (TID 4019) with each of its numbers
+ */
+function certainty(share: number, by: readonly DataSet[] = []): DataSet[] {
   if (!Number.isFinite(share)) return []
-  const percent = Math.min(100, Math.max(0, share * 100))
-  return [number('CONTAINS', dcm('111012', 'Certainty of Finding'), Number(percent.toFixed(4)), ucum('%', 'Percent'))]
+  const percent = Number(Math.min(100, Math.max(0, share * 100)).toFixed(4))
+  return [number('CONTAINS', dcm('111012', 'Certainty of Finding'), percent, ucum('%', 'Percent'), by)]
 }
 
 const bodyPartsOf = (images: readonly Referenced[]) => new Set(images.map(one => one.image.instance?.bodyPart ?? null))
@@ -155,14 +159,6 @@ function remarks({ language }: StudyContent, finding: StudyFinding, known: numbe
     ...findingSentences(speech, finding),
     ...(known > mostSources ? [speech.say('surestNamed', { shown: mostSources })] : []),
   ].join(' ')
-}
-
-/** SHA-256 of the weights of a finding's model, as its answers name it; null where none of them is here. */
-function digestOf({ images }: StudyContent, name: string, version: string): string | null {
-  for (const { said } of images)
-    for (const { prediction } of said)
-      if (prediction.model.name === name && prediction.model.version === version) return prediction.model.digest
-  return null
 }
 
 const isOutline = (points: readonly number[]): boolean =>

@@ -41,9 +41,16 @@ export const coded = (
 export const uid = (relationship: Relationship, name: Code, value: string): DataSet =>
   item(relationship, 'UIDREF', name, { UID: value })
 
-export const number = (relationship: Relationship, name: Code, value: number, unit: Code): DataSet =>
+export const number = (
+  relationship: Relationship,
+  name: Code,
+  value: number,
+  unit: Code,
+  children: readonly DataSet[] = [],
+): DataSet =>
   item(relationship, 'NUM', name, {
     MeasuredValueSequence: { NumericValue: value, MeasurementUnitsCodeSequence: codeItem(unit) },
+    ...(children.length > 0 && { ContentSequence: children }),
   })
 
 /** @param frames counted from 1, of a multi-frame image */
