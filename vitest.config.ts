@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+/** A second, as without this, is less than a machine that others share may stand still. */
+const waits = { poll: { timeout: 60_000 } }
+
 /**
  * `fast` runs in `npm test`: no network, no other servers. `slow` holds the kill, browser
  * and peer tests that `.ci/run` adds; `services` starts Kafka, a registry, MongoDB's protocol and S3 by itself. */
@@ -12,6 +15,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           // What hangs is ended; what is slow on a machine with much else to do is not.
+          expect: waits,
           include: ['**/*.test.ts'],
           exclude: ['**/*.slow.test.ts', '**/*.services.test.ts', 'node_modules/**', 'web/dist/**'],
           testTimeout: 120_000,
@@ -22,6 +26,7 @@ export default defineConfig({
       {
         test: {
           name: 'slow',
+          expect: waits,
           include: ['**/*.slow.test.ts'],
           exclude: ['node_modules/**'],
           testTimeout: 900_000,
@@ -33,6 +38,7 @@ export default defineConfig({
       {
         test: {
           name: 'services',
+          expect: waits,
           include: ['**/*.services.test.ts'],
           exclude: ['node_modules/**'],
           testTimeout: 900_000,

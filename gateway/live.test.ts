@@ -79,7 +79,8 @@ describe('rooms', () => {
     await gateway.publish(topics.instances, anInstance(1), anInstance(2))
     await gateway.publish(topics.predictions, aPrediction(1, { site: 'other' }))
     await gateway.publish(topics.reports, aReport(1), aReport(3))
-    await until(() => watches.all?.names.length === 5)
+    const counts = { all: 5, mine: 5, model: 2 }
+    await until(() => Object.entries(counts).every(([name, count]) => watches[name]?.names.length === count))
     const got = Object.fromEntries(Object.entries(watches).map(([name, { names }]) => [name, names.toSorted()]))
     expect(got).toEqual({
       all: ['instance', 'instance', 'prediction', 'report', 'report'],

@@ -67,10 +67,9 @@ describe('a parked event', () => {
     const { items } = await gateway.documents.find('parked')
     const id = items[0]?.id ?? ''
     const answers = await Promise.all([post(`parked/${id}/retry`), post(`parked/${id}/retry`)])
-    expect(answers.map(({ body }) => body)).toEqual([
-      { id, state: 'retried', changed: true },
-      { id, state: 'retried', changed: false },
-    ])
+    const bodies = answers.map(({ body }) => body)
+    expect(bodies).toHaveLength(2)
+    for (const changed of [true, false]) expect(bodies).toContainEqual({ id, state: 'retried', changed })
     await until(() => fixed.length === 3)
     // What comes after it in every partition has been handled, so the retried record has been too.
     await gateway.publish(topics.instances, ...Array.from({ length: 20 }, (_, n) => anInstance(100 + n)))

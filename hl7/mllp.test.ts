@@ -104,7 +104,7 @@ describe('MLLP', () => {
       ...{ code: 'peer-unavailable', sent: true },
     })
     const silent = await receiver(() => undefined)
-    await expect(client(silent.port, { timeoutMs: 50 }).send(message('A1'), never)).rejects.toMatchObject({
+    await expect(client(silent.port, { timeoutMs: 1_000 }).send(message('A1'), never)).rejects.toMatchObject({
       sent: true,
     })
     await expect(client(1).send(message('A1'), never)).rejects.toMatchObject({ sent: false })

@@ -33,7 +33,7 @@ describe('the runner', () => {
         seen.push(event)
       }),
     )
-    await vi.waitFor(() => expect(seen).toHaveLength(20), 10_000)
+    await vi.waitFor(() => expect(seen).toHaveLength(20), 25_000)
     expect(seen.every(({ study }) => study !== 'st_0')).toBe(true)
     held?.()
     await lagIsZero()
@@ -66,7 +66,7 @@ describe('the runner', () => {
       }),
       { drainMs: 50 },
     )
-    await vi.waitFor(() => expect(first).toHaveLength(6))
+    await vi.waitFor(() => expect(first).toHaveLength(6), 25_000)
     await on.running?.stop()
     expect((await on.log.lag('probe'))[0]?.committed).toBe(2)
     const second: string[] = []
@@ -115,7 +115,7 @@ describe('the runner', () => {
     await begun.promise
     let ended = false
     const stopping = running.stop().then(() => (ended = true))
-    await vi.waitFor(() => expect(clock.sleeping).toContain(5_000))
+    await vi.waitFor(() => expect(clock.sleeping).toContain(5_000), 25_000)
     clock.move(4_999)
     await new Promise(resolve => setImmediate(resolve))
     expect(ended).toBe(false)
@@ -159,7 +159,7 @@ describe('the runner', () => {
         done++
       }),
     )
-    await vi.waitFor(() => expect(pending().probe).toBeGreaterThan(256))
+    await vi.waitFor(() => expect(pending().probe).toBeGreaterThan(256), 25_000)
     await new Promise(resolve => setImmediate(resolve))
     // One chunk above the high-water mark at most, not all 3,001.
     expect(pending().probe).toBeLessThan(1_200)
@@ -228,13 +228,13 @@ describe('the runner', () => {
     await on.log.append(old.map(value => ({ topic, key: 'k', value, timestamp: 1 })))
     await on.log.seek('probe', [{ topic, partition: 0, offset: 1 }])
     await on.log.ensureTopics([{ name: topic, partitions: 1, retention: { maxAgeMs: 1, maxBytes: null } }])
-    await vi.waitFor(async () => expect(await on.log.trim()).toBe(4))
+    await vi.waitFor(async () => expect(await on.log.trim()).toBe(4), 25_000)
     for (const times of [1, 0]) {
       const known = { ...ports(), health: createHealth() }
       on.running = await run(compile([stageOf(() => undefined)], {}), known, platform)
       await vi.waitFor(
         async () => expect((await on.log.lag('probe'))[0]).toMatchObject({ committed: 4, lag: 0 }),
-        10_000,
+        25_000,
       )
       const { values } = await known.metrics.eventsMissed.get()
       expect(values).toEqual(times === 0 ? [] : [{ labels: { stage: 'probe', topic }, value: 3 }])

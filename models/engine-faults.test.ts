@@ -57,7 +57,7 @@ describe('an image that fails', () => {
 describe('a worker that ends', () => {
   it('is replaced, and what it had is done by another', async () => {
     const opened = await open(['slow', 'mean'], { workers: 2 })
-    await vi.waitFor(() => expect(opened.engine.workers()).toHaveLength(2), { timeout: 10_000 })
+    await vi.waitFor(() => expect(opened.engine.workers()).toHaveLength(2), { timeout: 25_000 })
     const before = opened.engine.workers()
     const [hold, object] = [opened.objects.put(await png(90)), opened.objects.put(await png(51))]
     const asked = [
@@ -67,7 +67,7 @@ describe('a worker that ends', () => {
     for (const pid of before) process.kill(pid, 'SIGKILL')
     const said = await Promise.all(asked)
     expect(said.slice(2).every(output => Math.abs(output.score - 0.2) < 1e-6)).toBe(true)
-    await vi.waitFor(() => expect(opened.engine.workers()).toHaveLength(2), { timeout: 10_000 })
+    await vi.waitFor(() => expect(opened.engine.workers()).toHaveLength(2), { timeout: 25_000 })
     expect(opened.engine.workers().filter(pid => before.includes(pid))).toEqual([])
     expect(await restarts(opened)).toEqual({ 'worker-died': 2 })
   })
@@ -84,7 +84,7 @@ describe('a worker that ends', () => {
           const [ready] = opened.engine.workers()
           return ready !== undefined && ready !== last && opened.engine.workers()
         },
-        { timeout: 10_000 },
+        { timeout: 25_000 },
       )
       last = pid
       process.kill(pid, 'SIGKILL')
@@ -108,7 +108,7 @@ describe('a worker that ends', () => {
     renameSync(weights, `${weights}.away`)
     for (const pid of opened.engine.workers()) process.kill(pid, 'SIGKILL')
     await vi.waitFor(async () => expect((await restarts(opened))['worker-died']).toBeGreaterThan(1), {
-      timeout: 10_000,
+      timeout: 25_000,
     })
     expect(opened.engine.list()[0]).toMatchObject({ state: 'loading', reason: 'no worker is running' })
     const asked = ask(opened, 'mean', object)

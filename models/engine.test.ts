@@ -255,7 +255,7 @@ describe('opening and closing', () => {
 
   it('answers what was asked before it closes, takes nothing after, and leaves no process', async () => {
     const opened = await open(['slow', 'mean'], { workers: 2 })
-    await vi.waitFor(() => expect(opened.engine.workers()).toHaveLength(2), { timeout: 10_000 })
+    await vi.waitFor(() => expect(opened.engine.workers()).toHaveLength(2), { timeout: 25_000 })
     const pids = opened.engine.workers()
     const object = opened.objects.put(await png(51))
     const asked = Promise.all([

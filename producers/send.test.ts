@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { RaylogError } from '../schemas/errors.ts'
 import { type OpenProducer, openProducer } from '../tests/harness/producer.ts'
+import { freePort } from '../tests/harness/raylog.ts'
 import { dimse } from './dimse/stage.ts'
 import { type SendOutcome, sendFolder } from './send.ts'
 import { chestDicom, chestUids, digitPng } from './simulator/phantoms.ts'
@@ -114,8 +115,7 @@ describe('sending files', () => {
   })
 
   it('says when nobody listens', async () => {
-    const { stage, dicom } = await receiver()
-    await stage.close()
+    const dicom = { host: '127.0.0.1', port: await freePort(), calledAeTitle: 'RAYLOG' }
     await writeFile(join(folder, 'a.dcm'), chestDicom(1))
     const outcomes: SendOutcome[] = []
     await sendFolder([folder], { dicom }, { retries: 0, onFile: outcome => outcomes.push(outcome) })

@@ -32,7 +32,7 @@ describe('an archive', () => {
             throw thrown
           }
         })
-      await vi.waitFor(() => expect(open()).toEqual([]))
+      await vi.waitFor(() => expect(open()).toEqual([]), 25_000)
     } finally {
       rmSync(folder, { recursive: true })
     }

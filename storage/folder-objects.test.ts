@@ -62,8 +62,10 @@ describe('the folder object store', () => {
     const { key } = await store.put(Buffer.from('once'), 'text/plain')
     await utimes(pathOf(key), new Date(0), new Date(0))
     expect((await store.stat(key))?.modifiedAt).toBe(0)
+    const before = Date.now()
     await store.put(Buffer.from('once'), 'text/plain')
-    expect(Date.now() - ((await store.stat(key))?.modifiedAt ?? 0)).toBeLessThan(10_000)
+    // By the clock tick of the file system.
+    expect((await store.stat(key))?.modifiedAt).toBeGreaterThan(before - 1_000)
   })
 
   it('says store-unavailable, to be waited out, while its folder is away, and works when it is back', async () => {

@@ -84,7 +84,7 @@ describe('a time with a destination', () => {
       throw new Undelivered('nobody there', { code: 'peer-unavailable', answered: false })
     })
     queueOf(sender, { settings: { concurrency: 1, restAfter: 3, restMs: 3_600_000, maxRestMs: 3_600_000 } })
-    await until('it is open', async () => (await holder())?.breaker === 'open', { deadlineMs: 5_000 })
+    await until('it is open', async () => (await holder())?.breaker === 'open')
     expect(sender.seen).toHaveLength(5)
   })
 })

@@ -4,19 +4,12 @@ import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../monitoring/clock.ts'
 import { topics } from '../../schemas/topics.ts'
 import { aPrediction } from '../../tests/gateway/samples.ts'
+import { freePort } from '../../tests/harness/raylog.ts'
 import { until } from '../../tests/harness/until.ts'
 import { quickClock, secret, webhookTests } from '../../tests/harness/webhooks.ts'
 
 const kit = webhookTests()
 const { closing, receiver, open, deliveries, counted } = kit
-
-async function closedPort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
 
 describe('a receiver that does not take it', () => {
   it.each([400, 401, 404, 410, 301, 302])('with %i is not asked again, and the failure is kept', async status => {
@@ -77,7 +70,7 @@ describe('a receiver that does not take it', () => {
     const stage = await open(
       [
         { name: 'breaks', url: `http://127.0.0.1:${port}/?token=hidden`, secret },
-        { name: 'none', url: `http://127.0.0.1:${await closedPort()}/?token=hidden`, secret },
+        { name: 'none', url: `http://127.0.0.1:${await freePort()}/?token=hidden`, secret },
         { name: 'no-such-host', url: 'http://receiver.invalid/?token=hidden', secret },
       ],
       { attempts: 2 },

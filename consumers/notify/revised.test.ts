@@ -4,7 +4,7 @@ import { topics } from '../../schemas/topics.ts'
 import { anAssessment, aPrediction, began } from '../../tests/gateway/samples.ts'
 import { HandClock } from '../../tests/harness/hand-clock.ts'
 import { type MailServer, startMail } from '../../tests/harness/mail.ts'
-import { openNotify } from '../../tests/harness/notify.ts'
+import { openNotify, pass } from '../../tests/harness/notify.ts'
 import { openStores, type Stores } from '../../tests/harness/stores.ts'
 import { until } from '../../tests/harness/until.ts'
 
@@ -70,7 +70,7 @@ describe('what is held', () => {
     expect(begun.trail.slice(0, trail.length)).toEqual(trail)
     expect(begun.published).toBeGreaterThanOrEqual(published)
     expect(mail.mails).toEqual([])
-    stage.clock.move(30 * minute)
+    await pass(stage.clock, 30 * minute)
     await until('it is told', async () => ['settled', 'awaiting'].includes((await one()).phase))
     expect(await one()).toMatchObject({ outcome, edition: 1 })
     expect(subjects()).toEqual([subject])
@@ -85,7 +85,7 @@ describe('what is held', () => {
     await stage.settled('acknowledged')
     await stage.hand(topics.studies, revision(3, { findings: [found, effusion] }))
     expect(await one()).toMatchObject({ phase: 'held', outcome: null, acknowledgedBy: null, acknowledgedAt: null })
-    stage.clock.move(minute)
+    await pass(stage.clock, minute)
     await stage.phase('awaiting')
     expect(subjects()).toEqual(['CRITICAL RESULT: critical: pneumonia, effusion'])
     expect((await one()).trail.map(({ what }) => what)).toEqual(['acknowledged', 'changed', 'sent'])
@@ -105,10 +105,10 @@ describe('what is held', () => {
   it('by quiet hours still waits for more of its study when that becomes STAT', async () => {
     const stage = await open({ groupMs: 2 * minute }, quiet)
     await stage.hand(topics.studies, revision(1))
-    stage.clock.move(minute)
+    await pass(stage.clock, minute)
     await stage.hand(topics.studies, revision(2, { priority: 'stat' }))
     expect(await one()).toMatchObject({ phase: 'held', dueAt: noon + 2 * minute, targets: [{ why: 'grouping' }] })
-    stage.clock.move(minute)
+    await pass(stage.clock, minute)
     await stage.settled('told')
   })
 })

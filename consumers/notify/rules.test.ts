@@ -3,7 +3,7 @@ import { topics } from '../../schemas/topics.ts'
 import { anAssessment, aPrediction, began } from '../../tests/gateway/samples.ts'
 import { HandClock } from '../../tests/harness/hand-clock.ts'
 import { type MailServer, startMail } from '../../tests/harness/mail.ts'
-import { openNotify } from '../../tests/harness/notify.ts'
+import { openNotify, pass } from '../../tests/harness/notify.ts'
 import { openStores, type Stores } from '../../tests/harness/stores.ts'
 import { until } from '../../tests/harness/until.ts'
 
@@ -171,7 +171,7 @@ describe('a rule of predictions', () => {
     )
     await Promise.all(some.slice(0, 150).map(one => stage.hand(topics.predictions, one)))
     expect(mail.mails).toEqual([])
-    stage.clock.move(5_000)
+    await pass(stage.clock, 5_000)
     await stage.settled('told')
     await Promise.all(some.slice(150).map(one => stage.hand(topics.predictions, one)))
     expect(to()).toEqual(['martin@h.example'])
@@ -233,7 +233,7 @@ describe('someone', () => {
     })
     await stage.hand(topics.studies, anAssessment(2, { ...recent, priority: 'stat' }))
     expect(mail.mails).toHaveLength(1)
-    stage.clock.move(5_400_000)
+    await pass(stage.clock, 5_400_000)
     await until('the first is told', () => mail.mails.length === 2)
   })
 
@@ -243,7 +243,7 @@ describe('someone', () => {
     expect(mail.mails).toHaveLength(3)
     const held = (await stage.notices()).filter(({ phase }) => phase === 'held')
     expect(held.flatMap(({ targets }) => targets.map(({ why }) => why))).toEqual(['rate-limit', 'rate-limit'])
-    stage.clock.move(3_600_000)
+    await pass(stage.clock, 3_600_000)
     await until('all are told', () => mail.mails.length === 5)
   })
 
@@ -255,9 +255,9 @@ describe('someone', () => {
     const stage = await open({ ...config, channels, attempts: 1 })
     await stage.hand(topics.studies, anAssessment(1, recent))
     expect(await stage.notices()).toMatchObject([{ phase: 'held', targets: [{ tries: 1, state: 'waiting' }] }])
-    stage.clock.move(30_000)
+    await pass(stage.clock, 30_000)
     await until('it was tried again', async () => (await stage.notices())[0]?.targets[0]?.tries === 2)
-    stage.clock.move(60_000)
+    await pass(stage.clock, 60_000)
     await stage.settled('told')
     expect(down.mails).toHaveLength(1)
     expect(down.mails[0]?.raw).toContain('This may be a repeat')

@@ -57,7 +57,7 @@ describe('the PDF threads', () => {
 
   it('are replaced when one hangs, and those that wait for it do not run out of time meanwhile', async () => {
     const replaced: string[] = []
-    const pdf = openPdf({ ...options, worker, timeoutMs: 700, replaced: code => replaced.push(code) })
+    const pdf = openPdf({ ...options, worker, timeoutMs: 2_000, replaced: code => replaced.push(code) })
     const outcomes = await Promise.allSettled(
       ['hang', 'hang', 'fine'].map(label => pdf.render(content({ label }), never)),
     )

@@ -6,6 +6,7 @@ import pino from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../monitoring/clock.ts'
 import { HandClock } from '../../tests/harness/hand-clock.ts'
+import { freePort } from '../../tests/harness/raylog.ts'
 import { until } from '../../tests/harness/until.ts'
 import { openSchemas, type Schemas } from './schemas.ts'
 
@@ -20,7 +21,7 @@ let opened: Schemas[]
 let registry: { ruled: boolean | 'none'; id: number; refuses: boolean }
 
 /** On its own port, again after it was away. */
-async function listen(port = 0): Promise<void> {
+async function listen(port: number): Promise<void> {
   server = createServer((request, response) => {
     const answer = (status: number, body: object) => {
       response.writeHead(status, { 'content-type': 'application/vnd.schemaregistry.v1+json' })
@@ -57,7 +58,7 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'raylog-schemas-'))
   registry = { ruled: true, id: 7, refuses: false }
   opened = []
-  await listen()
+  await listen(await freePort())
 })
 afterEach(async () => {
   for (const schemas of opened) schemas.close()

@@ -107,7 +107,7 @@ describe('an event that is tried again', () => {
     const ended = expect(process({ ...context, clock }, record, stop.signal)).rejects.toMatchObject({
       code: 'stopping',
     })
-    await vi.waitFor(() => expect(clock.sleeping).toHaveLength(1))
+    await vi.waitFor(() => expect(clock.sleeping).toHaveLength(1), 25_000)
     stop.abort(new RaylogError('stopping', 'the end'))
     await ended
     expect(appended).toEqual([])

@@ -138,7 +138,7 @@ describe('the runner', () => {
     await vi.waitFor(async () => {
       const lags = await on.log.lag('probe')
       expect(lags.filter(({ committed }) => committed > 0).map(({ topic }) => topic)).toHaveLength(2)
-    })
+    }, 25_000)
     await lagIsZero()
     expect(await parkedEvents()).toHaveLength(1)
   })

@@ -15,7 +15,7 @@ beforeEach(async () => {
   await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
   const address = server.address()
   url = `http://127.0.0.1:${typeof address === 'object' && address ? address.port : 0}/object?signature`
-  fetcher = createFetcher({ withinMs: 300 })
+  fetcher = createFetcher({ withinMs: 25_000 })
 })
 afterEach(async () => {
   fetcher.close()
@@ -23,6 +23,11 @@ afterEach(async () => {
   await new Promise(done => server.close(done))
 })
 
+/** Instead: one that waits for less long. */
+function waitingFor(withinMs: number): void {
+  fetcher.close()
+  fetcher = createFetcher({ withinMs })
+}
 const whole = (bytes: Buffer) => (response: ServerResponse) => {
   response.writeHead(200, { 'content-length': bytes.length })
   response.end(bytes)
@@ -98,6 +103,7 @@ describe('a worker that fetches', () => {
   })
 
   it('gives up those in line with those that a silent store keeps, without asking for them', async () => {
+    waitingFor(1_000)
     let asked = 0
     answer = () => asked++
     const said = await Promise.allSettled(Array.from({ length: 30 }, () => fetcher.fetch(url)))
@@ -118,6 +124,7 @@ describe('a worker that fetches', () => {
   })
 
   it('does not wait for a store that says nothing, or stops in the middle, but waits while a model runs', async () => {
+    waitingFor(500)
     answer = () => undefined
     await expect(fetcher.fetch(url)).rejects.toMatchObject({ code: 'store-unavailable' })
     answer = response => {

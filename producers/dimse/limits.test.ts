@@ -69,7 +69,7 @@ describe('a destination of C-MOVE', () => {
     }
     const silent = await startPeer('PACS', [never])
     closing.push(() => silent.close())
-    const node = await open({ ...anyone, calls: { answerMs: 100 } }, [pacs(silent.port)])
+    const node = await open({ ...anyone, calls: { answerMs: 1_000 } }, [pacs(silent.port)])
     await node.keep(chestDicom(1))
     expect(await move(node)).toEqual([0xa702])
     expect(asked).toBe(1)
@@ -127,7 +127,7 @@ describe('storage commitment', () => {
   })
 
   it('of whom nobody can tell is given up after commitment.giveUpMs, and not before', async () => {
-    const commitment = { holdMs: 0, settleMs: 0, retryMs: 100, giveUpMs: 150 }
+    const commitment = { holdMs: 0, settleMs: 0, retryMs: 100, giveUpMs: 1_500 }
     const node = await open({ commitment })
     const count = (state: string) => node.stage.stores.documents.count('commitments', { state })
     using peer = await associate(node.port, { contexts })

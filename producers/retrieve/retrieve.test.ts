@@ -153,7 +153,7 @@ function process(
     came: () => undefined,
     settings: { beatMs: 10, retries: 1, atOnce: 1, longestWaitMs: 20 },
   }
-  const close = openDispatcher({ run, owner: name, leaseMs: 1_000, jobs: 2, knows: () => true })
+  const close = openDispatcher({ run, owner: name, leaseMs: 30_000, jobs: 2, knows: () => true })
   closing.push(close)
   return { kept, close }
 }
@@ -211,7 +211,7 @@ describe('a retrieval', () => {
   })
 
   it('is paused, resumed and cancelled', async () => {
-    process('a', { keep: () => systemClock.sleep(30) })
+    process('a', { keep: () => systemClock.sleep(100) })
     await asked({ studies: Array.from({ length: 50 }, (_, n) => `1.2.${n}`) })
     await inState('running')
     await want('pause')

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Models } from '../../models/port.ts'
 import { RaylogError } from '../../schemas/errors.ts'
+import { HandClock } from '../../tests/harness/hand-clock.ts'
 import { type OpenProducer, openProducer, type ProducerOptions } from '../../tests/harness/producer.ts'
 import { openStores, type Stores } from '../../tests/harness/stores.ts'
 import { until } from '../../tests/harness/until.ts'
@@ -51,6 +52,10 @@ async function filesIn(stores: Stores, folder: string): Promise<string[]> {
 const ended = (stores: Stores, folder: string, count: number) =>
   until(`${count} files in ${folder}`, async () => (await filesIn(stores, folder)).length === count)
 
+/** A move is a link there, then none here. */
+const isLeft = (stores: Stores, files: string[]) =>
+  until(`the inbox has no more than ${files}`, async () => (await filesIn(stores, 'inbox')).join() === files.join())
+
 describe('the inbox', () => {
   it('takes what is there at the start and what comes later, and moves it with its folders', async () => {
     const stores = await newStores()
@@ -59,7 +64,7 @@ describe('the inbox', () => {
     await drop(stores, 'monday/ward 3/later.png', await digitPng(1))
     await ended(stores, 'done', 2)
     expect(await filesIn(stores, 'done')).toEqual(['before.dcm', 'monday/ward 3/later.png'])
-    expect(await filesIn(stores, 'inbox')).toEqual([])
+    await isLeft(stores, [])
     expect(stage.published.map(event => event.source)).toEqual(Array(2).fill({ kind: 'watch', peer: 'inbox' }))
     expect(stage.endpoints.inbox).toEqual({ folder: join(stores.folder, 'inbox') })
   })
@@ -76,7 +81,13 @@ describe('the inbox', () => {
   it('waits until a file is complete', async () => {
     const stores = await newStores()
     const bytes = chestDicom(1)
-    const stage = await start(stores)
+    const clock = new HandClock(Date.now())
+    const stage = await start(stores, { clock })
+    const scan = async () => {
+      await until('it waits for its next scan', () => clock.sleeping.includes(10))
+      clock.move(10)
+      await until('it has scanned', () => clock.sleeping.includes(10))
+    }
     // Not taken while it is named as unfinished, however long it stays as it is …
     const part = await drop(stores, 'a.dcm.part', bytes.subarray(0, 50_000))
     const hidden = await drop(stores, '.b.dcm', bytes)
@@ -85,13 +96,17 @@ describe('the inbox', () => {
     await utimes(hidden, old, old)
     // … nor while it is empty, or still changes: here it is written a piece every scan.
     await drop(stores, 'empty.dcm', Buffer.alloc(0))
-    for (let size = 10_000; size < bytes.length; size += 10_000) await drop(stores, 'c.dcm', bytes.subarray(0, size))
+    for (let size = 10_000; size < bytes.length; size += 10_000) {
+      await drop(stores, 'c.dcm', bytes.subarray(0, size))
+      await scan()
+    }
     await drop(stores, 'c.dcm', bytes)
     await writeFile(part, bytes)
     await rename(part, part.replace('.part', ''))
+    for (let scans = 0; scans < 6; scans++) await scan()
     await ended(stores, 'done', 2)
     expect(await filesIn(stores, 'done')).toEqual(['a.dcm', 'c.dcm'])
-    expect(await filesIn(stores, 'inbox')).toEqual(['.b.dcm', 'empty.dcm'])
+    await isLeft(stores, ['.b.dcm', 'empty.dcm'])
     expect(await filesIn(stores, 'failed')).toEqual([])
     expect(stage.published).toHaveLength(2)
   })
@@ -122,6 +137,7 @@ describe('the inbox', () => {
     for (let i = 1; i <= 3; i++) {
       await drop(stores, 'a.png', await digitPng(i))
       await ended(stores, 'done', i)
+      await isLeft(stores, []) // else the next would be written into this one
     }
     expect(await filesIn(stores, 'done')).toEqual(['a-2.png', 'a-3.png', 'a.png'])
   })

@@ -71,7 +71,7 @@ describe('a DICOM peer', () => {
       await link.take(10_000)
     }
     // What is free is swept beside the program: one collection may be counted before its sweep.
-    await until('only what waits is held', () => heldBytes() - before < 8_000_000, { deadlineMs: 10_000 })
+    await until('only what waits is held', () => heldBytes() - before < 8_000_000)
   })
 
   it('cannot fill memory with large PDUs while nobody reads them', async () => {
@@ -91,7 +91,7 @@ describe('a DICOM peer', () => {
   })
 
   it('that sends a byte now and then gives its place to those who wait', async () => {
-    const { port, published } = await startDimse({ concurrency: 1, stallMs: 400, waitMs: 20_000 })
+    const { port, published } = await startDimse({ concurrency: 1, stallMs: 1_000, waitMs: 20_000 })
     using slow = await associate(port, { contexts })
     slow.write(request4.subarray(0, 700))
     const bytes = request4.subarray(700)
@@ -106,7 +106,7 @@ describe('a DICOM peer', () => {
   })
 
   it('that sends an image a byte at a time, but steadily, has it kept', async () => {
-    const { port, published } = await startDimse({ stallMs: 2_000 })
+    const { port, published } = await startDimse({ stallMs: 30_000 })
     using peer = await associate(port, { contexts })
     for (const byte of request4) {
       peer.write(Buffer.from([byte]))
@@ -179,7 +179,7 @@ describe('an HTTP sender', () => {
   }
 
   it('that stops in the middle of an image gives its place to those who wait', async () => {
-    const { url, headers, published } = await startUpload({ concurrency: 1, stallMs: 300, waitMs: 20_000 })
+    const { url, headers, published } = await startUpload({ concurrency: 1, stallMs: 1_000, waitMs: 20_000 })
     const type = { ...headers, 'content-type': 'application/dicom' }
     const gone = stalled(url, { ...type, 'content-length': String(image.length) }, image.subarray(0, 700))
     const answer = await fetch(url, { method: 'POST', headers: type, body: image })
@@ -189,7 +189,7 @@ describe('an HTTP sender', () => {
   })
 
   it('that stops in the middle of a form, or between its files, is not waited for', async () => {
-    const { url, headers, published } = await startUpload({ concurrency: 1, stallMs: 300, waitMs: 20_000 })
+    const { url, headers, published } = await startUpload({ concurrency: 1, stallMs: 1_000, waitMs: 20_000 })
     const type = { ...headers, 'content-type': 'multipart/form-data; boundary=X', 'content-length': '100000' }
     const file = '--X\r\nContent-Disposition: form-data; name="file"; filename="a.dcm"\r\n\r\n'
     await stalled(url, type, Buffer.concat([Buffer.from(file), image.subarray(0, 700)]))

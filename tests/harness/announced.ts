@@ -34,7 +34,7 @@ export async function openArrivals(
     },
   }
   await on.start({}, { stages: [dimse, expectImages], settings: { dimse: { port: dicomPort } }, peers, ports })
-  let told = 0
+  const told = new Set<string>()
   return {
     port: Number(endpoints.dicom?.port),
     async answered(count) {
@@ -42,12 +42,12 @@ export async function openArrivals(
         const all = await on.logged(topics.instances)
         return all.length >= count ? all : undefined
       })
-      const fresh = known.toSorted((a, b) => a.receivedAt - b.receivedAt).slice(told)
+      const fresh = known.filter(({ id }) => !told.has(id))
       await on.append(
         topics.predictions,
         ...fresh.map(({ id, study }) => on.answer(1, { id: `pr_of_${id}`, instance: id, study })),
       )
-      told = known.length
+      for (const { id } of fresh) told.add(id)
       await on.read()
     },
     async announced(count) {

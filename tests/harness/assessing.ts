@@ -124,11 +124,13 @@ export function assessingPerTest() {
     return one
   }
 
-  /** Everything on the log is handled and committed. */
+  /** Everything on the log is handled and committed, by every stage. */
   const read = () =>
     until('all is read', async () => {
-      const lags = await log.lag('assess-study')
-      return lags.length > 0 && lags.every(({ lag }) => lag === 0) && running?.pending()['assess-study'] === 0
+      const pending = Object.entries(running?.pending() ?? {})
+      const lags = await Promise.all(pending.map(([stage]) => log.lag(stage)))
+      const through = lags.every(all => all.length > 0 && all.every(({ lag }) => lag === 0))
+      return pending.length > 0 && pending.every(([, count]) => count === 0) && through
     })
 
   /** All of the log is to be read again. */

@@ -36,12 +36,23 @@ export async function census(raylog: Raylog): Promise<Census> {
   return { instances, predictions, reports: reports.filter(({ prediction }) => prediction !== null), parked }
 }
 
-/** Nothing is left to do: every stage has committed everything. */
+interface Lag {
+  stage: string
+  lag: number
+  partitions: { high: number }[]
+}
+
+/** Nothing is left to do: every stage has committed everything, and nothing came while that was asked, of one after the other. */
 export async function isIdle(
   raylog: Raylog,
   readers: readonly string[] = ['infer', 'persist', 'report', 'notify'],
 ): Promise<boolean> {
-  const { items } = await raylog.json<{ items: { stage: string; lag: number }[] }>('/api/v1/monitoring/lag')
-  const stages = new Set(items.map(({ stage }) => stage))
-  return readers.every(stage => stages.has(stage)) && items.every(({ lag }) => lag === 0)
+  const look = async () => {
+    const { items } = await raylog.json<{ items: Lag[] }>('/api/v1/monitoring/lag')
+    const stages = new Set(items.map(({ stage }) => stage))
+    const idle = readers.every(stage => stages.has(stage)) && items.every(({ lag }) => lag === 0)
+    return idle ? items.flatMap(({ partitions }) => partitions.map(({ high }) => high)).join() : null
+  }
+  const first = await look()
+  return first !== null && first === (await look())
 }

@@ -10,6 +10,12 @@ import { openForTest } from './stage.ts'
 import { bareHttp, type Stores } from './stores.ts'
 import { until } from './until.ts'
 
+/** Time goes on between two looks for what is due: one that is under way would see the time before, and then sleep. */
+export async function pass(clock: HandClock, ms: number, lookMs = 500): Promise<void> {
+  await until('the stage waits for its next look', () => clock.sleeping.includes(lookMs))
+  clock.move(ms)
+}
+
 export async function openNotify(
   stores: Omit<Stores, 'documents'> & { documents: DocumentStore },
   settings: object,

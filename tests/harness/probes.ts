@@ -131,7 +131,7 @@ export function probesPerTest() {
       const lags = await log.lag('probe')
       expect(lags.length).toBeGreaterThan(0)
       expect(lags.reduce((sum, { lag }) => sum + lag, 0)).toBe(0)
-    }, 10_000)
+    }, 25_000)
 
   return {
     ...{ ports, start, append, all, parkedEvents, lagIsZero },

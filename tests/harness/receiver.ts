@@ -1,6 +1,7 @@
 /** A web server that keeps what it is sent, and answers as told: the other end of webhooks. */
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { buffer } from 'node:stream/consumers'
 
 export interface Received {
   headers: IncomingHttpHeaders
@@ -26,9 +27,9 @@ export async function startReceiver(
 ): Promise<Receiver> {
   const received: Received[] = []
   const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk)
-    received.push({ headers: request.headers, body: Buffer.concat(chunks).toString(), url: request.url ?? '' })
+    const body = await buffer(request).catch(() => null)
+    if (!body) return // broken off by whoever sent it
+    received.push({ headers: request.headers, body: body.toString(), url: request.url ?? '' })
     const told = await answer(received.length)
     if (told) response.writeHead(told.status, told.headers).end(told.body)
   })

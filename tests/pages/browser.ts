@@ -31,7 +31,7 @@ export async function openPage(): Promise<OpenPage> {
   mkdirSync(out, { recursive: true })
   const browser = await launch()
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(60_000)
   return { page, complaints: listenForComplaints(page), [Symbol.asyncDispose]: () => browser.close() }
 }
 

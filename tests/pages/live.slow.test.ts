@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chestDicom, digitPng } from '../../producers/simulator/phantoms.ts'
+import { isIdle } from '../harness/census.ts'
 import { type Raylog, startRaylog } from '../harness/raylog.ts'
 import { type Receiver, startReceiver } from '../harness/receiver.ts'
+import { until } from '../harness/until.ts'
 import { browserPath, type OpenPage, openPage, out, overflow, unnamed } from './browser.ts'
 import { stripTests } from './strip.ts'
 import { drop, eachWayTests, penAt, send } from './ways.ts'
@@ -80,9 +82,9 @@ describe.skipIf(!browserPath)(
     it('is used by keyboard alone: j, k, Enter, Escape, /, ?', async () => {
       await page.keyboard.press('j')
       await page.keyboard.press('j')
-      expect(await page.locator('.row.current').getAttribute('aria-posinset')).toBe('2')
+      await page.locator('.row.current[aria-posinset="2"]').waitFor()
       await page.keyboard.press('k')
-      expect(await page.locator('.row.current').getAttribute('aria-posinset')).toBe('1')
+      await page.locator('.row.current[aria-posinset="1"]').waitFor()
       await page.keyboard.press('Enter')
       await page.getByRole('complementary', { name: 'Image and findings' }).waitFor()
       expect(page.url()).toMatch(/\/instances\/in_/)
@@ -93,7 +95,7 @@ describe.skipIf(!browserPath)(
       await page.keyboard.press('Enter')
       await page.getByRole('button', { name: 'Remove the filter model digits' }).waitFor()
       expect(page.url()).toContain('model=digits')
-      expect(await page.locator('article').count()).toBe(1)
+      await expect.poll(() => page.locator('article').count()).toBe(1)
       await page.keyboard.press('Escape')
       await page.locator('article').nth(2).waitFor()
       await page.keyboard.press('?')
@@ -141,11 +143,11 @@ describe.skipIf(!browserPath)(
     })
 
     it('sends several files, and says of each what became of it', async () => {
+      opened.complaints.pause()
       await page.setInputFiles('input[type=file]', [
         { name: 'chest.dcm', mimeType: 'application/dicom', buffer: chestDicom(8) },
         { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('not an image') },
       ])
-      opened.complaints.pause()
       await page
         .locator('.upload', { hasText: 'chest.dcm' })
         .getByText(/Normal|Pneumonia/)
@@ -190,13 +192,17 @@ describe.skipIf(!browserPath)(
     it('holds what is read in place while it is scrolled, and offers what is new', async () => {
       for (let seed = 20; seed < 40; seed++)
         await send(raylog, `${seed}.png`, await digitPng(seed), { model: 'digits' })
+      // What comes later than the page is "new".
+      await until('all have their results', () => isIdle(raylog))
       await shown('/')
       await page.locator('article').nth(8).waitFor()
       await page.locator('.scroller').hover()
+      await page.evaluate(
+        `void (window.scrolled = new Promise(done => document.querySelector('.scroller').addEventListener('scrollend', done)))`,
+      )
       await page.mouse.wheel(0, 400)
-      await expect
-        .poll(() => page.evaluate<number>(`document.querySelector('.scroller').scrollTop`))
-        .toBeGreaterThan(300)
+      await page.evaluate('window.scrolled.then(() => true)')
+      expect(await page.evaluate<number>(`document.querySelector('.scroller').scrollTop`)).toBeGreaterThan(300)
       const first = page.locator('article[aria-posinset="8"]')
       const before = [await first.getAttribute('aria-labelledby'), await first.boundingBox()]
       const late = await send(raylog, 'late.png', await digitPng(77, 9), { model: 'digits' })
@@ -215,8 +221,9 @@ describe.skipIf(!browserPath)(
       // It waits in the folder until Raylog is back, and is there before the page is.
       await writeFile(join(raylog.inbox, 'missed.dcm'), chestDicom(99))
       const count = await page.locator('article').count()
-      await raylog.restart()
-      await page.getByText('Connected again').waitFor()
+      // It is said for ten seconds.
+      const said = page.getByText('Connected again').waitFor({ timeout: 240_000 })
+      await Promise.all([said, raylog.restart()])
       await page
         .locator('article', { hasText: 'watch' })
         .getByText(/^(Normal|Pneumonia)$/)

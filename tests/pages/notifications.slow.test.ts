@@ -46,15 +46,19 @@ describe.skipIf(!browserPath)(
     })
 
     it('are opened, seen and acknowledged in the name that was given', async () => {
+      const notices = () =>
+        raylog.json<{ items: { outcome: string | null; trail: { what: string }[] }[] }>('/api/v1/notifications')
       await page.getByLabel('Your name in the settings').fill('martin')
       await page.locator('.notice-what a').first().click()
       await page.locator('.notice-trail').getByText('Sent: martin by page').waitFor()
       await page.screenshot({ path: join(out, 'notification.png') })
+      await until('it is noted that it was seen', async () => {
+        const { items } = await notices()
+        return items.some(({ trail }) => trail.some(({ what }) => what === 'seen'))
+      })
       await page.locator('.notice-one').getByRole('button', { name: 'Acknowledge' }).click()
       await page.locator('.notice-one').getByText('Acknowledged by martin').waitFor()
-      const { items } = await raylog.json<{ items: { outcome: string | null; trail: { what: string }[] }[] }>(
-        '/api/v1/notifications',
-      )
+      const { items } = await notices()
       const mine = items.find(({ outcome }) => outcome === 'acknowledged')
       expect(mine?.trail.map(({ what }) => what)).toEqual(['sent', 'seen', 'acknowledged'])
       await until('the trail is in the audit', async () => {

@@ -60,14 +60,14 @@ describe.skipIf(!browserPath)(
     })
 
     it('starts one, shows how far it is, and lets it rest and go on', async () => {
-      await page.getByLabel('Images a second').fill('20')
+      await page.getByLabel('Images a second').fill('5')
       await page.getByRole('button', { name: 'Start' }).click()
       await page.getByText('Running').waitFor()
       await page.getByRole('button', { name: 'Pause' }).click()
       await page.getByText('Paused').waitFor()
       await page.screenshot({ path: join(out, 'replay-list.png') })
       await page.getByRole('button', { name: 'Resume' }).click()
-      await page.getByText('Done').waitFor()
+      await page.getByText('Done').waitFor({ timeout: 240_000 })
     })
 
     it('ends in a comparison: agreement, shift, and the pictures that flipped', async () => {
@@ -75,15 +75,16 @@ describe.skipIf(!browserPath)(
       await page.waitForURL(/\/replay\/rr_/)
       await page.getByRole('heading', { name: 'Agreement' }).waitFor()
       await page.locator('.flip-card img.shown').first().waitFor()
-      const counts = await page.locator('.matrix td.same, .matrix td.flip').allTextContents()
-      expect(counts.reduce((sum, count) => sum + Number(count), 0)).toBe(images)
-      const flips = await page.locator('.matrix td.flip').allTextContents()
+      const sumOf = async (cells: string) =>
+        (await page.locator(cells).allTextContents()).reduce((sum, count) => sum + Number(count), 0)
+      await expect.poll(() => sumOf('.matrix td.same, .matrix td.flip')).toBe(images)
       const all = await page.getByRole('button', { name: /^All / }).textContent()
-      expect(all).toBe(`All ${flips.reduce((sum, count) => sum + Number(count), 0)}`)
+      expect(all).toBe(`All ${await sumOf('.matrix td.flip')}`)
       const up = page.getByRole('button', { name: /^To Pneumonia / })
       await up.click()
       await page.locator('.flip-card', { hasText: '→ Normal' }).first().waitFor({ state: 'detached' })
-      expect(await page.locator('.flip-card').count()).toBe(Number((await up.textContent())?.split(' ').at(-1)))
+      const counted = Number((await up.textContent())?.split(' ').at(-1))
+      await expect.poll(() => page.locator('.flip-card').count()).toBe(counted)
       expect(await unnamed(page)).toEqual([])
     })
 

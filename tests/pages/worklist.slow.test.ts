@@ -71,8 +71,8 @@ describe.skipIf(!browserPath)(
         .locator('.study-line')
         .nth(studies - 1)
         .waitFor()
-      const shown = await page.locator('.study-line').evaluateAll(all => all.map(line => line.id.slice('line-'.length)))
-      expect(shown).toEqual(done.map(({ id }) => id))
+      const shown = () => page.locator('.study-line').evaluateAll(all => all.map(line => line.id.slice('line-'.length)))
+      await expect.poll(shown).toEqual(done.map(({ id }) => id))
       expect(await unnamed(page)).toEqual([])
     })
 
@@ -102,11 +102,12 @@ describe.skipIf(!browserPath)(
       await page.keyboard.press('p')
       await page.keyboard.press('c')
       await page.getByText('Corrected to Normal').waitFor()
-      await page.getByText('Revision 2', { exact: true }).waitFor()
+      const next = one.revision + 1
+      await page.getByText(`Revision ${next}`, { exact: true }).waitFor()
       const detail = await raylog.json<{ revisions: { revision: number; findings: { corrected: number }[] }[] }>(
         `/api/v1/studies/${one.id}`,
       )
-      expect(detail.revisions[0]).toMatchObject({ revision: 2, findings: [{ corrected: 1 }] })
+      expect(detail.revisions[0]).toMatchObject({ revision: next, findings: [{ corrected: 1 }] })
       expect(await unnamed(page)).toEqual([])
     })
 
