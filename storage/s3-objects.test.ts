@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Clock, systemClock } from '../monitoring/clock.ts'
 import { openS3Objects, type S3Objects } from './s3-objects.ts'
@@ -23,7 +24,8 @@ beforeEach(async () => {
   bodies = []
   slept = []
   server = createServer(async (request, response) => {
-    const body = Buffer.concat(await request.toArray())
+    const body = await buffer(request).catch(() => null)
+    if (!body) return // broken off by the store
     const aboutObjects = (request.url ?? '').split('/').length > 2
     const [status, code] = (aboutObjects && answers.shift()) || [200]
     if (request.method === 'PUT') bodies.push(body)

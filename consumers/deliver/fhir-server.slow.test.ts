@@ -60,7 +60,9 @@ async function startRelay(to: string) {
   const relay = { url: `http://127.0.0.1:${port}`, loseNext: false }
   const server = createServer(async (request, response) => {
     const headers = { 'content-type': String(request.headers['content-type']) }
-    const answer = await fetch(to, { method: 'POST', headers, body: Buffer.concat(await request.toArray()) })
+    const body = await request.toArray().catch(() => null)
+    if (!body) return // broken off by whoever sent it
+    const answer = await fetch(to, { method: 'POST', headers, body: Buffer.concat(body) })
     const text = await answer.text()
     if (!relay.loseNext) return response.writeHead(answer.status).end(text)
     relay.loseNext = false

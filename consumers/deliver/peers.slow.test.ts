@@ -192,6 +192,7 @@ describe.skipIf('missing' in receiver)(
         await stage.hand(topics.reports, await aReport(stores, n, { format: 'hl7', content: message(id) }))
       await over(21)
       expect(await stores.documents.countBy('reportDeliveries', 'state')).toEqual({ sent: 20, refused: 1 })
+      await until('it has noted them', () => mllp.messages.length === 21)
       const ofEach = (segment: string, field: number) =>
         mllp.messages.map(message => fieldOf(segmentsOf(message, segment)[0], field).join('^'))
       expect(ofEach('MSH', 10).sort()).toEqual(idsSent.toSorted())

@@ -25,7 +25,8 @@ function npmRunDemo(args: readonly string[]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
       said += text
     })
-  const exited = once(child, 'exit')
+  // Not before whatever it started has closed its end of the pipes.
+  const exited = once(child, 'close')
   return {
     said: () => said,
     ended: () => child.exitCode !== null,

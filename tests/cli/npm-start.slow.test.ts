@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { expect, it } from 'vitest'
 import { z } from 'zod'
 import { nodeOfNpm, npmStart } from '../harness/npm.ts'
+import { until } from '../harness/until.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const title = `npm start, of an npm under Node ${await nodeOfNpm()}, prints a link that works, and ends in order at SIGTERM`
@@ -20,9 +21,11 @@ it(title, async () => {
     expect(page.status).toBe(200)
     expect(await page.text()).toContain('<div id="root">')
     const authorization = `Bearer ${running.page.searchParams.get('token')}`
-    const health = await fetch(new URL('/api/v1/monitoring/health', running.page), { headers: { authorization } })
-    expect(health.status).toBe(200)
-    expect(await health.json()).toMatchObject({ ok: true })
+    await until('all is well', async () => {
+      const health = await fetch(new URL('/api/v1/monitoring/health', running.page), { headers: { authorization } })
+      expect(health.status).toBe(200)
+      return z.object({ ok: z.boolean() }).parse(await health.json()).ok
+    })
   } finally {
     const { code, signal } = await running.stop()
     expect({ code, signal, said: running.said() }).toMatchObject({ code: 0, signal: null })

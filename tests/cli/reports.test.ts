@@ -40,10 +40,12 @@ describe('raylog reports resend, beside a running Raylog', { timeout: 120_000 },
   it('sends reports again by study and by the time at which they were made, there and nowhere else', async () => {
     const deliveries = async () =>
       (await raylog.json<{ items: Delivered[] }>('/api/v1/deliveries?destination=share&limit=200')).items
-    const sent = await until('every page was delivered', async () => {
-      const items = await deliveries()
-      return items.length === 3 && items.every(({ state }) => state === 'sent') ? items : undefined
-    })
+    const delivered = () =>
+      until('every page was delivered', async () => {
+        const items = await deliveries()
+        return items.length === 3 && items.every(({ state }) => state === 'sent') ? items : undefined
+      })
+    const sent = await delivered()
     const madeAt = async ({ report }: Delivered) => (await raylog.json<{ at: number }>(`/api/v1/reports/${report}`)).at
     const times = new Map(await Promise.all(sent.map(async one => [one.id, await madeAt(one)] as const)))
     const [first = expect.unreachable('none')] = sent
@@ -53,7 +55,7 @@ describe('raylog reports resend, beside a running Raylog', { timeout: 120_000 },
       [['--study', `${first.study},st_none`], ({ study }) => study === first.study],
       [range, ({ id }) => times.get(id) === at],
     ] satisfies [string[], (one: Delivered) => boolean][]) {
-      const before = await deliveries()
+      const before = await delivered()
       const wanted = before.filter(mine)
       expect(wanted.length).toBeLessThan(before.length)
       for (const { receipt } of wanted) rmSync(join(share, receipt))

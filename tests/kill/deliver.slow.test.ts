@@ -32,7 +32,7 @@ async function bucket() {
   let holding = false
   let held = 0
   const server = createServer(async (request, response) => {
-    await request.resume().toArray()
+    if (!(await request.toArray().catch(() => null))) return // broken off by the kill: it has not arrived
     const key = (request.url ?? '').replace('/reports/', '')
     puts.set(key, (puts.get(key) ?? 0) + 1)
     if (holding) return void held++

@@ -123,7 +123,7 @@ describe.skipIf(missing.length > 0)(title, { timeout: 300_000 }, () => {
   it('leave the process alive and well, every stage idle, and only events with a known code parked', async () => {
     expect(raylog.pid).toBe(pid)
     expect(process.kill(pid, 0)).toBe(true)
-    expect(await raylog.json('/api/v1/monitoring/health')).toMatchObject({ ok: true })
+    await until('all is well', async () => (await raylog.json<{ ok: boolean }>('/api/v1/monitoring/health')).ok)
     // A study that was idle for long enough may be assessed at this very moment.
     await until('every stage is idle', () => isIdle(raylog))
     const { parked, instances } = await census(raylog)
@@ -170,7 +170,10 @@ async function send(raylog: Raylog, entry: CatalogueEntry): Promise<Sent> {
       return { ...entry, by: 'C-STORE', id, code: null }
     }
     if (answer !== undefined) {
-      const code = /"code":"([a-z-]+)"/.exec(raylog.logs().slice(logged))?.[1] ?? answer
+      const code = await until(
+        `the log says why ${entry.file} was refused: ${answer}`,
+        () => /"code":"([a-z-]+)"/.exec(raylog.logs().slice(logged))?.[1],
+      )
       return { ...entry, by: 'C-STORE', id: null, code }
     }
   }

@@ -24,8 +24,8 @@ beforeAll(async () => {
       'models.workers=1',
       `runner.retries=${retries}`,
       // Longer than two looks at the lag, so that it is seen.
-      'runner.backoffMs=1500',
-      'runner.maxBackoffMs=1500',
+      'runner.backoffMs=3000',
+      'runner.maxBackoffMs=3000',
     ],
   })
 }, 120_000)

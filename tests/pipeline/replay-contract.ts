@@ -57,7 +57,9 @@ export function replayContract(start: (settings: readonly string[]) => Promise<R
     socket.onAny((event: string, message: { event?: Partial<Prediction> }) =>
       heard.push({ event, role: message.event?.role }),
     )
-    socket.on('connect', () => void socket.emit('join', { rooms: ['all'] }, () => undefined))
+    const { promise: joined, resolve: join } = Promise.withResolvers<void>()
+    socket.on('connect', () => void socket.emit('join', { rooms: ['all'] }, () => join()))
+    await joined
     await system.send(Array.from({ length: images }, (_, n) => n + 1))
   }, 900_000)
 
@@ -112,7 +114,7 @@ export function replayContract(start: (settings: readonly string[]) => Promise<R
     it('goes on where it was, and counts each image exactly once', async () => {
       before = await results()
       const hooksBefore = hooks
-      id = (await begin({ ratePerSecond: 25 })).id
+      id = (await begin({ ratePerSecond: 6 })).id
       for (const at of [12, 30]) {
         await until(`${at} are predicted`, async () => {
           const now = await raylog().json<Replay>(`/api/v1/replays/${id}`)
@@ -197,7 +199,7 @@ export function replayContract(start: (settings: readonly string[]) => Promise<R
 
   describe('a replay', { timeout: 300_000 }, () => {
     it('rests while it is paused, over a restart too, goes on where it was, and ends where it is cancelled', async () => {
-      const { id } = await begin({ ratePerSecond: 20 })
+      const { id } = await begin({ ratePerSecond: 4 })
       await until('some are predicted', async () => (await reachedCounts(id)).predicted >= 5)
       await act(id, 'pause')
       const paused = await reached(raylog(), id, 'paused')
@@ -219,7 +221,7 @@ export function replayContract(start: (settings: readonly string[]) => Promise<R
     })
 
     it('is let go of at an orderly stop, and goes on at once', async () => {
-      const { id } = await begin({ ratePerSecond: 25 })
+      const { id } = await begin({ ratePerSecond: 4 })
       await until('some are predicted', async () => (await reachedCounts(id)).predicted >= 5)
       expect(await runner().stop()).toBe(0)
       await runner().restart()
@@ -246,7 +248,7 @@ export function replayContract(start: (settings: readonly string[]) => Promise<R
     })
 
     it('is heard live by those who ask for it', async () => {
-      const { id } = await begin({ ratePerSecond: 20 })
+      const { id } = await begin({ ratePerSecond: 4 })
       const own = io(raylog().url, { path: '/live', auth: { token: raylog().token }, transports: ['websocket'] })
       const said: Prediction[] = []
       own.on('prediction', ({ event }: { event: Prediction }) => said.push(event))
