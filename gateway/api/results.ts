@@ -63,6 +63,8 @@ export function addPredictionRoutes(app: App, { deps: { documents, objects } }: 
       schema: {
         tags,
         summary: 'What the model looked at, where it says so',
+        description:
+          'The image in colours where it speaks for the answer. `not-found` where the model gives none, and of what replays said.',
         params: idParams,
         response: { 200: binary('the picture', 'image/png'), ...problems },
       },

@@ -79,10 +79,12 @@ export interface ServerToClient {
   bye: (bye: Bye) => void
 }
 
+/** Rooms by themselves, and those of one thing: `study:ID`. */
+export const rooms = { alone: ['all', 'notifications'], of: ['study', 'model', 'site', 'replay', 'person'] } as const
+const room = new RegExp(`^(?:${rooms.alone.join('|')}|(?:${rooms.of.join('|')}):[A-Za-z0-9._-]{1,128})$`)
+
 export const joinRequest = z.strictObject({
-  rooms: z
-    .array(z.string().regex(/^(?:all|notifications|(?:study|model|site|replay|person):[A-Za-z0-9._-]{1,128})$/))
-    .max(100),
+  rooms: z.array(z.string().regex(room)).max(100),
   after: z
     .record(z.string().regex(/^[a-z0-9.]{1,64}:\d{1,5}$/), z.int().min(-1))
     .default({})

@@ -1,4 +1,4 @@
-/** What the gateway answers. The events' own types come from the schemas; the rest is described in gateway/API.md. */
+/** What the gateway answers. The events' own types come from the schemas; the rest is described at /docs. */
 import type { ModelManifest } from '../../../models/manifest.ts'
 import type { ModelInfo, Route } from '../../../models/port.ts'
 import type { PartHealth } from '../../../monitoring/health.ts'
