@@ -38,7 +38,7 @@ const benches: Bench[] = [
   {
     name: 'pipeline',
     title: 'The pipeline against the runtime alone',
-    note: 'Instances already on the log until their predictions are in the documents, over bare session.run() in as many single-threaded processes, in turns; medians. What the batcher gains is in the rows of the trained models: for breast 8 at a time are a fifth more images a second than one at a time (322, 392 and 358 at 1, 8 and 32 on 2026-11-26), since they share calls. That 32 are no better than 8 lies in the rest: of an image a worker spends 2.2 ms on decoding the PNG and 2.4 on resizing it to 224x224, one by one, beside 0.98, 0.81 and 0.73 in the model at 1, 8 and 32. Of digits, small DICOM that take 0.12 ms for both, the model is most of what a worker does.',
+    note: 'Instances already on the log until their predictions are in the documents, over bare session.run() in as many single-threaded processes, in turns; medians. What the batcher gains is in the rows of the trained models: images of one batch share calls. That 32 of breast at a time gain little over 8 lies in the rest: an image of it is decoded and resized to 224x224 one by one, which takes several times as long as the model. Of digits, small DICOM that need little of both, the model is most of what a worker does.',
     args: ['--rounds', '3', '--seconds', '8'],
     quick: ['--rounds', '1', '--seconds', '2', '--images', '40'],
   },
