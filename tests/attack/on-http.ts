@@ -34,7 +34,7 @@ function refuses(name: string, body: () => Buffer | string, code: string): Attac
 }
 
 /** Sends bytes as they are. @returns what came back until the connection closed, or for `ms` */
-export function raw(raylog: Raylog, bytes: string | Buffer, ms = 2_000): Promise<string> {
+export function raw(raylog: Raylog, bytes: string | Buffer, ms = 10_000): Promise<string> {
   return new Promise(resolve => {
     let got = ''
     const socket = connect(Number(new URL(raylog.url).port), '127.0.0.1', () => socket.write(bytes))

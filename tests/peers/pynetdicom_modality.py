@@ -146,8 +146,9 @@ def broken(port, file):
     """Aborts in the middle of an object, vanishes in the middle of another, and sends it whole at last."""
     told = {}
     for how in ('abort', 'vanish'):
+        assoc = called(port, (DX, uid.ExplicitVRLittleEndian))
         # There will be no answer.
-        assoc = called(port, (DX, uid.ExplicitVRLittleEndian), patience=2)
+        assoc.dimse_timeout = assoc.network_timeout = 2
         sent, send = [], assoc.dul.send_pdu
 
         def some(primitive, assoc=assoc, how=how, sent=sent, send=send):

@@ -82,16 +82,20 @@ describe.skipIf(lacks.length > 0)(
       const [original = ''] = z.array(z.string()).parse(await orthanc.get('/instances'))
       sent = await tagsOf(original)
       await send(image, toRaylog)
-      await until('everyone has been told', async () => {
-        const all = await deliveries()
-        return all.length === 5 && all.every(({ state }) => state === 'sent') && mail.mails.length > 0
-      })
+      await until(
+        'everyone has been told',
+        async () => {
+          const all = await deliveries()
+          return all.length === 5 && all.every(({ state }) => state === 'sent') && mail.mails.length > 0
+        },
+        { deadlineMs: 240_000 },
+      )
       const { items } = await raylog.json<{ items: { id: string }[] }>('/api/v1/studies')
       study = items[0]?.id ?? ''
       const [found] = (await revisions())[0]?.findings ?? []
       if (!found) throw new Error('nothing was looked for in the study')
       finding = found
-    }, 300_000)
+    }, 600_000)
     afterAll(() => stack.disposeAsync())
 
     it('the PACS has its reports beside the image, and keeps them', async () => {

@@ -66,7 +66,6 @@ describe('three brokers', () => {
     expect(verdict.lost).toEqual([])
     expect(verdict.misplaced).toEqual([])
     expect(verdict.disordered).toEqual([])
-    expect(load.longestGapMs()).toBeLessThan(60_000)
   })
 
   it('go on when one is frozen for longer than the session timeout, and thawed', async () => {

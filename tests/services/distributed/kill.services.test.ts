@@ -201,7 +201,7 @@ async function run(services: Services, faults: readonly Fault[], settled: () => 
   expect(await Promise.all(processes.all.map(one => one.stop()))).toEqual(processes.all.map(() => 0))
 }
 
-const timeout = full ? 3 * 3_600_000 : 600_000
+const timeout = full ? 3 * 3_600_000 : 900_000
 
 describe('a distributed Raylog', { timeout }, () => {
   it('loses nothing and does nothing twice while its processes, its only broker and its stores come and go', async () => {

@@ -58,6 +58,8 @@ async function assessmentsOn({ kafka }: Services): Promise<number> {
   }
 }
 
+const patience = { deadlineMs: 180_000 }
+
 /** Ids alone, sorted. */
 async function found(raylog: Raylog) {
   const { instances, predictions, reports, parked } = await census(raylog)
@@ -88,7 +90,7 @@ it('moves with its log, objects and secrets, and goes on: documents made again, 
   cleanup.use(before)
   await uploadDigits(before, [1, 2, 3, 4, 5])
   await storeAll(before.dicomPort, [7, 8, 9].map(smallRadiograph))
-  await until('all is done', async () => (await assessed(before)).length === 5 && (await isIdle(before)))
+  await until('all is done', async () => (await assessed(before)).length === 5 && (await isIdle(before)), patience)
   const was = await found(before)
   expect(was).toMatchObject({ parked: [] })
   expect(was.reports).toHaveLength(8)
@@ -108,20 +110,28 @@ it('moves with its log, objects and secrets, and goes on: documents made again, 
   const set = [...usual, 'assess-study.idleMs={DX: 1000}']
   const processes = cleanup.use(await startProcesses(services, usualGroups, { set, secrets: data }))
   const { gateway, intake } = processes.of
-  await until('all is read again', async () => (await isIdle(gateway)) && (await found(gateway)).reports.length >= 8)
+  await until(
+    'all is read again',
+    async () => (await isIdle(gateway)) && (await found(gateway)).reports.length >= 8,
+    patience,
+  )
   expect(await found(gateway)).toEqual(was)
   expect(announced).toHaveLength(8)
   // What was said is not said again; what was under way is not forgotten.
-  const all = await until('every study is assessed', async () => {
-    const lines = await assessed(gateway)
-    return lines.length === 8 ? lines : undefined
-  })
+  const all = await until(
+    'every study is assessed',
+    async () => {
+      const lines = await assessed(gateway)
+      return lines.length === 8 ? lines : undefined
+    },
+    patience,
+  )
   expect(all.every(line => line.endsWith(' 1'))).toBe(true)
   expect(await assessmentsOn(services)).toBe(8)
 
   await uploadDigits(intake, [6])
-  await until('the new one is announced', () => announced.length > 8, { deadlineMs: 120_000 })
-  await until('all is done', async () => (await assessed(gateway)).length === 9 && (await isIdle(gateway)))
+  await until('the new one is announced', () => announced.length > 8, patience)
+  await until('all is done', async () => (await assessed(gateway)).length === 9 && (await isIdle(gateway)), patience)
   expect(await assessmentsOn(services)).toBe(9)
   const now = await found(gateway)
   expect([now.instances, now.predictions, now.reports].map(ids => ids.length)).toEqual([9, 9, 9])

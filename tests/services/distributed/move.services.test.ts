@@ -22,6 +22,7 @@ const root = resolve(import.meta.dirname, '../../..')
 const node = join(root, 'node_modules/.bin/node')
 const folder = mkdtempSync(join(tmpdir(), 'raylog-move-'))
 const count = 30_000
+let filledAt = 0
 let kafka: Kafka
 let registry: Registry
 
@@ -37,6 +38,7 @@ afterAll(async () => {
 
 /** Feedback events of a thousand studies, half of them handled by a stage. */
 async function fill(data: string): Promise<void> {
+  filledAt = Date.now()
   const log = await openEmbeddedLog({ folder: join(data, 'log') })
   const codec = createCodec(log)
   await log.ensureTopics(
@@ -46,7 +48,7 @@ async function fill(data: string): Promise<void> {
     Array.from({ length: count }, async (_, n) => ({
       topic: topics.feedback.name,
       key: `study-${n % 1_000}`,
-      timestamp: Date.now() - count + n,
+      timestamp: filledAt - count + n,
       headers: { traceparent: `00-${n}` },
       value: await codec.encode(topics.feedback, {
         id: `fb-${n}`,
@@ -177,7 +179,7 @@ describe('a log', () => {
   it('is refused where it would be doubled', async () => {
     await raylog(...embedded('other'), 'import', first)
     const part = join(folder, 'part.raylog')
-    await raylog(...embedded('source'), 'export', part, '--from', String(Date.now() - 20_000))
+    await raylog(...embedded('source'), 'export', part, '--from', String(filledAt - 10_000))
     await expect(raylog(...embedded('other'), 'import', part)).rejects.toThrow(/does not hold what the file has/)
   })
 
