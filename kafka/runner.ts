@@ -9,7 +9,7 @@ import type { EventOf, Topic } from '../schemas/topics.ts'
 import type { Plan } from './compile.ts'
 import type { Platform, Ports } from './ports.ts'
 import { type FeedContext, toRecord } from './runner/attempt.ts'
-import { type Feed, openFeed } from './runner/feed.ts'
+import { type Feed, type FeedOptions, openFeed } from './runner/feed.ts'
 import { createMissed } from './runner/missed.ts'
 import type { AnyStage, OpenStage } from './stage.ts'
 
@@ -64,9 +64,11 @@ export async function run(plan: Plan, ports: Ports, platform: Platform, options:
         if (opening) failure ??= error
         else void stop(error)
       }
+      const aside = asideOf(plan, one, live)
       if (one.stage.reads.length > 0)
         one.feed = await openFeed(context, {
           concurrency: concurrencyOf(plan, one),
+          ...(aside && { aside }),
           failed,
           missed: gap => missed(one.stage.name, gap),
         })
@@ -90,9 +92,29 @@ export async function run(plan: Plan, ports: Ports, platform: Platform, options:
 
 const defaultConcurrency = 16
 
-function concurrencyOf(plan: Plan, { stage }: Live): number {
-  const config = plan.stages.find(candidate => candidate.stage === stage)?.config
-  return stage.concurrency?.(config) ?? defaultConcurrency
+const configOf = (plan: Plan, { stage }: Live): unknown =>
+  plan.stages.find(candidate => candidate.stage === stage)?.config
+
+const concurrencyOf = (plan: Plan, one: Live): number =>
+  one.stage.concurrency?.(configOf(plan, one)) ?? defaultConcurrency
+
+/** Which of its events wait while which others have work; undefined: none. */
+function asideOf(plan: Plan, one: Live, live: readonly Live[]): FeedOptions['aside'] {
+  const way = one.stage.givesWay?.(configOf(plan, one))
+  if (!way) return undefined
+  const first = live.filter(({ stage }) => stage !== one.stage && way.to.includes(stage.name))
+  return {
+    ...way,
+    restingSince() {
+      let since = Number.NEGATIVE_INFINITY
+      for (const { feed } of first) {
+        const resting = feed ? feed.restingSince() : since
+        if (resting === undefined) return undefined
+        since = Math.max(since, resting)
+      }
+      return since
+    },
+  }
 }
 
 async function open(stage: AnyStage, config: unknown, ports: Ports, platform: Platform): Promise<Live> {

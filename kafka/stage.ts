@@ -41,6 +41,16 @@ export interface Handed<R extends Topic, W extends Topic> {
   readonly context: HandleContext<W>
 }
 
+/** Events that may wait while other stages of the process have work in hand: what nobody waits for gives way to what somebody does. */
+export interface GivesWay<R extends Topic> {
+  /** Any order must be right for their events. */
+  readonly topics: readonly R[]
+  /** Names of the stages that come first. */
+  readonly to: readonly string[]
+  /** Age beyond which an event waits no longer, ms. */
+  readonly longestMs: number
+}
+
 export interface OpenStage<R extends Topic, W extends Topic> {
   /** Called for each record of the topics that the stage reads. Returning means done. */
   handle?(read: Read<R>, context: HandleContext<W>): Promise<void> | void
@@ -73,13 +83,15 @@ export interface Stage<R extends Topic = Topic, W extends Topic = Topic, N exten
   readonly together?: readonly R[]
   /** Events in flight at once, from the settings. */
   concurrency?(config: C): number
+  givesWay?(config: C): GivesWay<R>
   open(context: OpenContext<W, N, C>): Promise<OpenStage<R, W>>
 }
 
 /** A stage of any shape, as the runner and `compile` hold it. */
-export interface AnyStage extends Omit<Stage, 'open' | 'concurrency' | 'config' | 'conflicts'> {
+export interface AnyStage extends Omit<Stage, 'open' | 'concurrency' | 'givesWay' | 'config' | 'conflicts'> {
   readonly config: z.ZodType
   concurrency?(config: unknown): number
+  givesWay?(config: unknown): GivesWay<Topic>
   conflicts?(config: unknown, sections: Readonly<Record<string, unknown>>): string[]
   open(context: unknown): Promise<OpenStage<Topic, Topic>>
 }

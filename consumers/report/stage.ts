@@ -25,6 +25,16 @@ const uri = z.string().regex(/^[a-z][a-z0-9+.-]*:\S+$/i, 'give a URI')
 const reportSettings = (formats: typeof studyFormats, byDefault: readonly string[]) =>
   z.strictObject({
     concurrency: z.int().min(1).max(256).default(8).describe('reports in the making'),
+    giveWayTo: z
+      .array(z.string())
+      .default(['infer', 'assess-study', 'persist'])
+      .describe('stages of this process that the page of a prediction waits for while they have work'),
+    giveWayMs: z
+      .int()
+      .min(0)
+      .max(600_000)
+      .default(10_000)
+      .describe('a prediction that is older has its page whatever others do, ms; 0: no page waits'),
     threads: z.int().min(1).max(64).default(1).describe('threads that draw pages'),
     timeoutMs: z.int().min(100).default(60_000).describe('time to draw one page before its thread is replaced, ms'),
     recycleAfter: z.int().min(1).default(2_000).describe('pages after which the threads are replaced'),
@@ -72,6 +82,8 @@ export const reportStage = (formats: typeof studyFormats, byDefault: readonly st
     needs: ['log', 'documents', 'objects', 'images', 'secrets', 'metrics'],
     config: reportSettings(formats, byDefault),
     concurrency: config => config.concurrency,
+    // Of studies people wait for their reports; of each of their images, for what was found.
+    givesWay: config => ({ topics: [topics.predictions], to: config.giveWayTo, longestMs: config.giveWayMs }),
     async open({ config, deps, clock, logger, showNames, researchUseOnly }) {
       const { metrics } = deps
       const threads = openThreads({

@@ -9,8 +9,11 @@
  * runs is aborted at once, for its new owner does it.
  */
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
+import type { Topic } from '../../schemas/topics.ts'
 import type { Gap, LogRecord, Subscription, TopicPartition } from '../log.ts'
+import type { GivesWay } from '../stage.ts'
 import { createAppender } from './appender.ts'
+import { Aside } from './aside.ts'
 import { type AttemptContext, type FeedContext, process, processMany } from './attempt.ts'
 import { Scheduler } from './scheduler.ts'
 import { Watermark } from './watermark.ts'
@@ -18,6 +21,8 @@ import { Watermark } from './watermark.ts'
 export interface Feed {
   /** Events that were read and are not done. */
   pending(): number
+  /** When it last had one, ms since the epoch; undefined: it has now. */
+  restingSince(): number | undefined
   /** Drains, commits and leaves the group. Afterwards `stuck()` says what had to be abandoned. */
   close(): Promise<void>
   stuck(): number
@@ -31,6 +36,8 @@ interface Held {
   watermark: Watermark
   /** Aborted when the partition's time is up. */
   abort: AbortController
+  /** Its records may wait for other stages. */
+  waits: boolean
   /** Its records may be handed over together with others of their key. */
   joins: boolean
   draining: boolean
@@ -52,11 +59,16 @@ const mostTogether = 64
 
 const nameOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
-/** @param failed called once with an error after which the stage cannot go on */
-export async function openFeed(
-  surroundings: FeedContext,
-  options: { concurrency: number; failed: (error: Error) => void; missed: (gap: Gap) => void },
-): Promise<Feed> {
+export interface FeedOptions {
+  concurrency: number
+  /** Called once with an error after which the stage cannot go on. */
+  failed(error: Error): void
+  missed(gap: Gap): void
+  /** Which events may wait, and for whom (Aside). */
+  aside?: Pick<GivesWay<Topic>, 'topics' | 'longestMs'> & { restingSince(): number | undefined }
+}
+
+export async function openFeed(surroundings: FeedContext, options: FeedOptions): Promise<Feed> {
   const { stage, opened, log, clock, logger, settings } = surroundings
   const scheduler = new Scheduler<Waiting>({
     limit: options.concurrency,
@@ -64,7 +76,16 @@ export async function openFeed(
     most: mostTogether,
     joins: ({ mine }) => mine.joins,
     run: these => begin(these),
+    freed: () => aside?.look(),
   })
+  const aside =
+    options.aside &&
+    new Aside<Waiting>({
+      ...{ clock, longestMs: options.aside.longestMs, restingSince: options.aside.restingSince },
+      free: () => options.concurrency - scheduler.running - scheduler.waiting,
+      // In any order: a key of its own.
+      begin: one => scheduler.submit(`${nameOf(one.record)}/${one.record.offset}`, one),
+    })
   const enough = Math.ceil(options.concurrency / 4)
   const append = createAppender({
     log,
@@ -79,6 +100,8 @@ export async function openFeed(
   const highWater = Math.max(256, options.concurrency * 4)
   let subscription: Subscription | undefined
   let abandoned = 0
+  /** When a record last came or was done. */
+  let lastAt = Number.NEGATIVE_INFINITY
   let closing = false
   let committing: Promise<void> = Promise.resolve()
   let commitTimer: NodeJS.Timeout | undefined
@@ -91,6 +114,7 @@ export async function openFeed(
       partition: { topic, partition },
       watermark: new Watermark(),
       abort: new AbortController(),
+      waits: options.aside?.topics.some(({ name }) => name === topic) ?? false,
       joins: opened.handleMany !== undefined && (stage.together ?? []).some(({ name }) => name === topic),
       draining: false,
       paused: false,
@@ -135,6 +159,7 @@ export async function openFeed(
 
   function finished({ mine, done }: Waiting): void {
     done()
+    lastAt = clock.now()
     // Aborted: it finished all the same, but its partition may be another's by now.
     if (mine.abort.signal.aborted) return
     scheduleCommit()
@@ -217,9 +242,11 @@ export async function openFeed(
         // What came while the feed drained was not begun. A record after it, if it were, would be committed past it.
         if (!first || closing) return
         const mine = hold(first)
+        lastAt = clock.now()
         for (const record of records) {
-          const done = mine.watermark.begin(record.offset)
-          scheduler.submit(record.key, { mine, record, done })
+          const one = { mine, record, done: mine.watermark.begin(record.offset) }
+          if (mine.waits) aside?.hold(one, record.timestamp)
+          else scheduler.submit(record.key, one)
         }
         if (mine.watermark.pending >= highWater && !mine.paused) {
           mine.paused = true
@@ -243,11 +270,14 @@ export async function openFeed(
     },
   )
 
+  const pending = () => [...held.values()].reduce((sum, mine) => sum + mine.watermark.pending, 0)
   return {
-    pending: () => [...held.values()].reduce((sum, mine) => sum + mine.watermark.pending, 0),
+    pending,
+    restingSince: () => (pending() > 0 ? undefined : lastAt),
     stuck: () => abandoned,
     async close() {
       closing = true
+      aside?.close()
       await letGo([...held.values()])
       clearTimeout(commitTimer)
       await committing

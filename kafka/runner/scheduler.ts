@@ -12,6 +12,8 @@ export interface SchedulerOptions<T> {
   joins(one: T): boolean
   /** Must not reject: what a failure means is decided inside it. Never called with none. */
   run(these: readonly T[]): Promise<void>
+  /** Told after each turn, when what could begin in its place has begun. */
+  freed?(): void
 }
 
 export class Scheduler<T> {
@@ -74,6 +76,7 @@ export class Scheduler<T> {
     if (turn.queue.length > 0) this.#ready.push(turn)
     else if (this.#options.byKey) this.#turns.delete(turn.key)
     this.#pump()
+    this.#options.freed?.()
   }
 }
 
