@@ -261,3 +261,13 @@ export function element(group: number, tag: number, vr: string, value: string | 
   else head.writeUInt16LE(padded.length, 6)
   return Buffer.concat([head, padded])
 }
+
+/** Whether a point lies within an outline (even-odd), as masks are drawn from outlines. @param points x, y, x, y … */
+export function holds(points: readonly number[], x: number, y: number): boolean {
+  let inside = false
+  for (let i = 0, j = points.length - 2; i < points.length; j = i, i += 2) {
+    const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = [points[i], points[i + 1], points[j], points[j + 1]]
+    if (y1 > y !== y2 > y && x < x1 + ((y - y1) / (y2 - y1)) * (x2 - x1)) inside = !inside
+  }
+  return inside
+}

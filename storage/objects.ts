@@ -47,6 +47,10 @@ export interface ObjectStore {
   stat(key: string): Promise<{ bytes: number; modifiedAt: number } | undefined>
   /** Whether it was there. */
   delete(key: string): Promise<boolean>
+  /**
+   * In use is what an instance (`object.key`), a report (`object`) or a prediction (`explanation`) names: whoever erases a
+   * patient, or sweeps orphans, goes by all three. Equal bytes are one object, which more than one may name.
+   */
   list(): AsyncIterable<{ key: string; bytes: number; modifiedAt: number }>
   /**
    * Path of the object on this machine, where the store has one: a worker thread can read it without a copy. Undefined too

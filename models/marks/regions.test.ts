@@ -7,7 +7,7 @@ import type { Placement } from '../prepare/placement.ts'
 import { wholeOf } from '../prepare/placement.ts'
 import { createPreparer } from '../prepare/prepare.ts'
 import { makeTensorData } from '../prepare/tensor.ts'
-import { dicomFile, manifestOf } from '../testing.ts'
+import { dicomFile, holds, manifestOf } from '../testing.ts'
 import type { Plane } from './plane.ts'
 import { regionsOf } from './regions.ts'
 
@@ -31,16 +31,6 @@ const planeOf = (width: number, height: number, value: (x: number, y: number) =>
 })
 
 const everything = { smallest: 0, most: 50 }
-
-/** Even-odd, as masks are drawn from outlines. */
-function holds(points: readonly number[], x: number, y: number): boolean {
-  let inside = false
-  for (let i = 0, j = points.length - 2; i < points.length; j = i, i += 2) {
-    const [x1 = 0, y1 = 0, x2 = 0, y2 = 0] = [points[i], points[i + 1], points[j], points[j + 1]]
-    if (y1 > y !== y2 > y && x < x1 + ((y - y1) / (y2 - y1)) * (x2 - x1)) inside = !inside
-  }
-  return inside
-}
 
 function areaOf(points: readonly number[]): number {
   let twice = 0

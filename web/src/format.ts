@@ -74,6 +74,7 @@ const flags: Readonly<Record<string, string>> = {
   'out-of-distribution': 'Unlike the images that the model knows',
   'low-confidence': 'Low confidence',
   'one-frame-of-many': 'One frame of many was looked at',
+  'no-explanation': 'What it rests on cannot be shown',
 }
 
 /** A quality flag in words; one that is not known here is shown as it is. */

@@ -1,5 +1,6 @@
 /** Pictures and wrapped PDFs for the PACS, made by the stage. */
 import { join } from 'node:path'
+import sharp from 'sharp'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { EmbeddedLog } from '../../../kafka/embedded/log.ts'
 import { chestDicom, digitPng } from '../../../producers/simulator/phantoms.ts'
@@ -77,6 +78,36 @@ describe('a picture for the PACS', () => {
       return count
     }
     expect(amberIn(50, rows - 40)).toBeGreaterThan(4 * 40)
+  })
+
+  it('has what the answer rests on beside the image, and says what that is; without it where it is gone', async () => {
+    const magenta = sharp({ create: { width: 32, height: 32, channels: 3, background: '#ff00ff' } })
+    const { key } = await stores.objects.put(await magenta.png().toBuffer(), 'image/png')
+    const study = { said: (i: number) => ({ label: 'normal', confidence: 0.9, explanation: i === 1 ? key : null }) }
+    const { assessed, instances } = await keepStudy(stores, files(3), study)
+    const picture = async (language: string) => {
+      const { events, files: bytes, objects } = await made(assessed, { formats: ['dicom-sc'], language })
+      // Nothing was found: the one image that is explained.
+      expect(events.map(({ instance }) => instance)).toEqual([instances[1]?.id])
+      const [rows, columns] = [
+        Number(objects[0]?.['00280010']?.Value?.[0]),
+        Number(objects[0]?.['00280011']?.Value?.[0]),
+      ]
+      const pixels = bytes[0]?.subarray(-rows * columns * 3) ?? Buffer.alloc(0)
+      const at: number[] = []
+      for (let i = 0; i < rows * columns; i++)
+        if (pixels[3 * i] === 255 && pixels[3 * i + 1] === 0 && pixels[3 * i + 2] === 255) at.push(i % columns)
+      return { rows, at }
+    }
+    const { rows, at } = await picture('en')
+    // As large as the image, 64 x 64, at its right: 12 pixels between them, in the middle of 512.
+    expect(at).toHaveLength(64 * 64)
+    expect([Math.min(...at), Math.max(...at)]).toEqual([(512 - 140) / 2 + 76, (512 - 140) / 2 + 139])
+    expect((await picture('fr')).at).toHaveLength(64 * 64)
+    await stores.objects.delete(key)
+    const without = await picture('en')
+    expect(without.at).toEqual([])
+    expect(without.rows).toBeLessThan(rows)
   })
 
   it('is made of what is found first, of no more than are asked for, and of none without an image', async () => {

@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { EmbeddedLog } from '../../../kafka/embedded/log.ts'
+import { holds, instanceOf, temporaryFolder, testEngine } from '../../../models/testing.ts'
 import { ids, uids } from '../../../schemas/ids.ts'
 import { type Instance, type Report, type StudyAssessed, topics } from '../../../schemas/topics.ts'
 import { pythonWith, runPython } from '../../../tests/harness/python.ts'
@@ -83,6 +84,7 @@ const read = z.object({
   affine: z.array(z.array(z.number())).nullable().optional(),
 })
 
+const radiograph = 'cr-chest-ai__1.2.276.0.7230010.3.1.4.8323329.6904.1517875201.850819.dcm'
 const region = { label: 'pneumonia', score: 0.8, frame: 1, points: [10, 10, 30, 10, 30, 20, 10, 20] }
 
 describe.skipIf(lacks.length > 0)(
@@ -153,7 +155,7 @@ describe.skipIf(lacks.length > 0)(
     }
 
     it.each([
-      ['a chest radiograph', 'cr-chest-ai__1.2.276.0.7230010.3.1.4.8323329.6904.1517875201.850819.dcm', false],
+      ['a chest radiograph', radiograph, false],
       ['a mammogram', 'mg-3064x4664__MG1_J2KI.dcm', false],
       ['a CT', 'ct-ref-explicit__CT1_UNC.dcm', true],
       ['an enhanced CT', 'enhanced-ct-supp-palette__eCT_Supplemental.dcm', true],
@@ -199,6 +201,47 @@ describe.skipIf(lacks.length > 0)(
       const damaged = (await readFile(path, 'latin1')).replace('UNVERIFIED', 'UNVERIFI  ')
       await writeFile(path, damaged, 'latin1')
       expect(await errorsOf('dicom-sr', path)).toEqual([expect.stringContaining('VerificationFlag')])
+    })
+
+    it('have the mask of a model that ran on a radiograph, and what its answer rests on', async () => {
+      const bytes = await readFile(join(corpus ?? '', radiograph))
+      using root = temporaryFolder()
+      const output = { labels: ['normal', 'pneumonia'], positive: 'pneumonia', threshold: 0.01 }
+      const changes = { input: { width: 96, height: 64, fit: 'pad' as const }, output, mask: { name: 'mask', most: 3 } }
+      await using running = await testEngine(root.path, [{ graph: 'marks', changes }])
+      const image = instanceOf(running.objects.put(bytes, 'application/dicom'))
+      const model = running.ref('marks')
+      const signal = new AbortController().signal
+      const answer = await running.engine.predict(model, image, { priority: 'routine', signal })
+      expect(answer).toMatchObject({ label: 'pneumonia', explanation: expect.any(Uint8Array) })
+      expect(answer.regions.length).toBeGreaterThan(0)
+
+      const { key } = await stores.objects.put(answer.explanation ?? Buffer.alloc(0), 'image/png')
+      const { assessed, instances } = await keepStudy(stores, [bytes], {
+        said: () => ({ ...answer, model, explanation: key }),
+      })
+      const paths = await made(assessed)
+      for (const [format, path] of paths) expect(await errorsOf(format, path), format).toEqual([])
+      const found = await readBack(paths)
+      const seg = found.get('dicom-seg')
+      expect(seg?.segments).toEqual([['pneumonia', 'Pneumonia', 'marks']])
+      const columns = instances[0]?.columns ?? 0
+      const pixels = Array.from({ length: columns * (instances[0]?.rows ?? 0) }, (_, i) => [
+        Math.floor(i / columns),
+        i % columns,
+      ])
+      const within =
+        (points: number[]) =>
+        ([y = 0, x = 0]: number[]) =>
+          holds(points, x + 0.5, y + 0.5)
+      const marked = pixels.filter(at => answer.regions.some(({ points }) => within(points)(at)))
+      expect(marked.length).toBeGreaterThan(1_000)
+      // Compared as text: a million pixels are no message.
+      expect(seg?.set?.length).toBe(1)
+      expect(JSON.stringify(seg?.set?.[0]) === JSON.stringify(marked)).toBe(true)
+      expect(found.get('dicom-sr')?.regions).toHaveLength(answer.regions.length)
+      // The image and what the answer rests on, side by side.
+      expect(found.get('dicom-sc')?.shape?.[1]).toBeGreaterThan(768)
     })
 
     it('keep a Japanese name whole, in all of its forms', async () => {

@@ -1,7 +1,9 @@
-/** Pictures for the PACS: of the images that speak most for each finding, and of those on which a model marked something. */
+/** Pictures for the PACS: of the images that speak most for each finding, and of those that a model marked or explained. */
 import type { DicomAttributes } from '../../../schemas/dicom-json.ts'
+import type { Prediction } from '../../../schemas/topics.ts'
 import { ownVersion } from '../../../schemas/version.ts'
-import type { FormatContext, StudyContent, StudyFormat, StudyImage } from '../study/format.ts'
+import type { Capture } from '../dicom/capture/capture.ts'
+import type { FormatContext, StudyContent, StudyFormat, StudyImage, StudyTools } from '../study/format.ts'
 
 export function dicomSc({ threads, previewPixels, captures }: FormatContext): StudyFormat {
   const version = ownVersion()
@@ -12,13 +14,15 @@ export function dicomSc({ threads, previewPixels, captures }: FormatContext): St
       const chosen = chosenImages(content).slice(0, captures)
       return Promise.all(
         chosen.map(async (image, i) => {
-          const [preview, header] = await Promise.all([
+          const [preview, header, explained] = await Promise.all([
             tools.preview(image, { size: previewPixels }),
             tools.header(image),
+            explainedOf(image, tools),
           ])
           const source = 'attributes' in header ? header.attributes : null
           const few = { ...content, images: [image], earlier: [] }
-          const capture = { content: few, image, preview, source: flagsOf(source), ordinal: i + 1, version }
+          const shown = { content: few, image, preview, explained }
+          const capture = { ...shown, source: flagsOf(source), ordinal: i + 1, version }
           return { part: image.id, instance: image.id, bytes: await threads.draw('dicomSc', capture, tools.signal) }
         }),
       )
@@ -30,11 +34,27 @@ export function dicomSc({ threads, previewPixels, captures }: FormatContext): St
 function chosenImages({ assessed, images }: StudyContent): StudyImage[] {
   const findings = assessed.findings.toSorted((a, b) => Number(b.present) - Number(a.present))
   const byFinding = findings.flatMap(({ instances }) => instances)
-  const marked = images.filter(({ said }) => said.some(({ prediction }) => prediction.regions.length > 0))
+  const saying = (what: (prediction: Prediction) => boolean) =>
+    images.filter(({ said }) => said.some(({ prediction }) => what(prediction)))
+  const marked = [...saying(one => one.regions.length > 0), ...saying(one => one.explanation !== null)]
   const known = new Map(images.filter(({ instance }) => instance?.dicom).map(image => [image.id, image]))
   const ids = new Set([...byFinding, ...marked.map(({ id }) => id)])
   return [...ids].flatMap(id => known.get(id) ?? [])
 }
+
+/** Of several answers the surest; null where none is explained, or its picture is gone. */
+async function explainedOf({ said }: StudyImage, tools: StudyTools): Promise<Capture['explained']> {
+  const [first] = said
+    .map(({ prediction }) => prediction)
+    .filter(({ explanation }) => explanation !== null)
+    .sort((a, b) => b.confidence - a.confidence)
+  const drawn = first && (await tools.explanation(first))
+  return drawn && 'png' in drawn ? { png: drawn.png, model: first.model, label: explainedLabel(first) } : null
+}
+
+/** An explanation speaks for the positive label, whatever the answer: that whose probability is the score. */
+const explainedLabel = ({ probabilities, score, label }: Prediction): string =>
+  Object.keys(probabilities).find(one => probabilities[one] === score) ?? label
 
 /** Of the header what a picture repeats: the rest need not be copied to a thread. */
 const flagsOf = (source: DicomAttributes | null): DicomAttributes | null =>

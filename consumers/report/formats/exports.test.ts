@@ -11,6 +11,7 @@ import { json } from './json.ts'
 const tools: StudyTools = {
   signal: new AbortController().signal,
   preview: () => Promise.reject(new Error('not asked for')),
+  explanation: () => Promise.reject(new Error('not asked for')),
   header: () => Promise.reject(new Error('not asked for')),
   rendered: () => Promise.reject(new Error('not asked for')),
 }

@@ -29,6 +29,7 @@ const images = Array.from({ length: count }, (_, i) => {
   const model = { ...prediction?.model, name: markup }
   return anImage(i + 1, {
     regions,
+    explanation: i % 100 === 0 ? markup : null,
     label: i === 0 ? long : markup,
     score: Number.NaN,
     ...(prediction && { model: { ...prediction.model, ...model } }),
@@ -62,6 +63,8 @@ describe(`a study of ${count} images, a finding of ${Math.round(long.length / 10
     const tools: StudyTools = {
       signal: new AbortController().signal,
       preview: async (_, { format }) => ({ png: format === 'jpeg' ? jpeg : png }),
+      // No PNG.
+      explanation: async () => ({ png: jpeg.subarray(0, 40) }),
       header: async () => ({ missing: markup }),
       rendered: async name => (await formats.find(one => one.name === name)?.render(content, tools)) ?? [],
     }

@@ -116,6 +116,8 @@ export interface StudyTools {
    * @throws RaylogError where it may be had later
    */
   preview(image: StudyImage, options: PreviewOptions): Promise<{ png: Uint8Array } | { missing: string }>
+  /** PNG of what an answer rests on, over its image, or why there is none, in English words. @throws RaylogError where it may be had later */
+  explanation(prediction: Prediction): Promise<{ png: Uint8Array } | { missing: string }>
   /** All elements of an image but binary ones, or why there are none. @throws RaylogError where they may be had later */
   header(image: StudyImage): Promise<{ attributes: DicomAttributes } | { missing: string }>
   /** What another format gives of this study, whether or not it is one of those that are made: empty where it gives nothing. */

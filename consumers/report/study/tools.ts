@@ -4,7 +4,7 @@ import { readHeader, type StudyPorts } from './content.ts'
 import type { RenderedReport, StudyContent, StudyFormat, StudyImage, StudyTools } from './format.ts'
 
 export function studyTools(
-  { images }: Pick<StudyPorts, 'images'>,
+  { images, objects }: Pick<StudyPorts, 'images' | 'objects'>,
   formats: readonly StudyFormat[],
   content: StudyContent,
   signal: AbortSignal,
@@ -36,6 +36,12 @@ export function studyTools(
       const shown = await settled(images.preview(instance.object, options))
       signal.throwIfAborted()
       return 'lost' in shown ? { missing: inWords(shown.lost) } : { png: shown.value }
+    },
+    async explanation({ explanation: key }) {
+      if (key === null) return { missing: 'The model gives none.' }
+      const read = await settled(objects.get(key))
+      signal.throwIfAborted()
+      return 'lost' in read ? { missing: inWords(read.lost) } : { png: read.value }
     },
     header: image => once(headers, image.id, () => headerOf(image)),
     rendered(name) {

@@ -82,6 +82,7 @@ export const en = {
   nearThreshold: 'near the threshold: read this result as uncertain',
   uncertainAnswer: 'no answer is much likelier than the others: read this result as uncertain',
   oneFrameOfMany: 'the model looked at one frame of several',
+  noExplanation: 'what the answer rests on cannot be shown',
   quality: 'Quality',
   model: 'Model',
   weights: 'Weights (SHA-256)',
@@ -119,6 +120,8 @@ export const en = {
   noPicture: 'No image can be shown',
   pictureDamaged: 'The picture of it is damaged.',
   answer: 'Answer',
+  explained:
+    'At the right, in colours: what speaks most for “{label}” to {model} within this image (pale yellow: most). It is what the model looked at, not where a disease is.',
   noAnswer: 'No model looked at this image.',
   personAgrees: 'A person agrees.',
   personCorrects: 'A person corrected this to “{label}”.',

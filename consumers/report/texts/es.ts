@@ -87,6 +87,7 @@ export const es: Texts = {
   nearThreshold: 'cerca del umbral: considérese este resultado incierto',
   uncertainAnswer: 'ninguna respuesta es claramente más probable: considérese este resultado incierto',
   oneFrameOfMany: 'el modelo examinó un solo fotograma de varios',
+  noExplanation: 'no se puede mostrar en qué se basa la respuesta',
   quality: 'Calidad',
   model: 'Modelo',
   weights: 'Pesos (SHA-256)',
@@ -124,6 +125,8 @@ export const es: Texts = {
   noPicture: 'No se puede mostrar ninguna imagen',
   pictureDamaged: 'Su vista previa está dañada.',
   answer: 'Respuesta',
+  explained:
+    'A la derecha, en colores: lo que más habla a favor de «{label}» según {model} en esta imagen (amarillo pálido: lo que más). Es lo que el modelo miró, no el lugar de una enfermedad.',
   noAnswer: 'Ningún modelo analizó esta imagen.',
   personAgrees: 'Una persona está de acuerdo.',
   personCorrects: 'Una persona lo corrigió a «{label}».',

@@ -87,6 +87,7 @@ export const fr: Texts = {
   nearThreshold: 'proche du seuil : considérer ce résultat comme incertain',
   uncertainAnswer: 'aucune réponse n’est nettement plus probable : considérer ce résultat comme incertain',
   oneFrameOfMany: 'le modèle n’a examiné qu’une vue sur plusieurs',
+  noExplanation: 'ce sur quoi la réponse repose ne peut pas être montré',
   quality: 'Qualité',
   model: 'Modèle',
   weights: 'Poids (SHA-256)',
@@ -124,6 +125,8 @@ export const fr: Texts = {
   noPicture: 'Aucune image ne peut être affichée',
   pictureDamaged: 'Son aperçu est endommagé.',
   answer: 'Réponse',
+  explained:
+    'À droite, en couleurs : ce qui, dans cette image, parle le plus pour « {label} » selon {model} (jaune pâle : le plus). C’est ce que le modèle a regardé, non l’endroit d’une maladie.',
   noAnswer: 'Aucun modèle n’a analysé cette image.',
   personAgrees: 'Une personne est d’accord.',
   personCorrects: 'Une personne a corrigé en « {label} ».',

@@ -60,6 +60,7 @@ const flags: Readonly<Record<string, TextKey>> = {
   'near-threshold': 'nearThreshold',
   uncertain: 'uncertainAnswer',
   'one-frame-of-many': 'oneFrameOfMany',
+  'no-explanation': 'noExplanation',
 }
 
 /** A flag that is not known is told as it is. */

@@ -114,6 +114,7 @@ export function previewUrl(id: string, { size, frame, window }: PreviewOptions):
 }
 
 export const objectUrl = (id: string) => `${base}/instances/${encodeURIComponent(id)}/object`
+export const explanationUrl = (id: string) => `${base}/predictions/${encodeURIComponent(id)}/explanation`
 export const reportUrl = (id: string) => `${base}/reports/${encodeURIComponent(id)}/object`
 
 /**

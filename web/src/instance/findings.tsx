@@ -1,5 +1,5 @@
 import { useState } from 'react'
-import { get } from '../api/client.ts'
+import { explanationUrl, get } from '../api/client.ts'
 import { itemsOf, toModel } from '../api/shape.ts'
 import type { Detail, Prediction } from '../api/types.ts'
 import { flag, score, short } from '../format.ts'
@@ -58,10 +58,26 @@ function Finding({ said }: { said: Prediction }) {
           ))}
         </ul>
       )}
+      {said.explanation && <Explained said={said} />}
       <Probabilities said={said} />
       <TimingBar said={said} />
       <ModelCard said={said} />
     </section>
+  )
+}
+
+function Explained({ said }: { said: Prediction }) {
+  const [gone, setGone] = useState(false)
+  if (gone) return <p className="small muted">The picture of what it rests on cannot be shown.</p>
+  const what = `What speaks most for the answer of ${said.model.name}`
+  return (
+    <figure className="explained">
+      <img src={explanationUrl(said.id)} alt={`${what}, in colours`} onError={() => setGone(true)} />
+      <figcaption className="small muted">
+        {what} within this image, in colours (pale yellow: most). It is what the model looked at, not where a disease
+        is.
+      </figcaption>
+    </figure>
   )
 }
 

@@ -13,6 +13,7 @@ export interface Capture {
   content: StudyContent
   image: StudyImage
   preview: Shown['preview']
+  explained: Shown['explained']
   /** Header of the image; null where it cannot be read. */
   source: DicomAttributes | null
   /** 1, 2, 3 … within the revision. */

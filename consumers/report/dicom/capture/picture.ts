@@ -1,6 +1,7 @@
 /** The image as it is displayed, with what models said of it drawn in and written below. Never a name. */
 import { fileURLToPath } from 'node:url'
 import sharp, { type OverlayOptions } from 'sharp'
+import type { ModelVersion } from '../../../../schemas/topics.ts'
 import type { StudyContent, StudyImage } from '../../study/format.ts'
 import { flagWords, item, scoreSentence, verdictWords } from '../../texts/phrases.ts'
 import { type Language, speak } from '../../texts/texts.ts'
@@ -26,19 +27,25 @@ export interface Shown {
   image: StudyImage
   /** PNG of the image, or why there is none. */
   preview: { png: Uint8Array } | { missing: string }
+  /** PNG of the image in colours where it speaks for a label to a model; null: there is none. */
+  explained: { png: Uint8Array; model: ModelVersion; label: string } | null
 }
 
-export async function drawPicture({ content, image, preview }: Shown): Promise<Picture> {
+export async function drawPicture({ content, image, preview, explained }: Shown): Promise<Picture> {
   // As many pictures are drawn at once as there are threads for them: none needs more of its own.
   sharp.concurrency(1)
   const shown = 'png' in preview ? await sized(preview.png) : undefined
-  const width = Math.max(leastWidth, shown?.width ?? 0)
+  const beside = shown && explained && (await resized(explained.png, shown))
+  const imagesWidth = (shown?.width ?? 0) + (beside ? margin + beside.width : 0)
+  const width = Math.max(leastWidth, imagesWidth)
   const above = await textOf(headOf(content), width, 20, colour.caution)
-  const below = await textOf(saidIn(image, preview, content.language), width, 18, colour.ink)
+  const legend = beside ? [legendOf(explained, content.language)] : []
+  const words = [...saidIn(image, preview, content.language), ...legend]
+  const below = await textOf(words, width, 18, colour.ink)
   const imageHeight = shown?.height ?? 120
   const top = above.height + 2 * margin
   const height = top + imageHeight + below.height + 2 * margin
-  const left = shown ? Math.floor((width - shown.width) / 2) : 0
+  const left = Math.floor((width - imagesWidth) / 2)
   const layers: OverlayOptions[] = [
     { ...above.layer, left: margin, top: margin },
     { ...below.layer, left: margin, top: top + imageHeight + margin },
@@ -47,6 +54,7 @@ export async function drawPicture({ content, image, preview }: Shown): Promise<P
     layers.push({ input: shown.png, left, top })
     const outlines = outlinesOf(image, shown)
     if (outlines) layers.push({ input: outlines, left, top })
+    if (beside) layers.push({ input: beside.png, left: left + shown.width + margin, top })
   }
   const rgb = await sharp({ create: { width, height, channels: 3, background: colour.ground } })
     .composite(layers)
@@ -61,6 +69,19 @@ async function sized(png: Uint8Array) {
   const { width, height } = await sharp(png).metadata()
   return { png: Buffer.from(png), width, height }
 }
+
+/** As large as the image beside it. Undefined where it is damaged: the picture is made without. */
+async function resized(png: Uint8Array, { width, height }: { width: number; height: number }) {
+  try {
+    const large = await sharp(png).resize(width, height, { fit: 'fill', kernel: 'linear' }).png().toBuffer()
+    return { png: large, width }
+  } catch {
+    return undefined
+  }
+}
+
+const legendOf = ({ model, label }: NonNullable<Shown['explained']>, language: Language): string =>
+  speak(language).say('explained', { model: `${model.name} ${model.version}`, label: label.slice(0, 60) })
 
 function headOf({ researchUseOnly, assessed, language }: Shown['content']): string[] {
   const speech = speak(language)

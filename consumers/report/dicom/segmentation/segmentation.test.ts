@@ -103,6 +103,7 @@ describe('masks of a study', () => {
   const tools: StudyTools = {
     signal: new AbortController().signal,
     preview: () => Promise.reject(new Error('not asked for')),
+    explanation: () => Promise.reject(new Error('not asked for')),
     header: async () => ({
       attributes: { '00200020': { vr: 'CS', Value: ['L', 'F'] }, '00100010': { vr: 'PN', Value: [] } },
     }),
