@@ -38,7 +38,7 @@ const explanation = z
     name: z
       .string()
       .describe(
-        "the graph's output, of a shape as for a mask, of any range: the higher, the more it speaks for the positive label",
+        "the graph's output, of a shape as for a mask, of any range: the higher, the more it speaks for the positive label, or for the answer of several",
       ),
   })
   .describe('what the answer rests on; a picture of it is kept with the prediction')

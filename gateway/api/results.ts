@@ -64,7 +64,7 @@ export function addPredictionRoutes(app: App, { deps: { documents, objects } }: 
         tags,
         summary: 'What the model looked at, where it says so',
         description:
-          'The image in colours where it speaks for the answer. `not-found` where the model gives none, and of what replays said.',
+          'The image in colours where it speaks for the positive label. `not-found` where the model gives none, and of what replays said.',
         params: idParams,
         response: { 200: binary('the picture', 'image/png'), ...problems },
       },

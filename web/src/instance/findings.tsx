@@ -69,7 +69,9 @@ function Finding({ said }: { said: Prediction }) {
 function Explained({ said }: { said: Prediction }) {
   const [gone, setGone] = useState(false)
   if (gone) return <p className="small muted">The picture of what it rests on cannot be shown.</p>
-  const what = `What speaks most for the answer of ${said.model.name}`
+  // It speaks for the positive label, whatever the answer: for that whose probability is the score.
+  const [label] = Object.entries(said.probabilities).find(([, value]) => value === said.score) ?? [said.label]
+  const what = `What speaks most for “${label}” to ${said.model.name}`
   return (
     <figure className="explained">
       <img src={explanationUrl(said.id)} alt={`${what}, in colours`} onError={() => setGone(true)} />
