@@ -109,6 +109,9 @@ describe.skipIf(!browserPath)(
       await link.click()
       const panel = page.getByRole('complementary', { name: 'Image and findings' })
       await panel.getByText('from arrival to result').waitFor()
+      const steps = await panel.locator('.timing li').allTextContents()
+      const names = ['queue', 'fetch', 'decode', 'prepare', 'infer', 'log and rest']
+      expect(steps.map(text => text.replace(/ [<\d.]+ m?s$/, ''))).toEqual(names)
       await panel.getByText('took it').first().waitFor()
       await panel.getByRole('link', { name: 'PDF page of one image' }).waitFor()
       const report = await panel.getByRole('link', { name: 'PDF page of one image' }).getAttribute('href')
