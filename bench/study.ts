@@ -2,8 +2,8 @@
  * A CT of 324 slices of 512 KB, sent over C-STORE to a Raylog with one model, SqueezeNet: until the last slice is
  * acknowledged, until the study is on the worklist with all its slices and what was found in it, and what processor time that
  * took. A rule says that 324 images are the whole study, so the wait that a study without an announced number needs
- * (assess-study.idleMs) is not in it. Once with every stage, and once with those alone that receive, run models, keep, assess
- * and show: reports share the cores with the models. The sender, the CT and the model come from RAYLOG_SHARED.
+ * (assess-study.idleMs) is not in it. Once with every stage, until the page of each slice is made too, and once with those alone
+ * that receive, run models, keep, assess and show. The sender, the CT and the model come from RAYLOG_SHARED.
  *
  *   node bench/study.ts [--slices 324] [--rounds 3] [--associations 4]
  */
@@ -36,7 +36,10 @@ if (!blast || !ct) throw new Error('the sender and the CT are not there: set RAY
 interface Measured {
   stored: number
   analysed: number
+  /** Everything, pages too. */
+  ended: number
   cpu: number
+  senderCpu: number
 }
 
 interface Line {
@@ -57,6 +60,8 @@ async function measure(models: string, more: readonly string[]): Promise<Measure
     ],
   })
   const before = cpuMsOf(treeOf(raylog.pid))
+  // With what it started that has ended: the sender, when all is done.
+  const own = cpuMsOf([process.pid])
   const started = performance.now()
   const seconds = () => (performance.now() - started) / 1_000
   const sending = execute(process.execPath, [
@@ -67,7 +72,10 @@ async function measure(models: string, more: readonly string[]): Promise<Measure
   const [stored, done] = await Promise.all([sending, analysed])
   const readers = more.length > 0 ? ['infer', 'persist'] : undefined
   await until('all is done', () => isIdle(raylog, readers), { deadlineMs: 300_000, everyMs: 100 })
-  return { stored, analysed: done, cpu: (cpuMsOf(treeOf(raylog.pid)) - before) / Number(flags.slices) }
+  const ended = seconds()
+  const perSlice = (ms: number) => ms / Number(flags.slices)
+  const [cpu, senderCpu] = [cpuMsOf(treeOf(raylog.pid)) - before, cpuMsOf([process.pid]) - own]
+  return { stored, analysed: done, ended, cpu: perSlice(cpu), senderCpu: perSlice(senderCpu) }
 }
 
 async function isAnalysed(raylog: Raylog): Promise<void> {
@@ -96,7 +104,9 @@ for (const [what, more] of ways) {
     figures: {
       'stored, s': round(median(runs.map(run => run.stored)), 2),
       'complete and analysed, s': round(median(runs.map(run => run.analysed)), 2),
+      'all of it done, s': round(median(runs.map(run => run.ended)), 2),
       'CPU ms a slice, all of it': round(median(runs.map(run => run.cpu)), 1),
+      'CPU ms a slice of sender and bench': round(median(runs.map(run => run.senderCpu)), 1),
     },
   })
 }
