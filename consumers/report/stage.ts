@@ -27,7 +27,8 @@ const reportSettings = (formats: typeof studyFormats, byDefault: readonly string
     concurrency: z.int().min(1).max(256).default(8).describe('reports in the making'),
     giveWayTo: z
       .array(z.string())
-      .default(['infer', 'assess-study', 'persist'])
+      // Not persist: it reads what pages lead to, so that they would wait for themselves.
+      .default(['infer', 'assess-study'])
       .describe('stages of this process that the page of a prediction waits for while they have work'),
     giveWayMs: z
       .int()
