@@ -49,7 +49,7 @@ export async function drawExplanation(
   const down = taps(height, rows, onPlane(place.y, plane.height, input.height), plane.height)
   const rgb = coloured(image, sample(plane, across, down))
   const encoder = (await loadSharp())(rgb, { raw: { width, height, channels: 3 } })
-  return await encoder.png({ compressionLevel: 6 }).toBuffer()
+  return await encoder.png({ compressionLevel: 3 }).toBuffer()
 }
 
 /** Between which two samples of the plane a pixel of the picture lies, and how far from the first. */
@@ -70,38 +70,45 @@ function taps(pixels: number, stored: number, along: Along, samples: number): (T
   })
 }
 
-/** Bilinear. NaN for a pixel that the model was not shown. */
-function sample({ width, data }: Plane, across: (Tap | undefined)[], down: (Tap | undefined)[]): Float32Array {
-  const values = new Float32Array(across.length * down.length)
-  let at = 0
-  for (const y of down) {
-    for (const x of across) {
-      values[at++] = x && y ? mixed(row(data, y.first * width, x), row(data, y.second * width, x), y.share) : Number.NaN
-    }
+/** Bilinear, across and then down. NaN for a pixel that the model was not shown. */
+function sample({ width, height, data }: Plane, across: (Tap | undefined)[], down: (Tap | undefined)[]): Float32Array {
+  const columns = across.length
+  const wide = new Float32Array(columns * height).fill(Number.NaN)
+  for (const [x, tap] of across.entries()) {
+    if (!tap) continue
+    const { first, second, share } = tap
+    for (let y = 0; y < height; y += 1)
+      wide[y * columns + x] = mixed(data[y * width + first] ?? 0, data[y * width + second] ?? 0, share)
+  }
+  const values = new Float32Array(columns * down.length).fill(Number.NaN)
+  for (const [y, tap] of down.entries()) {
+    if (!tap) continue
+    const [upper, lower, at] = [tap.first * columns, tap.second * columns, y * columns]
+    for (let x = 0; x < columns; x += 1) values[at + x] = mixed(wide[upper + x] ?? 0, wide[lower + x] ?? 0, tap.share)
   }
   return values
 }
 
 const mixed = (a: number, b: number, share: number) => a + (b - a) * share
-const row = (data: Plane['data'], start: number, { first, second, share }: Tap) =>
-  mixed(data[start + first] ?? 0, data[start + second] ?? 0, share)
 
 function coloured({ width, height, channels, data }: DisplayImage, values: Float32Array): Uint8Array {
   let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
-  for (const value of values) {
+  for (let at = 0; at < values.length; at += 1) {
+    const value = values[at] ?? Number.NaN
     if (value < low) low = value
     if (value > high) high = value
   }
-  const range = high > low ? high - low : Number.POSITIVE_INFINITY
+  const toLevel = high > low ? 255 / (high - low) : 0
   const rgb = new Uint8Array(width * height * 3)
-  for (let at = 0; at < width * height; at += 1) {
+  for (let at = 0, to = 0; at < values.length; at += 1, to += 3) {
     const value = values[at] ?? Number.NaN
-    const level = Number.isNaN(value) ? 0 : Math.round((255 * (value - low)) / range)
-    const strength = (strongest * level) / 255
-    for (let channel = 0; channel < 3; channel += 1) {
-      const under = data[channels === 1 ? at : at * 3 + channel] ?? 0
-      rgb[at * 3 + channel] = Math.round(mixed(under, palette[level * 3 + channel] ?? 0, strength))
-    }
+    const level = Number.isNaN(value) ? 0 : Math.round((value - low) * toLevel)
+    const under = channels === 1 ? at : to
+    const step = channels === 1 ? 0 : 1
+    const kept = seenThrough[level] ?? 1
+    rgb[to] = (data[under] ?? 0) * kept + (laidOver[level * 3] ?? 0)
+    rgb[to + 1] = (data[under + step] ?? 0) * kept + (laidOver[level * 3 + 1] ?? 0)
+    rgb[to + 2] = (data[under + 2 * step] ?? 0) * kept + (laidOver[level * 3 + 2] ?? 0)
   }
   return rgb
 }
@@ -122,10 +129,15 @@ const anchors = [
   [252, 255, 164],
 ] as const
 
-/** Three bytes for each of 256 levels. */
-const palette = Uint8Array.from({ length: 256 * 3 }, (_, i) => {
-  const at = (Math.floor(i / 3) * (anchors.length - 1)) / 255
+/** Of each of 256 levels the share of the image that is seen. */
+const seenThrough = Float64Array.from({ length: 256 }, (_, level) => 1 - (strongest * level) / 255)
+
+/** What is added to that: red, green and blue of each level, and a half, so that it is rounded when it is made whole. */
+const laidOver = Float64Array.from({ length: 256 * 3 }, (_, i) => {
+  const level = Math.floor(i / 3)
+  const at = (level * (anchors.length - 1)) / 255
   const first = Math.min(anchors.length - 2, Math.floor(at))
   const channel = (i % 3) as 0 | 1 | 2
-  return Math.round(mixed(anchors[first]?.[channel] ?? 0, anchors[first + 1]?.[channel] ?? 0, at - first))
+  const colour = mixed(anchors[first]?.[channel] ?? 0, anchors[first + 1]?.[channel] ?? 0, at - first)
+  return (colour * strongest * level) / 255 + 0.5
 })

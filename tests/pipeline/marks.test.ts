@@ -1,45 +1,25 @@
 /** A model that says where and why, in a whole Raylog: from a DICOM file to its mask and its picture in the study's reports. */
-import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { describe as describeImage } from '../../models/imaging/header.ts'
-import { dicomFile, graphsFolder, manifestOf, temporaryFolder, writeModel } from '../../models/testing.ts'
-import { type Raylog, startRaylog } from '../harness/raylog.ts'
+import { columns, isBright, rows, sendMarked, startMarking } from '../harness/marking.ts'
+import type { Raylog } from '../harness/raylog.ts'
 import { until } from '../harness/until.ts'
 
-const [columns, rows] = [48, 32]
-const isBright = (at: number) => {
-  const [x, y] = [at % columns, Math.floor(at / columns)]
-  return x >= 10 && x < 22 && y >= 6 && y < 14
-}
-const image = dicomFile({ rows, columns, sample: at => (isBright(at) ? 255 : 40) })
-
-const folder = temporaryFolder()
 let raylog: Raylog
-
+let removeModel: () => void
 beforeAll(async () => {
-  // The rectangle is a sixteenth of the image, which is bright by its mean.
-  const manifest = manifestOf('marks', { input: { width: columns, height: rows }, output: { threshold: 0.1 } })
-  writeModel(folder.path, 'marks', manifest, join(graphsFolder, 'marks.onnx'))
-  const models = ['models.builtIn=false', `models.folders=[${folder.path}]`, 'models.workers=1']
-  raylog = await startRaylog({ set: [...models, 'report.formats=[dicom-sc, dicom-seg]'] })
+  ;({ raylog, removeModel } = await startMarking(['report.formats=[dicom-sc, dicom-seg]']))
 }, 120_000)
 afterAll(async () => {
   await raylog?.[Symbol.asyncDispose]()
-  folder[Symbol.dispose]()
+  removeModel?.()
 })
-
-interface Said {
-  instance: { study: string }
-  predictions: { id: string; label: string; explanation: string; regions: unknown[] }[]
-}
 
 it('has the mask of a model that ran in its SEG, pixel by pixel, and what the answer rests on in its picture', {
   timeout: 120_000,
 }, async () => {
-  const form = new FormData()
-  form.append('file', new Blob([new Uint8Array(image)]), 'image.dcm')
-  const { instance, predictions } = (await (await raylog.post('/api/v1/predictions', form)).json()) as Said
+  const { instance, predictions } = await sendMarked(raylog)
   const [said] = predictions
   expect(said).toMatchObject({
     label: 'bright',
