@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { Plan } from '../kafka/compile.ts'
 import { openEmbeddedLog } from '../kafka/embedded/log.ts'
 import type { TopicChange } from '../kafka/kafkajs/topics.ts'
-import type { TopicInfo, TopicSpec } from '../kafka/log.ts'
+import type { EventLog, TopicInfo, TopicSpec } from '../kafka/log.ts'
+import { appendSealed } from '../kafka/sealed.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import { openFolderObjects } from '../storage/folder-objects.ts'
 import { openSqliteDocuments } from '../storage/sqlite-documents.ts'
@@ -14,10 +15,20 @@ import type { Stores, Surroundings } from './ports.ts'
 /** @throws RaylogError data-in-use, store-full, store-unavailable when a store is opened */
 export function embeddedStores({ config }: Plan, { clock }: Surroundings): Stores {
   mkdirSync(config.data, { recursive: true, mode: 0o700 })
+  const log = Promise.withResolvers<EventLog>()
+  log.promise.catch(() => undefined) // who opens it hears of it
   return {
-    log: () => openEmbeddedLog({ folder: join(config.data, 'log'), clock }),
+    log() {
+      const opening = openEmbeddedLog({ folder: join(config.data, 'log'), clock })
+      log.resolve(opening)
+      return opening
+    },
     documents: () => openSqliteDocuments({ folder: join(config.data, 'documents') }),
-    objects: () => openFolderObjects({ folder: join(config.data, 'objects'), arrivals: {} }),
+    objects: () =>
+      openFolderObjects({
+        folder: join(config.data, 'objects'),
+        arrivals: { deliver: async (notes, again) => appendSealed(await log.promise, notes, again) },
+      }),
   }
 }
 

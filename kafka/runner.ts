@@ -11,7 +11,8 @@ import type { Platform, Ports } from './ports.ts'
 import { type FeedContext, toRecord } from './runner/attempt.ts'
 import { type Feed, type FeedOptions, openFeed } from './runner/feed.ts'
 import { createMissed } from './runner/missed.ts'
-import type { AnyStage, OpenStage } from './stage.ts'
+import { seal } from './sealed.ts'
+import type { AnyStage, OpenStage, Sealed } from './stage.ts'
 
 export interface Running extends AsyncDisposable {
   /** Resolves when all stages have stopped; rejects with the error of a stage that could not go on. */
@@ -121,16 +122,26 @@ async function open(stage: AnyStage, config: unknown, ports: Ports, platform: Pl
   const abort = new AbortController()
   const logger = platform.logger.child({ stage: stage.name })
   const deps = Object.fromEntries(stage.needs.map(name => [name, ports[name]]))
-  async function publish<T extends Topic>(topic: T, ...events: EventOf<T>[]) {
+  async function recordsOf<T extends Topic>(topic: T, events: readonly EventOf<T>[]) {
     abort.signal.throwIfAborted()
     if (!stage.writes.some(declared => declared.name === topic.name))
       throw new RaylogError('internal', `stage ${stage.name} does not declare that it writes ${topic.name}`)
-    const records = await Promise.all(events.map(event => toRecord(ports.codec, topic, event)))
+    return Promise.all(events.map(event => toRecord(ports.codec, topic, event)))
+  }
+  const count = ({ name: topic }: Topic, events: number) =>
+    ports.metrics.eventsOut.inc({ stage: stage.name, topic }, events)
+  async function publish<T extends Topic>(topic: T, ...events: EventOf<T>[]) {
+    const records = await recordsOf(topic, events)
     const positions = await ports.log.append(records)
-    ports.metrics.eventsOut.inc({ stage: stage.name, topic: topic.name }, records.length)
+    count(topic, records.length)
     return positions
   }
-  const opened = await stage.open({ ...platform, logger, config, deps, publish, signal: abort.signal })
+  async function sealOne<T extends Topic>(topic: T, event: EventOf<T>): Promise<Sealed> {
+    const [record] = await recordsOf(topic, [event])
+    if (!record) throw new RaylogError('internal', 'one event is one record')
+    return { bytes: seal(record, platform.clock.now()), kept: () => count(topic, 1) }
+  }
+  const opened = await stage.open({ ...platform, logger, config, deps, publish, seal: sealOne, signal: abort.signal })
   return { stage, opened, abort, logger }
 }
 

@@ -12,6 +12,15 @@ export type Emit<W extends Topic> = <T extends W>(topic: T, event: EventOf<T>) =
 /** Appends, durable when it resolves. For producers, which answer their sender after that. */
 export type Publish<W extends Topic> = <T extends W>(topic: T, ...events: EventOf<T>[]) => Promise<Position[]>
 
+/** An event as it goes on the log, kept by something else until it is there (sealed.ts). */
+export interface Sealed {
+  bytes: Uint8Array
+  /** To be called when it is durable: it counts as published. */
+  kept(): void
+}
+
+export type Seal<W extends Topic> = <T extends W>(topic: T, event: EventOf<T>) => Promise<Sealed>
+
 export interface HandleContext<W extends Topic> {
   /** Aborted when the stage must stop now, or its partition is taken away. */
   readonly signal: AbortSignal
@@ -27,6 +36,8 @@ export interface OpenContext<W extends Topic, N extends PortName, C> extends Pla
   readonly config: C
   readonly deps: Pick<Ports, N>
   readonly publish: Publish<W>
+  /** In place of `publish`, for what an object store keeps beside the bytes and delivers by itself (ObjectStore.putNoted). */
+  readonly seal: Seal<W>
   /** Aborted when the stage must stop. */
   readonly signal: AbortSignal
 }

@@ -1,12 +1,12 @@
 import sharp from 'sharp'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../monitoring/clock.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import { ids } from '../schemas/ids.ts'
 import type { Instance } from '../schemas/topics.ts'
 import { openStores, type Stores } from '../tests/harness/stores.ts'
 import { createGate } from './gate.ts'
-import { createIntake, type Hints, type IntakeOptions } from './intake.ts'
+import { createIntake, type Hints, type Incoming, type IntakeOptions } from './intake.ts'
 import { chestDicom, digitPng } from './simulator/phantoms.ts'
 
 let stores: Stores
@@ -128,6 +128,83 @@ describe('the intake', () => {
     }
     await expect(intakeOf().receive(interrupted(), hints, stop.signal)).rejects.toMatchObject({ code: 'stopping' })
     expect(await objectCount()).toBe(0)
+  })
+})
+
+describe('the intake, where the event is kept beside the bytes', () => {
+  /** The whole image in one piece, as C-STORE gives it. */
+  const inOne = (bytes: Buffer): Incoming => ({
+    fill: async (into, seen) => {
+      into.set(bytes)
+      seen?.(bytes)
+      return { bytes: bytes.length, ended: true }
+    },
+    [Symbol.asyncIterator]: () => pieces(Buffer.alloc(0)),
+  })
+  const kept = vi.fn()
+  const sealed: Instance[] = []
+  const seal: IntakeOptions['seal'] = async (_topic, event) => {
+    const instance: unknown = event
+    sealed.push(instance as Instance)
+    return { bytes: Buffer.from(`${sealed.length}`), kept }
+  }
+  /** A store that keeps the note, or says that it cannot, before or after it asked for it. */
+  function storeThat(how: 'keeps' | 'cannot' | 'fails') {
+    const notes: string[] = []
+    const objects: typeof stores.objects = {
+      ...stores.objects,
+      async putNoted(bytes, contentType, sha256, note) {
+        if (how === 'cannot') return undefined
+        const stored = await stores.objects.put(bytes, contentType, { sha256 })
+        notes.push(Buffer.from(await note(stored)).toString())
+        return how === 'keeps' ? stored : undefined
+      },
+    }
+    return { objects, notes }
+  }
+  beforeEach(() => {
+    sealed.length = 0
+    kept.mockClear()
+  })
+
+  it('answers when the store has both, and leaves the log to it', async () => {
+    const { objects, notes } = storeThat('keeps')
+    const asked: Instance[] = []
+    const intake = intakeOf({ deps: { ...stores, objects }, seal })
+    const received = await intake.receive(inOne(chestDicom(1)), {
+      ...hints,
+      beforePublish: event => asked.push(event),
+    })
+    expect(notes).toEqual(['1'])
+    expect(kept).toHaveBeenCalledTimes(1)
+    expect(published).toEqual([])
+    expect(sealed).toMatchObject([{ id: received.id, object: received.object }])
+    expect(asked).toEqual(sealed)
+  })
+
+  it.each(['cannot', 'fails'] as const)('publishes the same event, once, where the store %s', async how => {
+    const { objects } = storeThat(how)
+    const asked: Instance[] = []
+    const intake = intakeOf({ deps: { ...stores, objects }, seal })
+    const { object } = await intake.receive(inOne(chestDicom(1)), {
+      ...hints,
+      beforePublish: event => asked.push(event),
+    })
+    expect(kept).not.toHaveBeenCalled()
+    expect(published).toEqual(asked)
+    expect(published).toMatchObject([{ object }])
+    if (how === 'fails') expect(published).toEqual(sealed)
+  })
+
+  it('refuses what it would refuse else, and keeps no note of it', async () => {
+    const { objects, notes } = storeThat('keeps')
+    const intake = intakeOf({ deps: { ...stores, objects }, seal })
+    const other = { ...hints, expect: { sopInstance: '1.2.3' } }
+    await expect(intake.receive(inOne(chestDicom(1)), other)).rejects.toMatchObject({ code: 'identity-mismatch' })
+    await expect(intake.receive(inOne(chestDicom(1).subarray(0, 9_000)), hints)).rejects.toMatchObject({
+      code: 'truncated',
+    })
+    expect(notes).toEqual([])
   })
 })
 

@@ -1,11 +1,12 @@
 /**
- * How an image comes in, whichever way: bytes first, event second, answer last. The object is durable before its event is
- * appended, the event before `receive` resolves; if either store fails the sender hears it and keeps the image. An object
- * without an event is an orphan that a sweep finds; an event without its object cannot exist.
+ * How an image comes in, whichever way: bytes and event are durable before `receive` resolves, and if either store fails the
+ * sender hears it and keeps the image. Where the object store can, one write makes both durable, and the store puts the event on
+ * the log right behind the answer (ObjectStore.putNoted); else bytes first, event second. An object without an event is an
+ * orphan that a sweep finds; an event without its object cannot exist.
  */
 import { createHash } from 'node:crypto'
 import type { Ports } from '../kafka/ports.ts'
-import type { Publish } from '../kafka/stage.ts'
+import type { Publish, Seal, Sealed } from '../kafka/stage.ts'
 import type { Described, ImageFacts } from '../models/imaging/port.ts'
 import type { Clock } from '../monitoring/clock.ts'
 import { RaylogError, toRaylogError } from '../schemas/errors.ts'
@@ -22,6 +23,8 @@ export interface IntakeOptions {
   clock: Clock
   deps: Pick<Ports, 'objects' | 'images' | 'secrets' | 'metrics'>
   publish: Publish<typeof topics.instances>
+  /** Where the sender waits for each image: the event may be kept beside the bytes first. */
+  seal?: Seal<typeof topics.instances>
   /** Images received at once; more wait, then hear `busy`. */
   limit: number
   /** How long an image waits for a place, ms. */
@@ -48,7 +51,7 @@ export interface Hints {
   study?: string | undefined
   /** What the request said: DICOM, and of these UIDs. Other content is refused as `identity-mismatch`. */
   expect?: { sopClass?: string; sopInstance?: string; study?: string }
-  /** Called with the event before it is appended, for those who wait for what becomes of it. */
+  /** Called with the event before it is kept, for those who wait for what becomes of it. */
   beforePublish?: (event: Instance) => void
 }
 
@@ -95,6 +98,19 @@ function checkIdentity(dicom: Pick<Dicom, 'sopClass' | 'sopInstance' | 'study'> 
 interface Kept {
   described: Described
   object: StoredObject
+  /** Whether its event is durable with it. */
+  told?: boolean
+}
+
+type Announce = (described: Described, object: StoredObject) => Instance
+
+/** The event is the same whichever way it gets on the log: made once. */
+function once(make: Announce): Announce {
+  let event: Instance | undefined
+  return (described, object) => {
+    event ??= make(described, object)
+    return event
+  }
 }
 
 async function* prepended(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -103,7 +119,7 @@ async function* prepended(first: Uint8Array, rest: AsyncIterable<Uint8Array>): A
 }
 
 export function createIntake(options: IntakeOptions): Intake {
-  const { clock, deps, publish, maxBytes, producer } = options
+  const { clock, deps, publish, seal, maxBytes, producer } = options
   const gate = createGate(options.limit)
   const shelf = new Shelf()
 
@@ -134,7 +150,12 @@ export function createIntake(options: IntakeOptions): Intake {
   }
 
   /** Reads the image to its end and makes it durable. */
-  async function keep(bytes: Incoming, expect: Hints['expect'], signal?: AbortSignal): Promise<Kept> {
+  async function keep(
+    bytes: Incoming,
+    announce: Announce,
+    expect: Hints['expect'],
+    signal?: AbortSignal,
+  ): Promise<Kept> {
     if (!bytes.fill) return keepPieces(bytes, expect, signal)
     const buffer = shelf.take()
     // While the sender sends the next piece, this one is digested.
@@ -148,18 +169,31 @@ export function createIntake(options: IntakeOptions): Intake {
     signal?.throwIfAborted()
     checkSize(size)
     const first = buffer.subarray(0, size)
-    const whole = () => keepWhole(first, expect, digest.digest('hex'))
+    const whole = () => keepWhole(first, announce, expect, digest.digest('hex'))
     const kept = await (ended ? whole() : keepPieces(prepended(first, bytes), expect, signal))
     shelf.give(buffer)
     return kept
   }
 
-  async function keepWhole(bytes: Uint8Array, expect: Hints['expect'], sha256: string): Promise<Kept> {
+  async function keepWhole(
+    bytes: Uint8Array,
+    announce: Announce,
+    expect: Hints['expect'],
+    sha256: string,
+  ): Promise<Kept> {
     if (bytes.length === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
     const described = await deps.images.describe(bytes, true)
     checkIdentity(described.facts.dicom, expect)
     const { contentType } = described.facts
-    return { described, object: await deps.objects.put(bytes, contentType, { sha256, soon: true }) }
+    let sealed: Sealed | undefined
+    const noted = await (seal &&
+      deps.objects.putNoted?.(bytes, contentType, sha256, async stored => {
+        sealed = await seal(topics.instances, announce(described, stored))
+        return sealed.bytes
+      }))
+    if (noted) sealed?.kept()
+    const object = noted ?? (await deps.objects.put(bytes, contentType, { sha256, soon: true }))
+    return { described, object, told: noted !== undefined }
   }
 
   async function keepPieces(
@@ -223,12 +257,16 @@ export function createIntake(options: IntakeOptions): Intake {
     try {
       const { source, cameBy } = hints
       const clean = deps.images.deidentifies(source) ?? (cameBy && deps.images.deidentifies(cameBy))
-      const { described, object } = clean
-        ? await keep(deidentified(bytes, hints, Math.min(clean.maxBytes, maxBytes)), undefined, signal)
-        : await keep(bytes, hints.expect, signal)
-      const event = toEvent(described, object, hints)
-      hints.beforePublish?.(event)
-      await publish(topics.instances, event)
+      const announce = once((described: Described, object: StoredObject) => {
+        const event = toEvent(described, object, hints)
+        hints.beforePublish?.(event)
+        return event
+      })
+      const { described, object, told } = clean
+        ? await keep(deidentified(bytes, hints, Math.min(clean.maxBytes, maxBytes)), announce, undefined, signal)
+        : await keep(bytes, announce, hints.expect, signal)
+      const event = announce(described, object)
+      if (!told) await publish(topics.instances, event)
       return { id: event.id, study: event.study, object, facts: described.facts }
     } finally {
       leave()

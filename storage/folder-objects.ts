@@ -35,7 +35,7 @@ export interface FolderObjectsOptions {
    * Whether objects that are put `soon` are kept in segments at first (arrivals/arrivals.ts). Only where no other process has
    * the store open: who holds the lock of the embedded log.
    */
-  arrivals?: Pick<ArrivalsOptions, 'segmentBytes' | 'maxSegments' | 'idleMs'>
+  arrivals?: Pick<ArrivalsOptions, 'deliver' | 'segmentBytes' | 'maxSegments' | 'idleMs'>
 }
 
 /**
@@ -63,7 +63,7 @@ export async function openFolderObjects({ folder, arrivals: wanted }: FolderObje
         standing.map(one => ({ ...one, incoming: incoming.newPath(), path: join(folder, keyOf(one.sha256)) })),
       )
     const opened = await openArrivals({ ...wanted, folder: join(folder, 'arrivals'), file })
-    const store = withArrivals(files, opened, key => existsSync(join(folder, key)))
+    const store = withArrivals(files, opened)
     return {
       ...store,
       async close() {

@@ -38,6 +38,18 @@ export interface Lent {
 export interface ObjectStore {
   writer(): Promise<ObjectWriter>
   put(bytes: Uint8Array, contentType: string, options?: PutOptions): Promise<StoredObject>
+  /**
+   * An object together with a note on it, where the store can: one write makes both durable, and the store delivers the note by
+   * itself afterwards, over restarts too (FolderObjectsOptions). Undefined where it cannot now, and nothing is kept then.
+   * @param sha256 its digest, hex
+   * @param note makes the note; not called where it is clear before that it cannot be taken
+   */
+  putNoted?(
+    bytes: Uint8Array,
+    contentType: string,
+    sha256: string,
+    note: (object: StoredObject) => Promise<Uint8Array>,
+  ): Promise<StoredObject | undefined>
   /** The whole object. @throws RaylogError object-missing */
   get(key: string): Promise<Buffer>
   /** A range past the end gives what there is. @throws RaylogError object-missing */

@@ -101,9 +101,9 @@ export const dimse = defineStage({
   writes: [topics.instances, topics.requests, topics.audit],
   needs: ['objects', 'documents', 'images', 'secrets', 'metrics', 'health', 'endpoints'],
   config: dimseConfig,
-  async open({ config, deps, publish, logger, site, clock, network, signal }) {
+  async open({ config, deps, publish, seal, logger, site, clock, network, signal }) {
     const { concurrency: limit, waitMs, maxBytes } = config
-    const intake = createIntake({ producer: 'dimse', site, clock, deps, publish, limit, waitMs, maxBytes })
+    const intake = createIntake({ producer: 'dimse', site, clock, deps, publish, seal, limit, waitMs, maxBytes })
     const listeners = listenersOf(config, network)
     const trail = createAuditTrail({ publish, clock, logger, randomId: randomUUID })
     const stopping = new AbortController()

@@ -1,26 +1,27 @@
 /**
  * Where objects that just came stand until they have files of their own: in segments (segment.ts), many objects a sync.
  *
- *   put ─▶ into a batch ─▶ one write, synced ─▶ resolves
+ *   put ─▶ into a batch ─▶ one write, synced ─▶ resolves ─▶ its note, where it has one, is delivered (notes.ts)
  *                                  │ when nothing has come for a while, or much waits
  *                                  ▼
- *                 a file of its own, synced ─▶ forgotten here
+ *                 a file of its own, synced ─▶ forgotten here, when the note is delivered too
  *
  * A sync costs one flush of the disk here, where a new file costs its making, its blocks, its name and its folder's entry. So
  * a burst of images is answered at the pace of the disk, and the files are made behind it. A process that is killed leaves its
  * segments to the next one, which takes up what stands in them. Only one process may have arrivals in a folder.
  */
-import { randomUUID } from 'node:crypto'
-import { mkdir, readdir, statfs, unlink } from 'node:fs/promises'
+import { mkdir, readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { RaylogError } from '../../schemas/errors.ts'
-import { alignedMemory, canSync, pageBytes } from '../direct.ts'
+import { RaylogError } from '../../schemas/errors.ts'
+import { pageBytes } from '../direct.ts'
 import { storeError } from '../folder-keys.ts'
 import { createBatches, largestArrival, type Placed } from './batches.ts'
 import { createLoans } from './loans.ts'
-import type { Arrivals, ArrivalsOptions } from './port.ts'
-import { recordBytes, type Use } from './records.ts'
-import { eraseRecord, makeSegment, reopenSegment, type Segment } from './segment.ts'
+import { createNotes, type Note } from './notes.ts'
+import type { Arrivals, ArrivalsOptions, Deliver } from './port.ts'
+import { largestNote, noNote, recordBytes, type Use } from './records.ts'
+import { eraseRecord, reopenSegment, type Segment } from './segment.ts'
+import { createSupply } from './supply.ts'
 
 interface Entry extends Placed {
   use: Use
@@ -31,13 +32,11 @@ interface Entry extends Placed {
 
 /** Files made at once: they share the syncs of what the file system keeps of them. */
 const filedAtOnce = 32
-/** Segments may take an eighth of the room that is left on the disk. */
-const shareOfRoom = 8
-/** After a segment could not be made, none is tried for so long, ms. */
-const againAfterMs = 10_000
+
+const nobody: Deliver = () => Promise.reject(new RaylogError('log-unavailable', 'nobody takes the notes on what came'))
 
 export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> {
-  const { folder, file, segmentBytes = 64 * 1024 * 1024, maxSegments = 16, idleMs = 500 } = options
+  const { folder, file, deliver, segmentBytes = 64 * 1024 * 1024, maxSegments = 16, idleMs = 500 } = options
   /** What has no file yet. */
   const here = new Map<string, Entry>()
   /** What has, or was never acknowledged, but whose bytes may stand in a segment: they must go too when it is deleted. */
@@ -46,23 +45,18 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
   const loans = createLoans()
   const segments = new Set<Segment>()
   const inherited = new Set<Segment>()
-  const free: Segment[] = []
-  let made = 0
-  let making: Promise<void> | undefined
-  let notBefore = 0
   let lastPut = 0
   let draining: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let closed = false
   const batches = createBatches(nextSegment)
-  const self = randomUUID()
-  let zeros: Buffer | undefined
+  const another = () => segments.size < maxSegments
+  const supply = createSupply({ folder, segmentBytes }, another, segment => void segments.add(segment))
 
   function nextSegment(): Segment | undefined {
     const before = batches.current
-    if (before && before.live === 0 && !inherited.has(before)) free.push(before)
-    const segment = free.shift()
-    if (free.length === 0) prepare()
+    if (before && before.live === 0 && !inherited.has(before)) supply.give(before)
+    const segment = supply.take()
     if (!segment) return undefined
     segment.begin()
     for (const entry of rest) {
@@ -73,32 +67,7 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
     return segment
   }
 
-  /** Makes a segment ahead of its use: until it is there, objects get their files at once. */
-  function prepare(): void {
-    if (making || closed || !canSync || segments.size >= maxSegments || Date.now() < notBefore) return
-    making = make()
-      .catch(() => {
-        notBefore = Date.now() + againAfterMs // full, or away: the files' own writes say so
-      })
-      .finally(() => {
-        making = undefined
-        if (free.length < 2) prepare()
-      })
-  }
-
-  async function make(): Promise<void> {
-    const { bavail, bsize } = await statfs(folder)
-    if (bavail * bsize < segmentBytes * shareOfRoom) {
-      notBefore = Date.now() + againAfterMs
-      return
-    }
-    zeros ??= alignedMemory(1024 * 1024)
-    const segment = await makeSegment(join(folder, `${self}-${++made}`), segmentBytes, zeros)
-    segments.add(segment)
-    free.push(segment)
-  }
-
-  const isPressed = () => segments.size - free.length > maxSegments / 2
+  const isPressed = () => segments.size - supply.free > maxSegments / 2
   const isIdle = () => closed || performance.now() - lastPut >= idleMs
 
   function soon(): void {
@@ -131,7 +100,7 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
     segment.live--
     if (segment.live > 0 || segment === batches.current || !segments.has(segment)) return
     if (inherited.has(segment) || segment.broken) discard(segment)
-    else free.push(segment)
+    else supply.give(segment)
   }
 
   function discard(segment: Segment): void {
@@ -180,9 +149,9 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
   const readEntry = ({ segment, place }: Entry, start = 0, length = place.bytes) =>
     segment.read(place.at + pageBytes + start, Math.max(0, Math.min(length, place.bytes - start)))
 
-  async function arrive(bytes: Uint8Array, sha256: string): Promise<boolean> {
-    if (free.length === 0 && !batches.current) prepare()
-    const placed = await batches.add(bytes, sha256)
+  async function arrive(bytes: Uint8Array, sha256: string, note: Buffer): Promise<boolean> {
+    if (supply.free === 0 && !batches.current) supply.prepare()
+    const placed = await batches.add(bytes, { sha256, note })
     if (!placed) return false
     const { segment, place, failure } = placed
     const entry = { segment, place, use: segment.use, storedAt: Date.now() }
@@ -193,12 +162,29 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
       throw failure.because
     }
     here.set(sha256, entry)
+    if (note.length > 0) notes.add(noteOf(segment, sha256, note))
     soon()
     return true
   }
 
+  async function begin(bytes: Uint8Array, sha256: string, note: Buffer): Promise<boolean> {
+    const fits = bytes.length <= largestArrival && pageBytes + recordBytes(bytes.length) <= segmentBytes
+    if (closed || bytes.length === 0 || !fits) return false
+    const under = arrive(bytes, sha256, note).finally(() => coming.delete(sha256))
+    coming.set(sha256, under)
+    return under
+  }
+
+  /** Its segment gets no other use before it is delivered. */
+  function noteOf(segment: Segment, sha256: string, bytes: Buffer): Note {
+    segment.live++
+    return { sha256, bytes, delivered: () => leave(segment) }
+  }
+
   await mkdir(folder, { recursive: true, mode: 0o700 })
+  const left: Note[] = []
   for (const name of await readdir(folder)) await takeUp(join(folder, name))
+  const notes = createNotes(deliver ?? nobody, left)
   if (here.size > 0) soon()
 
   async function takeUp(path: string): Promise<void> {
@@ -211,8 +197,9 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
     segment.live = records.length
     segments.add(segment)
     inherited.add(segment)
-    for (const place of records) {
+    for (const { note, ...place } of records) {
       const entry = { segment, place, use: segment.use, storedAt: Date.now() }
+      if (note.length > 0) left.push(noteOf(segment, place.sha256, note))
       if (here.has(place.sha256)) {
         rest.add(entry)
         leave(segment)
@@ -222,14 +209,15 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
 
   return {
     async put(bytes, sha256) {
-      const fits = bytes.length <= largestArrival && pageBytes + recordBytes(bytes.length) <= segmentBytes
-      if (closed || bytes.length === 0 || !fits) return false
       const known = here.get(sha256)
       if (known) known.storedAt = Date.now()
-      if (known) return true
-      const under: Promise<boolean> = coming.get(sha256) ?? arrive(bytes, sha256).finally(() => coming.delete(sha256))
-      coming.set(sha256, under)
-      return under
+      return known ? !closed : (coming.get(sha256) ?? begin(bytes, sha256, noNote))
+    },
+    async putNoted(bytes, sha256, write) {
+      const isNew = () => !here.has(sha256) && !coming.has(sha256)
+      if (!deliver || !notes.open || !isNew()) return false
+      const note = Buffer.from(await write())
+      return note.length > 0 && note.length <= largestNote && isNew() && begin(bytes, sha256, note)
     },
     async read(sha256, start, length) {
       const entry = here.get(sha256)
@@ -256,7 +244,14 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
       if (failed) throw failed
     },
     async erase(sha256) {
-      for (let under = busy(sha256); under; under = busy(sha256)) await Promise.allSettled([under])
+      for (;;) {
+        const under = busy(sha256)
+        if (under) await Promise.allSettled([under])
+        // What is said of it is said before it goes.
+        const note = notes.of(sha256)
+        if (!under && !note) break
+        await note
+      }
       const entry = here.get(sha256)
       here.delete(sha256)
       if (entry) rest.add(entry)
@@ -275,10 +270,11 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
     async close() {
       closed = true
       clearTimeout(timer)
-      await Promise.allSettled([...coming.values(), making])
+      await Promise.allSettled([...coming.values(), supply.close()])
+      await notes.close()
       await drain()
       await drain()
-      if (here.size === 0) await Promise.all([...segments].map(segment => segment.remove()))
+      if (here.size === 0 && notes.waiting === 0) await Promise.all([...segments].map(segment => segment.remove()))
       else await Promise.all([...segments].map(segment => segment.close()))
     },
   }

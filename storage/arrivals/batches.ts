@@ -1,6 +1,6 @@
 /** Appends records to the segment in hand: whatever comes while one write runs goes with the next, in one piece. */
 import { alignedMemory, pageBytes } from '../direct.ts'
-import { recordBytes, writeRecordHead, writeSegmentHead } from './records.ts'
+import { type RecordHead, recordBytes, writeRecordHead, writeSegmentHead } from './records.ts'
 import type { Place, Segment } from './segment.ts'
 
 export interface Placed {
@@ -11,8 +11,8 @@ export interface Placed {
 }
 
 export interface Batches {
-  /** Resolves when the object is durable, or could not be made so; undefined where there is no segment for it. */
-  add(bytes: Uint8Array, sha256: string): Promise<Placed | undefined>
+  /** Resolves when the object and its note are durable, or could not be made so; undefined where there is no segment for it. */
+  add(bytes: Uint8Array, of: Pick<RecordHead, 'sha256' | 'note'>): Promise<Placed | undefined>
   /** Runs while nothing is written, and when all that was added before is. */
   alone(work: () => Promise<void>): Promise<void>
   /** The segment that records go to. */
@@ -63,12 +63,12 @@ export function createBatches(next: () => Segment | undefined): Batches {
     return current
   }
 
-  function lay(segment: Segment, bytes: Uint8Array, sha256: string): Place {
+  function lay(segment: Segment, bytes: Uint8Array, { sha256, note }: Pick<RecordHead, 'sha256' | 'note'>): Place {
     const place: Place = { at: segment.end, sha256, bytes: bytes.length }
     const size = recordBytes(bytes.length)
     if (filling.used === 0) filling.base = segment.end
     filling.segment = segment
-    writeRecordHead(filling.memory.subarray(filling.used), segment.use, place)
+    writeRecordHead(filling.memory.subarray(filling.used), segment.use, { ...place, note })
     filling.memory.set(bytes, filling.used + pageBytes)
     filling.memory.fill(0, filling.used + pageBytes + bytes.length, filling.used + size)
     filling.used += size
@@ -120,7 +120,7 @@ export function createBatches(next: () => Segment | undefined): Batches {
     get current() {
       return current
     },
-    async add(bytes, sha256) {
+    async add(bytes, of) {
       for (;;) {
         const segment = room(recordBytes(bytes.length))
         if (!segment) return undefined
@@ -130,7 +130,7 @@ export function createBatches(next: () => Segment | undefined): Batches {
           await promise.catch(() => undefined) // theirs, not ours
           continue
         }
-        const place = lay(segment, bytes, sha256)
+        const place = lay(segment, bytes, of)
         const { promise } = filling.waiting
         void start()
         try {

@@ -7,8 +7,8 @@ import type { Arrivals } from './port.ts'
 
 const digestIn = (key: string): string | undefined => (keyPattern.test(key) ? key.slice(3) : undefined)
 
-/** @param hasFile whether there is a file of that key already */
-export function withArrivals(files: ObjectStore, arrivals: Arrivals, hasFile: (key: string) => boolean): ObjectStore {
+/** What has a file already gets it again: to look for it would cost every new one more than that costs the few. */
+export function withArrivals(files: ObjectStore, arrivals: Arrivals): ObjectStore {
   /** Undefined where the object is not among the arrivals, or not any more. */
   async function read(key: string, part?: { start: number; length: number }): Promise<Buffer | undefined> {
     const digest = digestIn(key)
@@ -30,10 +30,17 @@ export function withArrivals(files: ObjectStore, arrivals: Arrivals, hasFile: (k
       if (!options.soon) return files.put(bytes, contentType, options)
       const sha256 = options.sha256 ?? (await digestOf(bytes))
       const key = keyOf(sha256)
-      const kept = !hasFile(key) && (await arrivals.put(bytes, sha256).catch(() => false))
+      const kept = await arrivals.put(bytes, sha256).catch(() => false)
       // Where the arrivals have no room, or fail, the file says whether the store does.
       if (!kept) return files.put(bytes, contentType, { sha256 })
       return { key, sha256, bytes: bytes.length, contentType }
+    },
+    async putNoted(bytes, contentType, sha256, note) {
+      const key = keyOf(sha256)
+      const stored = { key, sha256, bytes: bytes.length, contentType }
+      // Where it cannot be noted, or that fails, who puts it and says so by themselves hears why.
+      const noted = await arrivals.putNoted(bytes, sha256, () => note(stored)).catch(() => false)
+      return noted ? stored : undefined
     },
     async get(key) {
       const bytes = await read(key)

@@ -3,8 +3,16 @@ import type { RaylogError } from '../../schemas/errors.ts'
 import type { Lent } from '../objects.ts'
 import type { Standing } from './filing.ts'
 
+/**
+ * Takes notes on objects, in their order. Resolves when all are durable where they go.
+ * @param again they may be there already, of a process that was killed: those are left out
+ */
+export type Deliver = (notes: readonly Uint8Array[], again: boolean) => Promise<void>
+
 export interface ArrivalsOptions {
   folder: string
+  /** Where notes go. Without it none is taken. */
+  deliver?: Deliver | undefined
   /** Makes files, durable. Of each, in their order: undefined, or why it has none. */
   file(standing: readonly Standing[]): Promise<(RaylogError | undefined)[]>
   /** One segment, bytes. Default 64 MiB. */
@@ -18,6 +26,12 @@ export interface ArrivalsOptions {
 export interface Arrivals {
   /** True when it is durable here; false where there is no room: then it needs a file at once. */
   put(bytes: Uint8Array, sha256: string): Promise<boolean>
+  /**
+   * The object and a note on it in one write: true when both are durable here, and the note will be delivered. False where it
+   * is here already, or there is no room, or notes are refused at the moment.
+   * @param write makes the note, where it looks as if there were room for it
+   */
+  putNoted(bytes: Uint8Array, sha256: string, write: () => Promise<Uint8Array>): Promise<boolean>
   /** The bytes from `start` on, `length` at most; undefined where it is not here. */
   read(sha256: string, start?: number, length?: number): Promise<Buffer | undefined>
   stat(sha256: string): { bytes: number; modifiedAt: number } | undefined
@@ -27,8 +41,8 @@ export interface Arrivals {
   keys(): string[]
   /** Makes the file of one object, or of all; resolves when they have it. @throws store-full, store-unavailable */
   settle(sha256?: string): Promise<void>
-  /** Whether it was here. Its bytes are not on the disk any more when it resolves. */
+  /** Whether it was here. Its bytes are not on the disk any more when it resolves. @throws why its note is refused, where it waits */
   erase(sha256: string): Promise<boolean>
-  /** Makes the files of all, where that can be done; what is left is taken up at the next open. */
+  /** Makes the files of all and delivers their notes, where that can be done; what is left is taken up at the next open. */
   close(): Promise<void>
 }

@@ -3,7 +3,7 @@
  * it changes nothing but data and its sync is one flush of the disk.
  *
  *   page 0: head of the segment: which use of the file this is
- *   then records, each from a page on: a page with its head, the object's bytes, zeros to the end of the page
+ *   then records, each from a page on: a page with its head and its note, the object's bytes, zeros to the end of the page
  *
  * A record belongs to the segment's present use if its head says so and adds up; its bytes are whole if they have their
  * digest. Records are written one batch after the other: behind the last batch that was acknowledged stands at most one that
@@ -19,14 +19,23 @@ export interface RecordHead {
   /** Hex. */
   sha256: string
   bytes: number
+  /** What must not be lost either once the object is durable (notes.ts); empty: nothing. */
+  note: Buffer
 }
+
+export const noNote = Buffer.alloc(0)
 
 const segmentMagic = 'RAYLSEG1'
 const recordMagic = 'RAYLOBJ1'
 const useAt = 8
 const digestAt = 24
 const sizeAt = 56
+const noteSizeAt = 60
+const noteAt = 62
 const sumAt = pageBytes - 4
+
+/** What is left of the page of a record's head, bytes. */
+export const largestNote = sumAt - noteAt
 
 /** From one record to the next, bytes. */
 export const recordBytes = (bytes: number): number => pageBytes + Math.ceil(bytes / pageBytes) * pageBytes
@@ -52,12 +61,14 @@ export function readSegmentHead(page: Buffer): Use | undefined {
   return isSealed(page, segmentMagic) ? Buffer.from(page.subarray(useAt, digestAt)) : undefined
 }
 
-export function writeRecordHead(page: Buffer, use: Use, { sha256, bytes }: RecordHead): void {
+export function writeRecordHead(page: Buffer, use: Use, { sha256, bytes, note }: RecordHead): void {
   page.fill(0, 0, pageBytes)
   page.write(recordMagic, 0, 'latin1')
   use.copy(page, useAt)
   page.write(sha256, digestAt, 'hex')
   page.writeUInt32LE(bytes, sizeAt)
+  page.writeUInt16LE(note.length, noteSizeAt)
+  note.copy(page, noteAt)
   sealed(page.subarray(0, pageBytes))
 }
 
@@ -67,5 +78,6 @@ export function readRecordHead(page: Buffer, use: Use): RecordHead | undefined {
   return {
     sha256: page.toString('hex', digestAt, sizeAt),
     bytes: page.readUInt32LE(sizeAt),
+    note: Buffer.from(page.subarray(noteAt, noteAt + page.readUInt16LE(noteSizeAt))),
   }
 }

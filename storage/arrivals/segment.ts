@@ -8,7 +8,7 @@ import { errno } from '../folder-keys.ts'
 import { type RecordHead, readRecordHead, readSegmentHead, recordBytes, type Use } from './records.ts'
 
 /** Where a record's head begins in the segment. */
-export interface Place extends RecordHead {
+export interface Place extends Omit<RecordHead, 'note'> {
   at: number
 }
 
@@ -122,12 +122,12 @@ export async function makeSegment(path: string, bytes: number, zeros: Buffer): P
 }
 
 /** Opens what another process left, and says which whole records of its last use stand in it. */
-export async function reopenSegment(path: string): Promise<{ segment: Segment; records: Place[] }> {
+export async function reopenSegment(path: string): Promise<{ segment: Segment; records: (Place & RecordHead)[] }> {
   const file = await open(path, 'r')
   const bytes = (await file.stat()).size
   await file.close()
   const segment = await segmentOf(path, bytes, Buffer.alloc(16), bytes)
-  const records: Place[] = []
+  const records: (Place & RecordHead)[] = []
   const use = readSegmentHead(await segment.read(0, pageBytes))
   if (use) {
     segment.use = use

@@ -50,6 +50,13 @@ export function useArrivals() {
     return sha256
   }
 
+  /** The same, with a note. */
+  async function arriveNoted(arrivals: Arrivals, bytes: Buffer, note: string): Promise<string> {
+    const sha256 = digest(bytes)
+    await until('it is taken', () => arrivals.putNoted(bytes, sha256, async () => Buffer.from(note)))
+    return sha256
+  }
+
   /** A segment that is being made changes its name when it is. */
   const noneInTheMaking = () =>
     until('no segment is being made', async () => (await readdir(place())).every(name => !name.endsWith('.new')))
@@ -82,5 +89,5 @@ export function useArrivals() {
   const failing = (go: () => Promise<unknown>) =>
     go().then(() => Promise.reject(Object.assign(new Error('i/o'), { code: 'EIO' })))
 
-  return { files, place, openHere, arrive, wreck, onDisk, onWrite, failing }
+  return { files, place, openHere, arrive, arriveNoted, wreck, onDisk, onWrite, failing }
 }
