@@ -119,7 +119,7 @@ describe('deliver', () => {
     ])
     const prediction = {
       ...aPrediction(1),
-      label: '7',
+      ...{ label: '7', threshold: null },
       model: { ...aPrediction(1).model, name: 'digits', version: '1.0.0' },
     }
     await stores.documents.upsert('predictions', [prediction])
