@@ -1,4 +1,4 @@
-/** What an answer rests on, on the page, beside the answer. */
+/** Where a model marks an image on the page, and what its answer rests on, beside the answer. */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -36,10 +36,26 @@ describe.skipIf(!browserPath)(
           return [image.naturalWidth, image.naturalHeight]
         })
       expect(await size()).toEqual([columns, rows])
+      // The outline is where the rectangle is in the picture, which is shown whole in the middle of its place.
+      const place = await page.locator('.picture').boundingBox()
+      const outline = await page.locator('.outlines polygon').boundingBox()
+      const { width = 0, height = 0 } = place ?? {}
+      const scale = Math.min(width / columns, height / rows)
+      const off = [
+        (outline?.x ?? 0) - (place?.x ?? 0) - (width - columns * scale) / 2 - 10 * scale,
+        (outline?.y ?? 0) - (place?.y ?? 0) - (height - rows * scale) / 2 - 6 * scale,
+        (outline?.width ?? 0) - 12 * scale,
+        (outline?.height ?? 0) - 8 * scale,
+      ]
+      // To a pixel of the image, which is some ten of the screen: the line has a width of its own.
+      for (const by of off) expect(Math.abs(by)).toBeLessThan(scale)
+      await page.getByText('Outlined by a model: bright').waitFor()
       await page.screenshot({ path: join(out, 'explained.png') })
       expect(await unnamed(page)).toEqual([])
       expect(await overflow(page)).toBe(0)
       expect(complaints.list).toEqual([])
+      await page.getByRole('button', { name: 'Outlines of models' }).click()
+      expect(await page.locator('.outlines').count()).toBe(0)
 
       rmSync(join(raylog.data, 'objects', predictions[0]?.explanation ?? 'nothing'))
       // A browser that has not seen it, and keeps nothing of it.

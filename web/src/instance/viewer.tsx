@@ -1,8 +1,9 @@
 import { useEffect, useRef, useState } from 'react'
 import { previewUrl } from '../api/client.ts'
-import type { Instance } from '../api/types.ts'
+import type { Instance, Prediction } from '../api/types.ts'
 import { useKeys, useSettled, useSize } from '../hooks.ts'
 import { CloseIcon, FullIcon, NoPictureIcon } from '../ui/icons.tsx'
+import { Outlines, outlinedOn } from './outlines.tsx'
 import { guessWindow, presetsFor, type Window } from './window.ts'
 
 /** The picture is asked for again this long after the last change of window or frame. */
@@ -17,10 +18,11 @@ const fullSize = 4_096
  * The picture, whole and in its own shape, as the gateway windows it. Dragging changes the window: sideways its width
  * (contrast), up and down its centre (brightness), as on a workstation.
  */
-export function Viewer({ id, instance }: { id: string; instance: Instance | null }) {
+export function Viewer({ id, instance, said }: { id: string; instance: Instance | null; said: Prediction[] }) {
   const [window, setWindow] = useState<Window | null>(null)
   const [frame, setFrame] = useState(1)
   const [full, setFull] = useState(false)
+  const [outlined, setOutlined] = useState(true)
   const url = useSettled(
     previewUrl(id, {
       size: full ? fullSize : panelSize * (devicePixelRatio > 1 ? 2 : 1),
@@ -36,10 +38,13 @@ export function Viewer({ id, instance }: { id: string; instance: Instance | null
     else dialog.current?.close()
   }, [full])
   const frames = instance?.frames ?? 1
+  const outlines = outlinedOn(said, frame)
   const about = [instance?.modality, instance?.bodyPart].filter(Boolean).join(' ') || 'Image'
   return (
     <div className="viewer">
-      <Picture url={url} about={about} instance={instance} window={window} setWindow={setWindow} />
+      <Picture url={url} about={about} instance={instance} window={window} setWindow={setWindow}>
+        {outlined && <Outlines of={outlines} instance={instance} />}
+      </Picture>
       <div className="viewer-tools small">
         {instance && <WindowTools instance={instance} window={window} setWindow={setWindow} />}
         {frames > 1 && (
@@ -55,6 +60,11 @@ export function Viewer({ id, instance }: { id: string; instance: Instance | null
               onChange={event => setFrame(event.target.valueAsNumber)}
             />
           </label>
+        )}
+        {outlines.length > 0 && (
+          <button type="button" className="button" aria-pressed={outlined} onClick={() => setOutlined(!outlined)}>
+            Outlines of models
+          </button>
         )}
         <button type="button" className="button" onClick={() => setFull(true)} title="Full image (f)">
           <FullIcon /> Full image <kbd>f</kbd>
@@ -116,9 +126,11 @@ interface PictureProps {
   instance: Instance | null
   window: Window | null
   setWindow(window: Window | null): void
+  /** What is drawn over it. */
+  children: React.ReactNode
 }
 
-function Picture({ url, about, instance, window, setWindow }: PictureProps) {
+function Picture({ url, about, instance, window, setWindow, children }: PictureProps) {
   const [state, setState] = useState<'loading' | 'shown' | 'none'>('loading')
   const noPixels = instance !== null && instance.rows === null
   const loading = state === 'loading' && !noPixels
@@ -165,6 +177,7 @@ function Picture({ url, about, instance, window, setWindow }: PictureProps) {
           onError={() => setState('none')}
         />
       )}
+      {state === 'shown' && children}
       {loading && <output className="hidden">The picture is loading</output>}
       {scale > 0 && state === 'shown' && (
         <span className="picture-note size mono">

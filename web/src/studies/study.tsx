@@ -82,7 +82,7 @@ function Study({ detail, query, onBack, onChanged }: StudyProps) {
       <div className="study-body">
         <section className="study-images" aria-label="Images">
           {image ? (
-            <Viewer key={image.id} id={image.id} instance={image} />
+            <Viewer key={image.id} id={image.id} instance={image} said={byImage.get(image.id) ?? []} />
           ) : (
             <p className="notice">Its images are not here yet.</p>
           )}

@@ -69,7 +69,7 @@ export function InstancePanel({ id, onClose, onMove }: Props) {
         </button>
       </header>
       <div className="panel-body">
-        <Viewer key={id} id={id} instance={detail.value?.instance ?? null} />
+        <Viewer key={id} id={id} instance={detail.value?.instance ?? null} said={detail.value?.predictions ?? []} />
         <div className="panel-side">
           {detail.problem && !early && <ProblemNotice problem={detail.problem} retry={detail.reload} />}
           {!detail.value && (detail.loading || early) && <SkeletonRows count={5} height={56} />}
