@@ -60,6 +60,8 @@ export interface GivesWay<R extends Topic> {
   readonly to: readonly string[]
   /** Age beyond which an event waits no longer, ms. */
   readonly longestMs: number
+  /** Of them at once: what comes first may come again in the next moment. */
+  readonly places: number
 }
 
 export interface OpenStage<R extends Topic, W extends Topic> {

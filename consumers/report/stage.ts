@@ -84,7 +84,10 @@ export const reportStage = (formats: typeof studyFormats, byDefault: readonly st
     config: reportSettings(formats, byDefault),
     concurrency: config => config.concurrency,
     // Of studies people wait for their reports; of each of their images, for what was found.
-    givesWay: config => ({ topics: [topics.predictions], to: config.giveWayTo, longestMs: config.giveWayMs }),
+    givesWay: ({ giveWayTo, giveWayMs, threads }) => ({
+      ...{ topics: [topics.predictions], to: giveWayTo, longestMs: giveWayMs },
+      places: threads + 1, // while one is drawn the next is gathered
+    }),
     async open({ config, deps, clock, logger, showNames, researchUseOnly }) {
       const { metrics } = deps
       const threads = openThreads({

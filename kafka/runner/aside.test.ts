@@ -102,6 +102,8 @@ describe('what may wait', () => {
 describe('a stage whose events may wait', () => {
   const on = probesPerTest()
 
+  let [now, most] = [0, 0]
+
   /** Reads the same events as the probe, which comes first. */
   const patient = (seen: string[], longestMs: number) =>
     defineStage({
@@ -112,8 +114,15 @@ describe('a stage whose events may wait', () => {
       writes: [],
       needs: [],
       config: z.strictObject({}),
-      givesWay: () => ({ topics: [topics.feedback], to: ['probe'], longestMs }),
-      open: async () => ({ handle: ({ event }) => void seen.push(event.id) }),
+      givesWay: () => ({ topics: [topics.feedback], to: ['probe'], longestMs, places: 2 }),
+      open: async () => ({
+        async handle({ event }) {
+          most = Math.max(most, ++now)
+          await new Promise(resolve => setImmediate(resolve))
+          now--
+          seen.push(event.id)
+        },
+      }),
     })
 
   async function both(longestMs: number) {
@@ -138,6 +147,8 @@ describe('a stage whose events may wait', () => {
     release.resolve()
     await until('all are handed over', () => seen.length === 5)
     expect(done).toHaveLength(5)
+    // So many at once as it has places for them.
+    expect(most).toBe(2)
     await until('and committed', async () => (await committed()) === 5)
   })
 

@@ -65,7 +65,7 @@ export interface FeedOptions {
   failed(error: Error): void
   missed(gap: Gap): void
   /** Which events may wait, and for whom (Aside). */
-  aside?: Pick<GivesWay<Topic>, 'topics' | 'longestMs'> & { restingSince(): number | undefined }
+  aside?: Omit<GivesWay<Topic>, 'to'> & { restingSince(): number | undefined }
 }
 
 export async function openFeed(surroundings: FeedContext, options: FeedOptions): Promise<Feed> {
@@ -78,13 +78,19 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
     run: these => begin(these),
     freed: () => aside?.look(),
   })
+  const { places = 0 } = options.aside ?? {}
+  /** Of those that waited, how many have begun and are not through. */
+  let asideBegun = 0
   const aside =
     options.aside &&
     new Aside<Waiting>({
       ...{ clock, longestMs: options.aside.longestMs, restingSince: options.aside.restingSince },
-      free: () => options.concurrency - scheduler.running - scheduler.waiting,
-      // In any order: a key of its own.
-      begin: one => scheduler.submit(`${nameOf(one.record)}/${one.record.offset}`, one),
+      free: () => Math.min(places - asideBegun, options.concurrency - scheduler.running - scheduler.waiting),
+      begin(one) {
+        asideBegun += 1
+        // In any order: a key of its own.
+        scheduler.submit(`${nameOf(one.record)}/${one.record.offset}`, one)
+      },
     })
   const enough = Math.ceil(options.concurrency / 4)
   const append = createAppender({
@@ -133,6 +139,7 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
     for (const { running } of held) running.add(work)
     await work
     for (const { running } of held) running.delete(work)
+    asideBegun -= these.filter(({ mine }) => mine.waits).length
   }
 
   async function many(these: readonly Waiting[]): Promise<void> {
