@@ -21,8 +21,8 @@ function opened({ free = 100, longestMs = 10_000 } = {}) {
     begin: one => void begun.push(one),
   })
   const pass = async (ms: number) => {
-    for (let left = ms; left > 0; left -= 50) {
-      clock.move(50)
+    for (let left = ms; left > 0; left -= 10) {
+      clock.move(10)
       await new Promise(resolve => setImmediate(resolve))
     }
   }
@@ -47,7 +47,7 @@ describe('what may wait', () => {
     aside.hold('b', clock.now())
     await pass(1_000)
     rest()
-    await pass(50)
+    await pass(10)
     expect(begun).toEqual([])
     state.resting = undefined
     await pass(200)

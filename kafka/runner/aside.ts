@@ -16,10 +16,10 @@ export interface AsideOptions<T> {
   begin(one: T): void
 }
 
-/** Images that come one after the other leave gaps between them: a pause is longer, ms. */
-const pauseMs = 100
+/** Images of a burst leave gaps between them: a pause is longer, ms. One that is taken for a pause costs a page or two. */
+const pauseMs = 20
 /** Between two looks while something waits, ms. */
-const lookMs = 50
+const lookMs = 10
 
 export class Aside<T> {
   readonly #options: AsideOptions<T>
