@@ -104,6 +104,7 @@ function asideOf(plan: Plan, one: Live, live: readonly Live[]): FeedOptions['asi
   const way = one.stage.givesWay?.(configOf(plan, one))
   if (!way) return undefined
   const first = live.filter(({ stage }) => stage !== one.stage && way.to.includes(stage.name))
+  if (first.length === 0 || way.longestMs === 0) return undefined
   return {
     ...way,
     restingSince() {

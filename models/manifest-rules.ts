@@ -105,7 +105,7 @@ function mapProblems(field: 'mask' | 'explanation', map: { name: string } | unde
 }
 
 /** Longest side of a mask or an explanation: what is looked at pixel by pixel must have an end. */
-const longestMap = 4096
+const longestMap = 2048
 export const mapShapes = `N x 1 x h x w or N x h x w, of 1 to ${longestMap} on a side`
 
 /** Height and width of a mask or an explanation of this shape; undefined where it is none. @param shape with the batch */

@@ -50,7 +50,10 @@ export async function indexInstances(
   const series = new Map(these.toReversed().map(one => [ids.series(one.instance.study, one.dicom.series), one]))
   // All is read before anything is written: a write that fails while something else is awaited would end the process.
   if (known) for (const { id } of await documents.getMany('dicomSeries', [...series.keys()])) series.delete(id)
-  const inserted = docs.map(doc => documents.insert('dicomInstances', doc))
+  // Of two contents of one UID the first that came stays, in whatever order a store takes what is written at once.
+  const firsts = new Map(docs.toReversed().map(doc => [doc.id, doc]))
+  const isFirst = (doc: DicomInstanceDoc) => firsts.get(doc.id) === doc
+  const inserted = docs.map(async doc => isFirst(doc) && (await documents.insert('dicomInstances', doc)))
   const writes: Promise<unknown>[] = [...inserted]
   if (study && study !== known) writes.push(documents.upsert('dicomStudies', [study]))
   for (const one of series.values()) writes.push(documents.insert('dicomSeries', seriesDoc(secrets, one)))

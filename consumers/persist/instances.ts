@@ -15,8 +15,8 @@ export interface InstanceOptions {
   logger: Logger
 }
 
-/** Heads that are read at once for one study: others want the disk too. */
-const headsAtOnce = 8
+/** Heads that are read at once for one study, of which many may be in hand: others want the disk and the memory too. */
+const headsAtOnce = 2
 
 /**
  * @returns a function that keeps images of one study, in the order in which they came; twice is once. Not to be called again for

@@ -35,7 +35,9 @@ export const persist = defineStage({
       .min(1)
       .max(4096)
       .default(256)
-      .describe('events in flight; many share one commit of the document store'),
+      .describe(
+        'studies in hand at once, with up to 64 of their events each; many share one commit of the document store',
+      ),
     headBytes: z
       .int()
       .min(1024)

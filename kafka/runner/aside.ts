@@ -44,8 +44,8 @@ export class Aside<T> {
     const now = clock.now()
     const resting = restingSince()
     const paused = resting !== undefined && now - resting >= pauseMs
-    // A clock that is put back makes nothing wait for longer.
-    const mayBegin = ({ since }: { since: number }) => paused || now - since >= longestMs || since > now
+    // One that is as far ahead of this clock is none of now either: the clock was put back.
+    const mayBegin = ({ since }: { since: number }) => paused || Math.abs(now - since) >= longestMs
     while (free() > 0 && !this.#closed.signal.aborted) {
       const at = this.#waiting.findIndex(mayBegin)
       const [next] = at < 0 ? [] : this.#waiting.splice(at, 1)

@@ -126,7 +126,8 @@ export async function processMany(
     const hands = await Promise.all(concerned.map(one => hand(context, one.topic, one.record, 1, one.signal)))
     const started = performance.now()
     if (hands.length > 0) await opened.handleMany?.(hands.map(({ handed }) => handed))
-    metrics.handleSeconds.observe({ stage: stage.name }, (performance.now() - started) / 1_000)
+    const seconds = (performance.now() - started) / 1_000 / hands.length
+    for (const _ of hands) metrics.handleSeconds.observe({ stage: stage.name }, seconds)
     const emitted = (await Promise.all(hands.map(({ records }) => records()))).flat()
     // See `process`.
     if (concerned.some(({ signal }) => signal.aborted)) return false
@@ -135,7 +136,10 @@ export async function processMany(
     for (const { topic } of emitted) metrics.eventsOut.inc({ stage: stage.name, topic })
     return true
   } catch (thrown) {
-    context.logger.debug({ code: toRaylogError(thrown).code, events: these.length }, 'not together: each alone')
+    const { code, message, entry } = toRaylogError(thrown)
+    // An outage is waited out by each alone, which says so.
+    const level = entry.verdict === 'wait' ? 'debug' : 'warn'
+    context.logger[level]({ code, reason: message, events: these.length }, 'not together: each alone')
     return false
   }
 }

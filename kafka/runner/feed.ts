@@ -85,7 +85,8 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
     options.aside &&
     new Aside<Waiting>({
       ...{ clock, longestMs: options.aside.longestMs, restingSince: options.aside.restingSince },
-      free: () => Math.min(places - asideBegun, options.concurrency - scheduler.running - scheduler.waiting),
+      // Beside what else the stage has to do: behind that, the old ones would wait for as long as it goes on.
+      free: () => places - asideBegun,
       begin(one) {
         asideBegun += 1
         // In any order: a key of its own.
@@ -135,11 +136,14 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
   async function begin(these: readonly Waiting[]): Promise<void> {
     const wanted = these.filter(({ mine }) => !mine.draining)
     const work = wanted.length > 1 ? many(wanted) : Promise.all(wanted.map(alone))
-    const held = new Set(wanted.map(({ mine }) => mine))
-    for (const { running } of held) running.add(work)
-    await work
-    for (const { running } of held) running.delete(work)
-    asideBegun -= these.filter(({ mine }) => mine.waits).length
+    const theirs = new Set(wanted.map(({ mine }) => mine))
+    for (const { running } of theirs) running.add(work)
+    try {
+      await work
+    } finally {
+      for (const { running } of theirs) running.delete(work)
+      asideBegun -= these.filter(({ mine }) => mine.waits).length
+    }
   }
 
   async function many(these: readonly Waiting[]): Promise<void> {

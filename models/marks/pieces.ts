@@ -16,9 +16,8 @@ export interface Piece {
   size: number
   /** Sum of the probabilities of its pixels. */
   sum: number
-  /** Row and column of its first pixel: the leftmost of the uppermost. */
+  /** Its first row. */
   top: number
-  left: number
   /** Its last row. */
   bottom: number
 }
@@ -29,11 +28,13 @@ const unknown = -1
 /**
  * Pieces whose pixels touch by a side. A library would label too, but then mark the borders over again: nothing that
  * traces contours also counts, weighs and chooses pieces.
+ * @param smallest pixels; a piece of fewer is left out
  * @param probability of the pixel at a place of the mask; undefined: it is out
  */
 export function findPieces(
   width: number,
   height: number,
+  smallest: number,
   probability: (x: number, y: number) => number | undefined,
 ): { pieces: Piece[]; labelled: Labelled } {
   const stride = width + 2
@@ -49,10 +50,12 @@ export function findPieces(
     }
   }
   const pieces: Piece[] = []
+  let label = 0
   for (let at = 0; at < labels.length; at += 1) {
     if (labels[at] !== unknown) continue
-    const label = pieces.length + 1
-    pieces.push({ label, ...fill(labels, values, stride, at, label) })
+    label += 1
+    const piece = { label, ...fill(labels, values, stride, at, label) }
+    if (piece.size >= smallest) pieces.push(piece)
   }
   return { pieces, labelled: { width, height, labels } }
 }
@@ -72,5 +75,5 @@ function fill(labels: Int32Array, values: Float32Array, stride: number, first: n
     }
   }
   const top = Math.floor(first / stride) - 1
-  return { size, sum, top, left: (first % stride) - 1, bottom: Math.floor(last / stride) - 1 }
+  return { size, sum, top, bottom: Math.floor(last / stride) - 1 }
 }

@@ -34,16 +34,15 @@ export function regionsOf(plane: Plane, { mask, input, place, label, frame }: Ma
   if (wrong >= 0) throw new RaylogError('infer-failed', `${mask.name} at ${wrong} is ${data[wrong]}`)
   const across = onPlane(place.x, width, input.width)
   const down = onPlane(place.y, height, input.height)
-  const { pieces, labelled } = findPieces(width, height, (x, y) => {
+  const smallest = mask.smallest * width * height
+  const { pieces, labelled } = findPieces(width, height, smallest, (x, y) => {
     const raw = data[y * width + x] ?? 0
     const value = mask.activation === 'sigmoid' ? sigmoid(raw) : toProbability(raw)
     if (value < mask.threshold) return undefined
     // By its centre, as a mask is drawn on an image.
     return isWithin(x + 0.5, across) && isWithin(y + 0.5, down) ? value : undefined
   })
-  const smallest = mask.smallest * width * height
   return pieces
-    .filter(({ size }) => size >= smallest)
     .sort((a, b) => b.size - a.size || a.label - b.label)
     .slice(0, mask.most)
     .map(piece => ({

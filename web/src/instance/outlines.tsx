@@ -16,8 +16,8 @@ export function Outlines({ of, instance }: { of: readonly Region[]; instance: In
   return (
     <>
       <svg className="outlines" viewBox={`0 0 ${instance.columns} ${instance.rows}`} aria-hidden="true">
-        {of.map(({ points }) => (
-          <polygon key={points.join(' ')} points={points.join(' ')} vectorEffect="non-scaling-stroke" />
+        {of.map(({ label, points }) => (
+          <polygon key={`${label} ${points.join(' ')}`} points={points.join(' ')} vectorEffect="non-scaling-stroke" />
         ))}
       </svg>
       <span className="picture-note outlined">Outlined by a model: {labels}</span>

@@ -31,6 +31,8 @@ export function Viewer({ id, instance, said }: { id: string; instance: Instance 
     }),
     settleMs,
   )
+  // Of the picture that is shown, which follows the slider a moment later.
+  const shownFrame = Number(useSettled(String(frame), settleMs))
   const dialog = useRef<HTMLDialogElement>(null)
   useKeys({ f: () => setFull(true) })
   useEffect(() => {
@@ -38,7 +40,7 @@ export function Viewer({ id, instance, said }: { id: string; instance: Instance 
     else dialog.current?.close()
   }, [full])
   const frames = instance?.frames ?? 1
-  const outlines = outlinedOn(said, frame)
+  const outlines = outlinedOn(said, shownFrame)
   const about = [instance?.modality, instance?.bodyPart].filter(Boolean).join(' ') || 'Image'
   return (
     <div className="viewer">
