@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../monitoring/clock.ts'
 import type { Metrics } from '../monitoring/metrics.ts'
 import type { PlatformConfig } from '../schemas/config.ts'
 import { RaylogError } from '../schemas/errors.ts'
+import { frameLookedAt } from '../schemas/prediction.ts'
 import type { Instance, ModelVersion } from '../schemas/topics.ts'
 import type { ObjectStore } from '../storage/objects.ts'
 import type { ModelManifest } from './manifest.ts'
@@ -168,7 +169,7 @@ class ModelEngine implements Engine {
     const { sha256 } = instance.object
     const { from, release } = await this.#spool(instance.object)
     try {
-      const work = { from, sha256, frame: frameOf(instance), explain: options.priority !== 'background' }
+      const work = { from, sha256, frame: frameLookedAt(instance.frames), explain: options.priority !== 'background' }
       return await this.#queue(scheduler, model, work, options)
     } finally {
       await release()
@@ -280,6 +281,3 @@ function checkStandby(standby: readonly string[], known: readonly { manifest: Mo
   const message = `models.standby names ${missing.join(', ')}; the folders hold: ${names.sort().join(', ') || 'none'}`
   throw new RaylogError('config-invalid', message)
 }
-
-/** Of many frames the middle one is looked at, 1-based: the first of a run or volume often shows least. */
-const frameOf = (instance: Instance) => Math.max(1, Math.floor((instance.frames + 1) / 2))

@@ -7,3 +7,6 @@ import type { Prediction } from './topics/predictions.ts'
  */
 export const isFound = ({ threshold, score }: Pick<Prediction, 'threshold' | 'score'>): boolean =>
   threshold === null || score >= threshold
+
+/** Of many frames the middle one is looked at, 1-based: the first of a run or volume often shows least. */
+export const frameLookedAt = (frames: number): number => Math.max(1, Math.floor((frames + 1) / 2))

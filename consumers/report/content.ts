@@ -1,6 +1,7 @@
 /** Gathers what a report says of a prediction. What is lost for good is said in it; what may come back is waited for. */
 import { createHash } from 'node:crypto'
 import type { Ports } from '../../kafka/ports.ts'
+import { frameLookedAt } from '../../schemas/prediction.ts'
 import type { Prediction, StoredObject } from '../../schemas/topics.ts'
 import type { ImageContext, ReportContent } from './format.ts'
 import { sealedIdentity } from './identity.ts'
@@ -39,7 +40,9 @@ async function gatherImage(ports: ContentPorts, options: ContentOptions, predict
   const found = await settled(findImage(ports, prediction))
   if ('lost' in found) return { image: null, preview: { missing: inWords(found.lost) } }
   const { image, source } = found.value
-  const preview = await settled(ports.images.preview(source, { size: options.previewPixels }))
+  const preview = await settled(
+    ports.images.preview(source, { size: options.previewPixels, frame: frameLookedAt(image.frames) }),
+  )
   return { image, preview: 'lost' in preview ? { missing: inWords(preview.lost) } : { png: preview.value } }
 }
 

@@ -14,7 +14,7 @@ export interface ReportContent {
   prediction: Prediction
   /** Null where the image cannot be read any more. */
   image: ImageContext | null
-  /** PNG as the image is meant to be seen, or why there is none, in words. */
+  /** PNG as the image is meant to be seen, of the frame that the model looked at, or why there is none, in words. */
   preview: { png: Uint8Array } | { missing: string }
   /** Null where names are not shown, or not known. */
   patient: Pick<PatientIdentity, 'name' | 'birthDate' | 'sex'> | null

@@ -1,4 +1,6 @@
 /** The image in its frame: whole, in its own proportions, with the regions that the model marked. */
+import { frameLookedAt } from '../../schemas/prediction.ts'
+import type { Prediction } from '../../schemas/topics.ts'
 import type { ReportContent } from './format.ts'
 import { type Area, colour, type Doc, fitted, font } from './pdf-style.ts'
 import { type Speech, speak } from './texts/texts.ts'
@@ -44,16 +46,24 @@ function placePicture(doc: Doc, content: ReportContent, png: Buffer, frame: Area
   return true
 }
 
-function drawRegions(doc: Doc, { prediction, image }: ReportContent, { x, y, width, height }: Area): void {
+/** Of the frame that is shown, as far as they can be drawn. */
+function regionsOf({ prediction, image }: ReportContent): Prediction['regions'] {
+  if (!image?.rows || !image.columns) return []
+  const looked = frameLookedAt(image.frames)
+  return prediction.regions.filter(
+    ({ frame, points }) => frame === looked && points.length >= 6 && points.every(Number.isFinite),
+  )
+}
+
+function drawRegions(doc: Doc, content: ReportContent, { x, y, width, height }: Area): void {
+  const { image } = content
   if (!image?.rows || !image.columns) return
   const [toX, toY] = [width / image.columns, height / image.rows]
   doc.save().rect(x, y, width, height).clip().lineWidth(1)
-  for (const region of prediction.regions.filter(
-    one => one.frame === 1 && one.points.length >= 6 && one.points.every(Number.isFinite),
-  )) {
-    const corners = Array.from({ length: region.points.length >> 1 }, (_, i): [number, number] => [
-      x + (region.points[2 * i] ?? 0) * toX,
-      y + (region.points[2 * i + 1] ?? 0) * toY,
+  for (const { points } of regionsOf(content)) {
+    const corners = Array.from({ length: points.length >> 1 }, (_, i): [number, number] => [
+      x + (points[2 * i] ?? 0) * toX,
+      y + (points[2 * i + 1] ?? 0) * toY,
     ])
     doc.polygon(...corners).stroke('#ffc24b')
   }
@@ -73,13 +83,13 @@ function drawNotice(doc: Doc, { title, reason }: { title: string; reason: string
   })
 }
 
-function caption(speech: Speech, { image, prediction }: ReportContent, shown: boolean): string {
-  const { rows, columns, frames = 1 } = image ?? {}
-  const regions = prediction.regions.length
+function caption(speech: Speech, content: ReportContent, shown: boolean): string {
+  const { rows, columns, frames = 1 } = content.image ?? {}
+  const regions = regionsOf(content).length
   return [
     shown && speech.say('wholeImage'),
     rows && columns && speech.say('pixels', { columns, rows }),
-    frames > 1 && speech.say('frameOf', { frame: 1, frames }),
+    frames > 1 && speech.say('frameOf', { frame: frameLookedAt(frames), frames }),
     shown && regions > 0 && speech.count('outlined', regions),
   ]
     .filter(Boolean)

@@ -6,7 +6,10 @@ import { flagWords, item, resultSentence } from './texts/phrases.ts'
 import { type Speech, speak } from './texts/texts.ts'
 import { printable, scoredLabel } from './words.ts'
 
-/** More classes than these are counted, not listed; fewer where flags take their room, but never less than so many lines. */
+/**
+ * More classes than these are counted, not listed; fewer where flags take their room, and where there is room never less than
+ * so many lines.
+ */
 const mostProbabilities = 6
 const fewestLines = 3
 const rowHeight = 14

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inflateSync } from 'node:zlib'
 import sharp from 'sharp'
@@ -155,6 +156,24 @@ describe('the report of a prediction', () => {
     expect([image?.[1], image?.[2]]).toEqual(['400', '100'])
     const drawn = /([\d.]+) 0 0 (-?[\d.]+) [\d.]+ [\d.]+ cm\s*\/I\d+ Do/.exec(pageOf(pdf))
     expect(Number(drawn?.[1]) / Math.abs(Number(drawn?.[2]))).toBeCloseTo(4, 2)
+  })
+
+  it('shows of many frames the one that the model looked at, and outlines and counts what was marked there', async () => {
+    const bytes = await readFile(new URL('../../models/fixtures/imaging/explicit-u16-frames.dcm', import.meta.url))
+    const object = await stores.objects.put(bytes, 'application/dicom')
+    const points = [2, 2, 10, 2, 10, 10, 2, 10]
+    const regions = [1, 2].map(frame => ({ label: 'mass', score: 0.8, frame, points }))
+    const { pdf, text } = await made(aPrediction(1, { object: object.key, regions }))
+    expect(text).toContain('frame 2 of 3')
+    expect(text).toContain('1 region outlined')
+    expect(pageOf(pdf).match(/1 0\.76\d* 0\.29\d* SCN/g)).toHaveLength(1)
+    const samplesOf = async (frame: number) => {
+      const png = await stores.images.preview(object, { frame })
+      const at = png.indexOf('IDAT')
+      return png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4))
+    }
+    expect(pdf.includes(await samplesOf(2))).toBe(true)
+    expect(pdf.includes(await samplesOf(1))).toBe(false)
   })
 
   it('is the same to the byte when the event comes again, so that it is one object and one report', async () => {

@@ -1,4 +1,5 @@
 /** Pictures and wrapped PDFs for the PACS, made by the stage. */
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import sharp from 'sharp'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -108,6 +109,43 @@ describe('a picture for the PACS', () => {
     const without = await picture('en')
     expect(without.at).toEqual([])
     expect(without.rows).toBeLessThan(rows)
+  })
+
+  it('is of many frames the one that the model looked at, with what was marked and explained there', async () => {
+    const frames = await readFile(new URL('../../../models/fixtures/imaging/explicit-u16-frames.dcm', import.meta.url))
+    const magenta = sharp({ create: { width: 24, height: 20, channels: 3, background: '#ff00ff' } })
+    const { key } = await stores.objects.put(await magenta.png().toBuffer(), 'image/png')
+    const middle = { ...region, frame: 2, points: [2, 2, 10, 2, 10, 10, 2, 10] }
+    const { assessed, instances } = await keepStudy(stores, [frames], {
+      said: () => ({ regions: [middle], explanation: key }),
+    })
+    const { files: bytes, objects } = await made(assessed, { formats: ['dicom-sc'] })
+    const [height, width] = ['00280010', '00280011'].map(tag => Number(objects[0]?.[tag]?.Value?.[0]))
+    const raw = { width: width ?? 0, height: height ?? 0, channels: 3 } as const
+    const drawn = sharp(bytes[0]?.subarray(-raw.width * raw.height * 3), { raw })
+    const { data } = await drawn.clone().raw().toBuffer({ resolveWithObject: true })
+    const isMagenta = (i: number) => data[3 * i] === 255 && data[3 * i + 1] === 0 && data[3 * i + 2] === 255
+    const first = Array.from({ length: raw.width * raw.height }, (_, i) => i).find(isMagenta) ?? 0
+    // The image is 24 x 20, and stands 12 pixels at the left of its explanation.
+    const [left, top] = [(first % raw.width) - 36, Math.floor(first / raw.width)]
+    const part = (at: { left: number; top: number; width: number; height: number }) =>
+      drawn
+        .clone()
+        .extract({ ...at, left: at.left + left, top: at.top + top })
+        .raw()
+        .toBuffer()
+    const outlined = await part({ left: 0, top: 0, width: 12, height: 12 })
+    expect(
+      outlined.filter((red, i) => i % 3 === 0 && red > 200 && (outlined[i + 2] ?? 255) < 120).length,
+    ).toBeGreaterThan(20)
+    const free = { left: 14, top: 0, width: 10, height: 20 }
+    const shownOf = async (frame: number) => {
+      const preview = await stores.images.preview(instances[0]?.object ?? expect.unreachable(), { frame })
+      return sharp(preview).toColourspace('srgb').removeAlpha().extract(free).raw().toBuffer()
+    }
+    const shown = await part(free)
+    expect(shown.equals(await shownOf(2))).toBe(true)
+    expect(shown.equals(await shownOf(1))).toBe(false)
   })
 
   it('is made of what is found first, of no more than are asked for, and of none without an image', async () => {

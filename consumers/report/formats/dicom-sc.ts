@@ -1,5 +1,6 @@
 /** Pictures for the PACS: of the images that speak most for each finding, and of those that a model marked or explained. */
 import type { DicomAttributes } from '../../../schemas/dicom-json.ts'
+import { frameLookedAt } from '../../../schemas/prediction.ts'
 import type { Prediction } from '../../../schemas/topics.ts'
 import { ownVersion } from '../../../schemas/version.ts'
 import type { Capture } from '../dicom/capture/capture.ts'
@@ -15,7 +16,7 @@ export function dicomSc({ threads, previewPixels, captures }: FormatContext): St
       return Promise.all(
         chosen.map(async (image, i) => {
           const [preview, header, explained] = await Promise.all([
-            tools.preview(image, { size: previewPixels }),
+            tools.preview(image, { size: previewPixels, frame: frameLookedAt(image.instance?.frames ?? 1) }),
             tools.header(image),
             explainedOf(image, tools),
           ])

@@ -1,6 +1,7 @@
 /** The image as it is displayed, with what models said of it drawn in and written below. Never a name. */
 import { fileURLToPath } from 'node:url'
 import sharp, { type OverlayOptions } from 'sharp'
+import { frameLookedAt } from '../../../../schemas/prediction.ts'
 import type { ModelVersion } from '../../../../schemas/topics.ts'
 import type { StudyContent, StudyImage } from '../../study/format.ts'
 import { flagWords, item, scoreSentence, verdictWords } from '../../texts/phrases.ts'
@@ -25,7 +26,7 @@ const colour = { ink: '#ffffff', faint: '#c3ccd4', caution: '#ffc24b', ground: '
 export interface Shown {
   content: Pick<StudyContent, 'assessed' | 'researchUseOnly' | 'language'>
   image: StudyImage
-  /** PNG of the image, or why there is none. */
+  /** PNG of the image, of the frame that models looked at, or why there is none. */
   preview: { png: Uint8Array } | { missing: string }
   /** PNG of the image in colours where it speaks for a label to a model; null: there is none. */
   explained: { png: Uint8Array; model: ModelVersion; label: string } | null
@@ -136,16 +137,17 @@ async function textOf(lines: readonly string[], width: number, size: number, ink
   return { layer: { input: data, raw: { width: wide, height, channels } }, height }
 }
 
-/** Of the first frame, which is the one that is shown. */
+/** Of the frame that is shown, which is the one that models looked at. */
 function outlinesOf(
   { said, instance }: StudyImage,
   { width, height }: { width: number; height: number },
 ): Buffer | undefined {
   if (!instance?.rows || !instance.columns) return undefined
   const [toX, toY] = [width / instance.columns, height / instance.rows]
+  const looked = frameLookedAt(instance.frames)
   const polygons = said.flatMap(({ prediction }) =>
     prediction.regions
-      .filter(({ frame, points }) => frame === 1 && points.length >= 6 && points.every(Number.isFinite))
+      .filter(({ frame, points }) => frame === looked && points.length >= 6 && points.every(Number.isFinite))
       .map(({ points }) => points.map((value, i) => (value * (i % 2 === 0 ? toX : toY)).toFixed(2)).join(' ')),
   )
   if (polygons.length === 0) return undefined
