@@ -91,6 +91,7 @@ export function commonModules(content: StudyContent, options: ObjectOptions): Da
   const copied = copiedOf(content)
   const empty = Object.entries(always).filter(([, tag]) => !copied[tag])
   const [known] = referencedOf(content.images)
+  const contributors = algorithms(content)
   return {
     ...Object.fromEntries(empty.map(([keyword]) => [keyword, []])),
     SOPClassUID: options.as.sopClass,
@@ -113,7 +114,7 @@ export function commonModules(content: StudyContent, options: ObjectOptions): Da
     // One Raylog a site: what serial numbers are for.
     DeviceSerialNumber: line(site) || 'main',
     SoftwareVersions: options.version,
-    ContributingEquipmentSequence: algorithms(content),
+    ContributingEquipmentSequence: contributors.length > 0 ? contributors : undefined,
   }
 }
 

@@ -163,6 +163,25 @@ describe('a picture for the PACS', () => {
     expect(gone.objects[0]?.['00280010']?.Value?.[0]).toBeGreaterThan(100)
   })
 
+  it('names the models that said something of its image, and no others', async () => {
+    const other = { name: 'nodules', version: '2.0.0', digest: 'e'.repeat(64), runtime: 'onnx' }
+    const { assessed, instances } = await keepStudy(stores, files(3), {
+      said: i => [{}, { model: other, explanation: 'none' }, null][i] ?? null,
+    })
+    const [finding = expect.unreachable()] = assessed.findings
+    // A finding of the study may name an image whose answer is not here any more.
+    const findings = instances.map(({ id }, i) => ({
+      ...finding,
+      model: i === 1 ? 'nodules@2.0.0' : 'chest@1.0.0',
+      instances: [id],
+    }))
+    const { objects } = await made({ ...assessed, findings }, { formats: ['dicom-sc'] })
+    const equipment = objects.map(one => itemsOf(one, '0018A001').map(item => item['00181002']?.Value?.[0]))
+    const chest = uids.model('chest', '1.0.0', 'd'.repeat(64))
+    expect(equipment).toEqual([[chest], [uids.model('nodules', '2.0.0', other.digest)], []])
+    expect(objects.map(one => '0018A001' in one)).toEqual([true, true, false])
+  })
+
   it('is the same to the byte when the study comes again', async () => {
     const { assessed } = await keepStudy(stores, files(1), {
       said: () => ({ label: '<b>&"\u0000 肺炎', regions: [region] }),

@@ -21,7 +21,8 @@ export function dicomSc({ threads, previewPixels, captures }: FormatContext): St
             explainedOf(image, tools),
           ])
           const source = 'attributes' in header ? header.attributes : null
-          const few = { ...content, images: [image], earlier: [] }
+          // Only what was said of this image: the findings name models that did not see it.
+          const few = { ...content, assessed: { ...content.assessed, findings: [] }, images: [image], earlier: [] }
           const shown = { content: few, image, preview, explained }
           const capture = { ...shown, source: flagsOf(source), ordinal: i + 1, version }
           return { part: image.id, instance: image.id, bytes: await threads.draw('dicomSc', capture, tools.signal) }

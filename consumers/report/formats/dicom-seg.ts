@@ -28,7 +28,9 @@ export function dicomSeg({ threads }: FormatContext): StudyFormat {
               return [image.id, 'attributes' in header ? neededOf(header.attributes) : null] as const
             }),
           )
-          const few = { ...content, images: of.map(({ image }) => image), earlier: [] }
+          const images = of.map(({ image }) => image)
+          // Only what was said of these images: the findings name models that did not see them.
+          const few = { ...content, assessed: { ...content.assessed, findings: [] }, images, earlier: [] }
           const task = { content: few, headers: Object.fromEntries(headers), part, ordinal: i + 1, version }
           return { part, bytes: await threads.draw('dicomSeg', task, tools.signal) }
         }),

@@ -1,7 +1,7 @@
 /** Measurement groups (TID 1501, TID 1410): one of each finding of the study, of each answer that it rests on, and of its regions. */
 import { uids } from '../../../../schemas/ids.ts'
 import type { Prediction, StudyFinding } from '../../../../schemas/topics.ts'
-import { modelOf, modelsOf } from '../../study/facts.ts'
+import { modelOf, type modelsOf } from '../../study/facts.ts'
 import type { SaidOfImage, StudyContent } from '../../study/format.ts'
 import { findingSentences, flagWords, item, verdictWords } from '../../texts/phrases.ts'
 import { speak } from '../../texts/texts.ts'
@@ -27,10 +27,17 @@ const comment = dcm('121106', 'Comment')
 /** Images that a group names, at most: the finding says how many there are. */
 const mostSources = 20
 
-export function findingGroup(content: StudyContent, finding: StudyFinding, images: readonly Referenced[]): DataSet {
+/** What the groups of findings refer to. */
+export interface GroupSources {
+  images: readonly Referenced[]
+  /** Of the whole study. */
+  models: ReturnType<typeof modelsOf>
+}
+
+export function findingGroup(content: StudyContent, finding: StudyFinding, { images, models }: GroupSources): DataSet {
   const { assessed } = content
   const { name, version } = modelOf(finding.model)
-  const digest = modelsOf(content).get(finding.model)?.digest ?? null
+  const digest = models.get(finding.model)?.digest ?? null
   const byId = new Map(images.map(one => [one.image.id, one]))
   // Surest first, as the finding has them.
   const of = finding.instances.flatMap(id => byId.get(id) ?? [])

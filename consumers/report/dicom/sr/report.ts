@@ -5,6 +5,7 @@
 
 import type { DicomAttributes } from '../../../../schemas/dicom-json.ts'
 import { uids } from '../../../../schemas/ids.ts'
+import { modelsOf } from '../../study/facts.ts'
 import type { StudyContent } from '../../study/format.ts'
 import { firstText } from '../../study/header.ts'
 import * as phrases from '../../texts/phrases.ts'
@@ -110,8 +111,9 @@ const observer = ({ site }: StudyContent): DataSet[] => [
 ]
 
 function measurements(content: StudyContent, images: readonly Referenced[]): DataSet {
+  const models = modelsOf(content)
   const groups = [
-    ...content.assessed.findings.map(finding => findingGroup(content, finding, images)),
+    ...content.assessed.findings.map(finding => findingGroup(content, finding, { images, models })),
     ...answersOf(images)
       .slice(0, mostAnswers)
       .flatMap(({ of, said }) => imageGroups(content, of, said)),

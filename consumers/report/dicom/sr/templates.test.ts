@@ -111,10 +111,14 @@ describe('a structured report', () => {
       ...{ made: first(item, '00080070'), model: first(item, '00081090'), version: first(item, '00181020') },
       uid: first(item, '00181002'),
     }))
-    const uid = (weights: string) => uids.model('chest', '1.0.0', weights)
     const chest = { purpose: '99IHE Newcode1', made: 'unknown', model: 'chest', version: '1.0.0' }
-    expect(equipment).toEqual([{ ...chest, uid: uid('d'.repeat(64)) }])
-    expect(uid('e'.repeat(64))).not.toBe(uid('d'.repeat(64)))
+    expect(equipment).toEqual([{ ...chest, uid: uids.model('chest', '1.0.0', 'd'.repeat(64)) }])
+    const model = { name: 'chest', version: '1.0.0', digest: 'e'.repeat(64), runtime: 'onnx' }
+    const content = withFindings([aFinding()], { images: images(2, { model }) })
+    const other = await attributesOf(stores, structuredReport({ content, version: '0.1.0' }))
+    const [changed] = itemsOf(other, '0018A001')
+    expect([first(changed, '00081090'), first(changed, '00181020')]).toEqual(['chest', '1.0.0'])
+    expect(first(changed, '00181002')).not.toBe(equipment[0]?.uid)
   })
 
   it('names a model of which no answer is here too', async () => {
