@@ -1,10 +1,11 @@
 /** What the model said: the label, the score against its threshold, the probabilities, and what speaks for caution. */
+import { scoredLabel } from '../../schemas/prediction.ts'
 import type { Prediction } from '../../schemas/topics.ts'
 import type { ReportContent } from './format.ts'
 import { type Area, colour, type Doc, fitted, font, heading } from './pdf-style.ts'
 import { flagWords, item, resultSentence } from './texts/phrases.ts'
 import { type Speech, speak } from './texts/texts.ts'
-import { printable, scoredLabel } from './words.ts'
+import { printable } from './words.ts'
 
 /**
  * More classes than these are counted, not listed; fewer where flags take their room, and where there is room never less than

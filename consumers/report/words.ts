@@ -1,16 +1,4 @@
-/** What the page of a prediction can say: the label that its score is of, and texts that its fonts have. */
-import type { Prediction } from '../../schemas/topics.ts'
-
-/** The label whose probability the score is: the positive one of a binary model, else the label that was given. */
-export function scoredLabel({
-  probabilities,
-  score,
-  label,
-}: Pick<Prediction, 'probabilities' | 'score' | 'label'>): string {
-  if (probabilities[label] === score) return label
-  const found = Object.entries(probabilities).find(([, value]) => Math.abs(value - score) < 1e-9)
-  return found?.[0] ?? label
-}
+/** What the page of a prediction can say: texts that its fonts have. */
 
 /** Beyond Latin-1, what the standard fonts of PDF have (WinAnsiEncoding, ISO 32000-1 annex D). */
 const winAnsi = /^[\x20-\x7e\u00a0-\u00ff€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]*$/u

@@ -1,6 +1,6 @@
 /** Pictures for the PACS: of the images that speak most for each finding, and of those that a model marked or explained. */
 import type { DicomAttributes } from '../../../schemas/dicom-json.ts'
-import { frameLookedAt } from '../../../schemas/prediction.ts'
+import { frameLookedAt, scoredLabel } from '../../../schemas/prediction.ts'
 import type { Prediction } from '../../../schemas/topics.ts'
 import { ownVersion } from '../../../schemas/version.ts'
 import type { Capture } from '../dicom/capture/capture.ts'
@@ -51,12 +51,8 @@ async function explainedOf({ said }: StudyImage, tools: StudyTools): Promise<Cap
     .filter(({ explanation }) => explanation !== null)
     .sort((a, b) => b.confidence - a.confidence)
   const drawn = first && (await tools.explanation(first))
-  return drawn && 'png' in drawn ? { png: drawn.png, model: first.model, label: explainedLabel(first) } : null
+  return drawn && 'png' in drawn ? { png: drawn.png, model: first.model, label: scoredLabel(first) } : null
 }
-
-/** An explanation speaks for the positive label, whatever the answer: that whose probability is the score. */
-const explainedLabel = ({ probabilities, score, label }: Prediction): string =>
-  Object.keys(probabilities).find(one => probabilities[one] === score) ?? label
 
 /** Of the header what a picture repeats: the rest need not be copied to a thread. */
 const flagsOf = (source: DicomAttributes | null): DicomAttributes | null =>

@@ -1,7 +1,8 @@
 /** What a study's content comes to in sentences, the same in every format. */
+
+import { scoredLabel } from '../../../schemas/prediction.ts'
 import type { Prediction, StudyFinding } from '../../../schemas/topics.ts'
 import type { SaidOfImage, StudyContent } from '../study/format.ts'
-import { scoredLabel } from '../words.ts'
 import type { Speech, TextKey } from './texts.ts'
 
 /** Lists in a sentence name so many; the rest is counted. */

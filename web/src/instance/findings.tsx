@@ -1,4 +1,5 @@
 import { useState } from 'react'
+import { scoredLabel } from '../../../schemas/prediction.ts'
 import { explanationUrl, get } from '../api/client.ts'
 import { itemsOf, toModel } from '../api/shape.ts'
 import type { Detail, Prediction } from '../api/types.ts'
@@ -69,9 +70,7 @@ function Finding({ said }: { said: Prediction }) {
 function Explained({ said }: { said: Prediction }) {
   const [gone, setGone] = useState(false)
   if (gone) return <p className="small muted">The picture of what it rests on cannot be shown.</p>
-  // It speaks for the positive label, whatever the answer: for that whose probability is the score.
-  const [label] = Object.entries(said.probabilities).find(([, value]) => value === said.score) ?? [said.label]
-  const what = `What speaks most for “${label}” to ${said.model.name}`
+  const what = `What speaks most for “${scoredLabel(said)}” to ${said.model.name}`
   return (
     <figure className="explained">
       <img src={explanationUrl(said.id)} alt={`${what}, in colours`} onError={() => setGone(true)} />

@@ -1,8 +1,8 @@
 /** A picture of a finding with what is said of it: the image, its answer, all that makes the answer doubtful, people's words. */
+import { scoredLabel } from '../../../../schemas/prediction.ts'
 import type { StudyFinding } from '../../../../schemas/topics.ts'
 import { colour, page } from '../../pdf-style.ts'
 import { flagWords, item, named, scoreSentence, verdictWords } from '../../texts/phrases.ts'
-import { scoredLabel } from '../../words.ts'
 import { type Pictured, pictureKey } from './choose.ts'
 import type { Flow } from './flow.ts'
 import { leadingOf, type Style } from './pen.ts'

@@ -1,8 +1,8 @@
 /** Which images are pictured with a finding. */
+import { scoredLabel } from '../../../../schemas/prediction.ts'
 import type { Prediction, StudyFinding } from '../../../../schemas/topics.ts'
 import { modelOf } from '../../study/facts.ts'
 import type { SaidOfImage, StudyContent, StudyImage } from '../../study/format.ts'
-import { scoredLabel } from '../../words.ts'
 
 export interface Pictured {
   image: StudyImage
