@@ -143,8 +143,10 @@ describe('a slow client', () => {
     expect(slowly.seen.length).toBeLessThan(300)
     network.resume()
     await until(() => slowly.seen.length === 300)
-    expect(byes).toEqual([{ reason: 'slow' }])
-    expect(slowly.joins()).toBe(2)
+    // Once, or more often where this process is slow itself; each time it comes back.
+    expect(byes.length).toBeGreaterThan(0)
+    expect(byes).toEqual(byes.map(() => ({ reason: 'slow' })))
+    expect(slowly.joins()).toBe(1 + byes.length)
     expect(byPartition(slowly.seen)).toEqual(byPartition(quickly.seen))
   })
 })

@@ -74,6 +74,36 @@ function contextOf(log: Pick<EventLog, 'subscribe'>, handle: (offset: number) =>
   } satisfies FeedContext
 }
 
+describe('a feed whose records may wait', () => {
+  it('has its places again when the partition of those that waited, or began, is taken away', async () => {
+    const release = Promise.withResolvers<void>()
+    const { log, subscriber } = scripted(() => undefined)
+    const handled: number[] = []
+    let resting: number | undefined = 0
+    const feed = await openFeed(
+      contextOf(log, async offset => {
+        if (offset === 0) await release.promise
+        handled.push(offset)
+      }),
+      {
+        ...{ ...quiet, concurrency: 4 },
+        aside: { topics: [topics.feedback], longestMs: 600_000_000_000_000, places: 1, restingSince: () => resting },
+      },
+    )
+    const { records, revoked } = await subscriber
+    await records([record(0), record(1), record(2)])
+    const gone = revoked?.([partition], true)
+    release.resolve()
+    await gone
+    resting = undefined
+    await records([record(3), record(4)])
+    resting = 0
+    await until('what came with the partition again is handled', () => handled.includes(4))
+    expect(handled).toEqual([0, 3, 4])
+    await feed.close()
+  })
+})
+
 describe('a feed that is closed', () => {
   it('commits nothing past a record that came while it drained', async () => {
     const release = Promise.withResolvers<void>()
