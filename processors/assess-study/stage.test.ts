@@ -8,6 +8,17 @@ import { assessingPerTest, sick, study } from '../../tests/harness/assessing.ts'
 const on = assessingPerTest()
 const { start, stop, append, assessed, last, read, image, answer, quiet } = on
 
+it('is looked at once for what waited of it together: a burst costs fewer commits than it has images', async () => {
+  const numbers = Array.from({ length: 60 }, (_, n) => n + 1)
+  await append(topics.instances, ...numbers.map(n => image(n, { studyInstances: 60 })))
+  await append(topics.predictions, ...numbers.map(n => answer(n)))
+  const before = on.documents.commits()
+  await start()
+  expect(await last(1)).toMatchObject({ completedBy: 'expected_count', instances: 60, missing: [] })
+  await read()
+  expect(on.documents.commits() - before).toBeLessThan(60)
+})
+
 describe('a study is complete', () => {
   it('when nothing came for the time of its modality, and not before', async () => {
     await start({ idleMs: { DX: 10_000 } })
