@@ -2,7 +2,9 @@ import { hash, randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { RaylogError, toRaylogError } from '../schemas/errors.ts'
+import type { Deliver } from '../storage/arrivals/port.ts'
 import { canSync } from '../storage/direct.ts'
 import { openFolderObjects } from '../storage/folder-objects.ts'
 import { until } from '../tests/harness/until.ts'
@@ -53,6 +55,15 @@ describe('sealed records', () => {
     expect(await valuesOf('b')).toEqual(numbers(7))
   })
 
+  it('are looked for no further than until all are found', async () => {
+    const before = Array.from({ length: 600 }, (_, n) => seal(record(n), 1_000 + n))
+    const after = Array.from({ length: 6_000 }, (_, n) => seal(record(n + 600), 2_000 + n))
+    await appendSealed(log, [...before, ...after], false)
+    const read = vi.spyOn(log, 'read')
+    await appendSealed(log, before, true)
+    expect(read.mock.calls.length).toBeLessThanOrEqual(3)
+  })
+
   it('are there in full where another of the same key or the same value is there', async () => {
     await appendSealed(log, [seal(record(1), 1_000), seal({ ...record(2), key: 'key 3' }, 1_000)], false)
     const other = [seal({ ...record(1), value: Buffer.from('value 9') }, 1_000), seal(record(2), 1_000)]
@@ -62,11 +73,9 @@ describe('sealed records', () => {
 })
 
 describe.skipIf(!canSync)('an object store that puts them on the log behind the answer (Linux)', () => {
-  const openObjects = () =>
-    openFolderObjects({
-      folder: join(folder, 'objects'),
-      arrivals: { segmentBytes: 1024 * 1024, deliver: (notes, again) => appendSealed(log, notes, again) },
-    })
+  const toTheLog: Deliver = (notes, again) => appendSealed(log, notes, again)
+  const openObjects = (deliver = toTheLog) =>
+    openFolderObjects({ folder: join(folder, 'objects'), arrivals: { segmentBytes: 1024 * 1024, deliver } })
 
   it('loses none and doubles none, whatever becomes of the thread of the log', async () => {
     const objects = await openObjects()
@@ -80,5 +89,27 @@ describe.skipIf(!canSync)('an object store that puts them on the log behind the 
     }
     await objects.close()
     expect(await valuesOf()).toEqual(numbers(...kept))
+  })
+
+  it('says in its health that the log refuses them, and why, until it takes them', async () => {
+    let refusal: RaylogError | undefined = new RaylogError('log-unavailable', 'the disk of the log is away')
+    const objects = await openObjects(async (notes, again) => {
+      if (refusal) throw refusal
+      await toTheLog(notes, again)
+    })
+    await objects.check()
+    const bytes = randomBytes(20_000)
+    const note = async () => seal(record(1), Date.now())
+    await until('it is kept', () => objects.putNoted?.(bytes, 'a/b', hash('sha256', bytes), note))
+    const said = () => objects.check().then(() => undefined, toRaylogError)
+    await until('its health says so', async () => (await said()) !== undefined)
+    expect(await said()).toMatchObject({
+      code: 'log-unavailable',
+      message: expect.stringMatching(/are kept.*the disk of the log is away/),
+    })
+    refusal = undefined
+    await until('it is well again', async () => (await said()) === undefined)
+    expect(await valuesOf()).toEqual(numbers(1))
+    await objects.close()
   })
 })

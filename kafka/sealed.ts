@@ -3,7 +3,7 @@
  * one write makes both durable (storage/arrivals).
  */
 import { deserialize, serialize } from 'node:v8'
-import type { EventLog, LogRecord, NewRecord } from './log.ts'
+import type { EventLog, LogRecord, NewRecord, Position } from './log.ts'
 
 type Fields = [topic: string, key: string, headers: Record<string, string>, timestamp: number, value: Uint8Array]
 
@@ -39,23 +39,25 @@ export async function appendSealed(
 const identity = ({ topic, key, value }: NewRecord | LogRecord) =>
   `${topic} ${key} ${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1')}`
 
-/** Looks through what came since the oldest of them. */
+/** Looks through what came since the oldest of them until all are found, a page of each partition in turn: they are in all. */
 async function notThere(
   log: Pick<EventLog, 'offsetsAt' | 'read'>,
   records: readonly Required<NewRecord>[],
 ): Promise<NewRecord[]> {
   const missing = new Map(records.map(record => [identity(record), record]))
   const since = Math.min(...records.map(({ timestamp }) => timestamp))
-  for (const topic of new Set(records.map(record => record.topic))) {
-    for (const from of await log.offsetsAt(topic, since)) {
-      let at = from
-      for (let page = await log.read(at, pageRecords); page.length > 0; page = await log.read(at, pageRecords)) {
-        for (const record of page) {
-          missing.delete(identity(record))
-          at = { ...at, offset: record.offset + 1 }
-        }
-      }
+  const topics = [...new Set(records.map(({ topic }) => topic))]
+  let places = (await Promise.all(topics.map(topic => log.offsetsAt(topic, since)))).flat()
+  while (places.length > 0) {
+    const further: Position[] = []
+    for (const at of places) {
+      if (missing.size === 0) return []
+      const page = await log.read(at, pageRecords)
+      for (const record of page) missing.delete(identity(record))
+      const last = page.at(-1)
+      if (last) further.push({ ...at, offset: last.offset + 1 })
     }
+    places = further
   }
   return [...missing.values()]
 }
