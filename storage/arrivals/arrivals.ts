@@ -46,6 +46,7 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
   const segments = new Set<Segment>()
   const inherited = new Set<Segment>()
   let lastPut = 0
+  let turn = 0
   let draining: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let closed = false
@@ -58,7 +59,7 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
     if (before && before.live === 0 && !inherited.has(before)) supply.give(before)
     const segment = supply.take()
     if (!segment) return undefined
-    segment.begin()
+    segment.begin(++turn)
     for (const entry of rest) {
       const { use, place } = entry
       const over = entry.segment !== segment && entry.segment.use !== use
@@ -183,17 +184,24 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
 
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const left: Note[] = []
-  for (const name of await readdir(folder)) await takeUp(join(folder, name))
+  const found: Awaited<ReturnType<typeof reopenSegment>>[] = []
+  for (const name of await readdir(folder)) await find(join(folder, name))
+  for (const one of found.toSorted((a, b) => a.segment.turn - b.segment.turn)) takeUp(one)
   const notes = createNotes(deliver ?? nobody, left)
   if (here.size > 0) soon()
 
-  async function takeUp(path: string): Promise<void> {
-    const { segment, records } = path.endsWith('.new') ? { segment: undefined, records: [] } : await reopenSegment(path)
-    if (!segment || records.length === 0) {
-      await segment?.close()
-      await unlink(path)
+  async function find(path: string): Promise<void> {
+    const one = path.endsWith('.new') ? undefined : await reopenSegment(path)
+    if (one && one.records.length > 0) {
+      found.push(one)
       return
     }
+    await one?.segment.close()
+    await unlink(path)
+  }
+
+  function takeUp({ segment, records }: (typeof found)[number]): void {
+    turn = segment.turn
     segment.live = records.length
     segments.add(segment)
     inherited.add(segment)
@@ -208,10 +216,16 @@ export async function openArrivals(options: ArrivalsOptions): Promise<Arrivals> 
   }
 
   return {
+    get refused() {
+      return notes.refused
+    },
     async put(bytes, sha256) {
       const known = here.get(sha256)
       if (known) known.storedAt = Date.now()
-      return known ? !closed : (coming.get(sha256) ?? begin(bytes, sha256, noNote))
+      const kept = known ? !closed : await (coming.get(sha256) ?? begin(bytes, sha256, noNote))
+      // What its caller says of it next must not come before what is said already.
+      await notes.told(sha256)
+      return kept
     },
     async putNoted(bytes, sha256, write) {
       const isNew = () => !here.has(sha256) && !coming.has(sha256)

@@ -56,7 +56,7 @@ export function createBatches(next: () => Segment | undefined): Batches {
     if (filling.used > 0) return 'later'
     current = next()
     if (!current) return undefined
-    writeSegmentHead(filling.memory, current.use)
+    writeSegmentHead(filling.memory, current.use, current.turn)
     filling.base = 0
     filling.used = pageBytes
     current.end = pageBytes

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { readdir } from 'node:fs/promises'
+import { cp, mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { RaylogError } from '../../schemas/errors.ts'
 import { digest, full, useArrivals } from '../../tests/harness/arrivals.ts'
 import { until } from '../../tests/harness/until.ts'
 import { canSync } from '../direct.ts'
-import type { Deliver } from './port.ts'
-import { largestNote } from './records.ts'
+import type { Arrivals, ArrivalsOptions, Deliver } from './port.ts'
+import { largestNote, recordBytes } from './records.ts'
 
 /** Takes notes as it is told, and says what it took. */
 function receiver() {
@@ -14,7 +15,9 @@ function receiver() {
   const unsure: boolean[] = []
   let refusal: Error | undefined
   let held: Promise<void> | undefined
+  let asked = 0
   const deliver: Deliver = async (notes, again) => {
+    asked++
     await held
     unsure.push(again)
     if (refusal) throw refusal
@@ -24,6 +27,7 @@ function receiver() {
     taken,
     unsure,
     deliver,
+    asked: () => asked,
     refuse: (error?: Error) => (refusal = error),
     hold() {
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -36,9 +40,25 @@ function receiver() {
   }
 }
 const away = new RaylogError('log-unavailable', 'away')
+/** Files are no part of the test. */
+const file: ArrivalsOptions['file'] = async standing => standing.map(() => undefined)
 
 describe.skipIf(!canSync)('notes on what came (Linux)', () => {
-  const { files, place, openHere, arrive, arriveNoted, wreck, onDisk, onWrite, failing } = useArrivals()
+  const { files, place, openHere, arrive, arriveNoted, noneInTheMaking, wreck, onDisk, onWrite, failing } =
+    useArrivals()
+
+  /** Many small objects with notes, in their order. */
+  async function arriveMany(arrivals: Arrivals, notes: readonly string[]): Promise<void> {
+    for (let at = 0; at < notes.length; at += 100) {
+      await noneInTheMaking() // there is one for those that do not fit
+      const put = notes.slice(at, at + 100).map(note => {
+        const bytes = Buffer.from(`of ${note}`)
+        return arrivals.putNoted(bytes, digest(bytes), async () => Buffer.from(note))
+      })
+      expect(await Promise.all(put)).not.toContain(false)
+    }
+  }
+  const named = (count: number) => Array.from({ length: count }, (_, n) => `note ${n}`)
 
   it('are delivered by themselves, in their order, behind the answer', async () => {
     const { taken, deliver, unsure } = receiver()
@@ -67,6 +87,84 @@ describe.skipIf(!canSync)('notes on what came (Linux)', () => {
     expect(next.taken).toEqual(['has its file', 'has none'])
     expect(next.unsure).toEqual([true])
     release()
+  })
+
+  it('are delivered in the order in which they came, whatever the segments of the killed process are called', async () => {
+    const killed = receiver()
+    const release = killed.hold()
+    const half = 4096 + 300 * recordBytes(1)
+    const arrivals = await openHere({ deliver: killed.deliver, file, segmentBytes: half })
+    const [first = '', ...others] = named(600)
+    await arriveNoted(arrivals, Buffer.from('of the first'), first)
+    await arriveMany(arrivals, others)
+    const left = await wreck()
+    const turned = place('turned')
+    await mkdir(turned)
+    const names = (await readdir(left)).toSorted()
+    for (const [n, name] of names.toReversed().entries()) await cp(join(left, name), join(turned, names[n] ?? ''))
+    for (const folder of [left, turned]) {
+      const { taken, unsure, deliver } = receiver()
+      const next = await openHere({ folder, deliver, file, segmentBytes: half })
+      await until('all are delivered', () => taken.length >= 600)
+      expect(taken).toEqual(named(600))
+      await arriveNoted(next, randomBytes(100), 'after them')
+      await until('another is', () => taken.length > 600)
+      expect(unsure).toEqual([true, true, true, false])
+    }
+    release()
+  })
+
+  it('are looked for no longer than while those that were left are', async () => {
+    const killed = receiver()
+    const release = killed.hold()
+    await arriveNoted(await openHere({ deliver: killed.deliver }), randomBytes(100), 'left')
+    const { taken, unsure, asked, deliver, hold } = receiver()
+    const goOn = hold()
+    const next = await openHere({ folder: await wreck(), deliver })
+    await until('the one that was left is under way', () => asked() === 1)
+    await arriveNoted(next, randomBytes(100), 'came meanwhile')
+    goOn()
+    await until('both are delivered', () => taken.length === 2)
+    expect(unsure).toEqual([true, false])
+    release()
+  })
+
+  it('are taken until so many wait, and again when they do not', async () => {
+    const { taken, deliver, hold } = receiver()
+    const release = hold()
+    const arrivals = await openHere({ deliver, file, segmentBytes: 8 * 1024 * 1024 })
+    const bytes = randomBytes(100)
+    const put = () => arrivals.putNoted(bytes, digest(bytes), async () => Buffer.from('last'))
+    await arriveNoted(arrivals, randomBytes(100), 'first')
+    await arriveMany(arrivals, named(1_023))
+    expect(await put()).toBe(false)
+    release()
+    await until('those are delivered', () => taken.length === 1_024)
+    expect(await put()).toBe(true)
+  })
+
+  it('are delivered, or refused, before the same object is said to be kept again', async () => {
+    const { taken, deliver, hold, refuse } = receiver()
+    const release = hold()
+    const arrivals = await openHere({ deliver })
+    const bytes = randomBytes(9_000)
+    const sha256 = await arriveNoted(arrivals, bytes, 'first')
+    const again = () => arrivals.put(bytes, sha256).then(kept => [kept, ...taken])
+    const here = again()
+    await arrivals.settle(sha256)
+    const withFile = again()
+    release()
+    expect(await here).toEqual([true, 'first'])
+    expect(await withFile).toEqual([true, 'first'])
+    refuse(away)
+    const other = randomBytes(9_000)
+    await arriveNoted(arrivals, other, 'refused')
+    expect(await arrivals.put(other, digest(other))).toBe(true)
+    expect(taken).toEqual(['first'])
+    expect(arrivals.refused).toBe(away)
+    refuse()
+    await until('it is delivered after all', () => taken.length === 2)
+    expect(arrivals.refused).toBeUndefined()
   })
 
   it('hold their segment until they are delivered, though all in it have files', async () => {

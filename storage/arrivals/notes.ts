@@ -20,11 +20,15 @@ export interface Note {
 export interface Notes {
   /** Whether another is taken: not while they are refused, nor when too many wait. */
   readonly open: boolean
+  /** Why they are refused at the moment. */
+  readonly refused: RaylogError | undefined
   /** How many are not delivered yet. */
   readonly waiting: number
-  add(...notes: readonly Note[]): void
+  add(note: Note): void
   /** Those of one object; resolves when some more are delivered, undefined where none of it waits. @throws why they are refused */
   of(sha256: string): Promise<void> | undefined
+  /** Resolves when none of one object waits, or they are refused. */
+  told(sha256: string): Promise<void>
   /** Tries once more what waits. */
   close(): Promise<void>
 }
@@ -48,9 +52,9 @@ function nextTurn(): PromiseWithResolvers<void> {
 
 /** @param inherited of a process that ended: some may have been delivered by it */
 export function createNotes(deliver: Deliver, inherited: readonly Note[]): Notes {
-  const waiting: Note[] = []
-  /** Whether what is first may be delivered already. */
-  let unsure = inherited.length > 0
+  const waiting: Note[] = [...inherited]
+  /** So many of the first may be delivered already. */
+  let unsure = inherited.length
   let failure: RaylogError | undefined
   let turn = nextTurn()
   /** When the last ones came. */
@@ -61,9 +65,9 @@ export function createNotes(deliver: Deliver, inherited: readonly Note[]): Notes
   async function deliverSome(): Promise<void> {
     const some = waiting.slice(0, most)
     const bytes = some.map(note => note.bytes)
-    failure = await deliver(bytes, unsure).then(() => undefined, toRaylogError)
+    failure = await deliver(bytes, unsure > 0).then(() => undefined, toRaylogError)
     // What was refused may have been done, and not said.
-    unsure = failure !== undefined || (unsure && waiting.length > some.length)
+    unsure = failure ? Math.max(unsure, some.length) : Math.max(0, unsure - some.length)
     if (!failure) for (const { delivered } of waiting.splice(0, some.length)) delivered()
     const { resolve, reject } = turn
     turn = nextTurn()
@@ -96,25 +100,33 @@ export function createNotes(deliver: Deliver, inherited: readonly Note[]): Notes
     })
   }
 
-  function add(...notes: readonly Note[]): void {
-    waiting.push(...notes)
+  function add(note: Note): void {
+    waiting.push(note)
     came.push(performance.now())
     if (came.length > dense.notes) came.shift()
     start()
   }
 
-  add(...inherited)
+  const waits = (sha256: string) => waiting.some(note => note.sha256 === sha256)
+
+  start()
   return {
     get open() {
       return failure === undefined && waiting.length < mostWaiting
+    },
+    get refused() {
+      return failure
     },
     get waiting() {
       return waiting.length
     },
     add,
     of(sha256) {
-      if (!waiting.some(note => note.sha256 === sha256)) return undefined
+      if (!waits(sha256)) return undefined
       return failure ? Promise.reject(failure) : turn.promise
+    },
+    async told(sha256) {
+      while (!failure && waits(sha256)) await Promise.allSettled([turn.promise])
     },
     async close() {
       closing.abort()

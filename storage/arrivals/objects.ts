@@ -77,6 +77,13 @@ export function withArrivals(files: ObjectStore, arrivals: Arrivals): ObjectStor
     },
     lend: key => arrivals.lend(digestIn(key) ?? ''),
     local: key => (arrivals.stat(digestIn(key) ?? '') ? undefined : files.local(key)),
+    async check() {
+      await files.check()
+      const { refused } = arrivals
+      if (!refused) return
+      const kept = 'images that came are kept, and their events wait beside them until the log takes them'
+      throw new RaylogError(refused.code, `${kept}: ${refused.message}`, { cause: refused })
+    },
     async close() {
       await arrivals.close()
       await files.close()

@@ -24,7 +24,12 @@ export interface ArrivalsOptions {
 }
 
 export interface Arrivals {
-  /** True when it is durable here; false where there is no room: then it needs a file at once. */
+  /** Why notes are refused at the moment; they wait here, and are tried again. */
+  readonly refused: RaylogError | undefined
+  /**
+   * True when it is durable here; false where there is no room: then it needs a file at once. Where a note on it waits, after
+   * that is delivered or refused.
+   */
   put(bytes: Uint8Array, sha256: string): Promise<boolean>
   /**
    * The object and a note on it in one write: true when both are durable here, and the note will be delivered. False where it

@@ -2,7 +2,7 @@
  * The form of a segment of arrivals: a file of fixed length whose blocks are written before it is used, so that a write into
  * it changes nothing but data and its sync is one flush of the disk.
  *
- *   page 0: head of the segment: which use of the file this is
+ *   page 0: head of the segment: which use of the file this is, and the how manyth of all (0: of a version that did not count)
  *   then records, each from a page on: a page with its head and its note, the object's bytes, zeros to the end of the page
  *
  * A record belongs to the segment's present use if its head says so and adds up; its bytes are whole if they have their
@@ -29,6 +29,7 @@ const segmentMagic = 'RAYLSEG1'
 const recordMagic = 'RAYLOBJ1'
 const useAt = 8
 const digestAt = 24
+const turnAt = 24
 const sizeAt = 56
 const noteSizeAt = 60
 const noteAt = 62
@@ -49,16 +50,19 @@ function isSealed(page: Buffer, magic: string): boolean {
   return page.readUInt32LE(sumAt) === crc32(page.subarray(0, sumAt))
 }
 
-export function writeSegmentHead(page: Buffer, use: Use): void {
+/** @param turn how many uses of any segment came before it, and one */
+export function writeSegmentHead(page: Buffer, use: Use, turn: number): void {
   page.fill(0, 0, pageBytes)
   page.write(segmentMagic, 0, 'latin1')
   use.copy(page, useAt)
+  page.writeUIntLE(turn, turnAt, 6)
   sealed(page.subarray(0, pageBytes))
 }
 
 /** @returns undefined where the file was never used, or its first batch was torn: nothing in it was acknowledged then */
-export function readSegmentHead(page: Buffer): Use | undefined {
-  return isSealed(page, segmentMagic) ? Buffer.from(page.subarray(useAt, digestAt)) : undefined
+export function readSegmentHead(page: Buffer): { use: Use; turn: number } | undefined {
+  if (!isSealed(page, segmentMagic)) return undefined
+  return { use: Buffer.from(page.subarray(useAt, turnAt)), turn: page.readUIntLE(turnAt, 6) }
 }
 
 export function writeRecordHead(page: Buffer, use: Use, { sha256, bytes, note }: RecordHead): void {

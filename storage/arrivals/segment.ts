@@ -18,6 +18,8 @@ export interface Segment {
   readonly bytes: number
   /** The present use. */
   use: Use
+  /** Grows from use to use, of whatever segment: what came first stands in the lower one. */
+  turn: number
   /** Where the next record goes. */
   end: number
   /** Up to here the present use has been written over what stood there. */
@@ -30,7 +32,7 @@ export interface Segment {
   write(memory: Buffer, at: number): Promise<void>
   read(at: number, length: number): Promise<Buffer>
   /** Begins a new use: what stood in it is forgotten with the first batch. */
-  begin(): void
+  begin(turn: number): void
   close(): Promise<void>
   remove(): Promise<void>
 }
@@ -53,6 +55,7 @@ async function segmentOf(path: string, bytes: number, use: Use, end: number): Pr
     path,
     bytes,
     use,
+    turn: 0,
     end,
     written: end,
     live: 0,
@@ -72,8 +75,9 @@ async function segmentOf(path: string, bytes: number, use: Use, end: number): Pr
       }
       return buffer.subarray(0, have)
     },
-    begin() {
+    begin(turn) {
       segment.use = randomBytes(16)
+      segment.turn = turn
       segment.end = 0
       segment.written = 0
     },
@@ -116,9 +120,7 @@ export async function makeSegment(path: string, bytes: number, zeros: Buffer): P
     await Promise.allSettled([unlink(temporary)])
     throw thrown
   }
-  const segment = await segmentOf(path, bytes, Buffer.alloc(16), 0)
-  segment.begin()
-  return segment
+  return segmentOf(path, bytes, Buffer.alloc(16), 0)
 }
 
 /** Opens what another process left, and says which whole records of its last use stand in it. */
@@ -128,15 +130,16 @@ export async function reopenSegment(path: string): Promise<{ segment: Segment; r
   await file.close()
   const segment = await segmentOf(path, bytes, Buffer.alloc(16), bytes)
   const records: (Place & RecordHead)[] = []
-  const use = readSegmentHead(await segment.read(0, pageBytes))
-  if (use) {
-    segment.use = use
+  const head = readSegmentHead(await segment.read(0, pageBytes))
+  if (head) {
+    const { use } = Object.assign(segment, head)
     for (let at = pageBytes; at + pageBytes <= bytes; ) {
-      const head = readRecordHead(await segment.read(at, pageBytes), use)
-      if (!head || at + recordBytes(head.bytes) > bytes) break
+      const record = readRecordHead(await segment.read(at, pageBytes), use)
+      if (!record || at + recordBytes(record.bytes) > bytes) break
       // One that is torn was not acknowledged, or erased; those after it may be whole.
-      if (hash('sha256', await segment.read(at + pageBytes, head.bytes)) === head.sha256) records.push({ ...head, at })
-      at += recordBytes(head.bytes)
+      if (hash('sha256', await segment.read(at + pageBytes, record.bytes)) === record.sha256)
+        records.push({ ...record, at })
+      at += recordBytes(record.bytes)
     }
   }
   return { segment, records }

@@ -89,5 +89,5 @@ export function useArrivals() {
   const failing = (go: () => Promise<unknown>) =>
     go().then(() => Promise.reject(Object.assign(new Error('i/o'), { code: 'EIO' })))
 
-  return { files, place, openHere, arrive, arriveNoted, wreck, onDisk, onWrite, failing }
+  return { files, place, openHere, arrive, arriveNoted, noneInTheMaking, wreck, onDisk, onWrite, failing }
 }
