@@ -65,7 +65,8 @@ export function useArrivals() {
   async function wreck(): Promise<string> {
     await noneInTheMaking()
     const copy = place(`wreck-${randomBytes(4).toString('hex')}`)
-    await cp(place(), copy, { recursive: true })
+    // Another may be begun at any time; it would be swept.
+    await cp(place(), copy, { recursive: true, filter: path => !path.endsWith('.new') })
     return copy
   }
 
@@ -89,5 +90,5 @@ export function useArrivals() {
   const failing = (go: () => Promise<unknown>) =>
     go().then(() => Promise.reject(Object.assign(new Error('i/o'), { code: 'EIO' })))
 
-  return { files, place, openHere, arrive, arriveNoted, noneInTheMaking, wreck, onDisk, onWrite, failing }
+  return { files, place, openHere, arrive, arriveNoted, wreck, onDisk, onWrite, failing }
 }
