@@ -72,7 +72,9 @@ export function useArrivals() {
 
   const onDisk = async (bytes: Buffer, of = place()) => {
     await noneInTheMaking()
-    const segments = await Promise.all((await readdir(of)).map(name => readFile(join(of, name))))
+    const segments = await Promise.all(
+      (await readdir(of)).filter(name => !name.endsWith('.new')).map(name => readFile(join(of, name))),
+    )
     return segments.some(segment => segment.includes(bytes.subarray(0, 64)))
   }
 
