@@ -2,7 +2,7 @@
  * The form of a segment of arrivals: a file of fixed length whose blocks are written before it is used, so that a write into
  * it changes nothing but data and its sync is one flush of the disk.
  *
- *   page 0: head of the segment: which use of the file this is, and the how manyth of all (0: of a version that did not count)
+ *   page 0: head of the segment: which use of the file this is, and its number among the uses of all (0: not counted yet)
  *   then records, each from a page on: a page with its head and its note, the object's bytes, zeros to the end of the page
  *
  * A record belongs to the segment's present use if its head says so and adds up; its bytes are whole if they have their
@@ -50,7 +50,7 @@ function isSealed(page: Buffer, magic: string): boolean {
   return page.readUInt32LE(sumAt) === crc32(page.subarray(0, sumAt))
 }
 
-/** @param turn how many uses of any segment came before it, and one */
+/** @param turn its number among the uses of all segments, from 1 on */
 export function writeSegmentHead(page: Buffer, use: Use, turn: number): void {
   page.fill(0, 0, pageBytes)
   page.write(segmentMagic, 0, 'latin1')
