@@ -1,7 +1,6 @@
 /** The log by itself, in either mode, for commands that need nothing else. */
 import { compile, type Plan } from '../kafka/compile.ts'
-import type { TopicChange } from '../kafka/kafkajs/topics.ts'
-import type { EventLog, TopicSpec } from '../kafka/log.ts'
+import type { EventLog, TopicChange, TopicSpec } from '../kafka/log.ts'
 import { systemClock } from '../monitoring/clock.ts'
 import { createLogger } from './logger.ts'
 import { readSettings, type SettingSources } from './settings.ts'

@@ -44,6 +44,14 @@ export interface TopicInfo extends TopicSpec {
   bounds: { partition: number; low: number; high: number }[]
 }
 
+/** A step from the topics as they are to the topics as they are asked for. */
+export type TopicChange =
+  | { kind: 'create'; topic: string; partitions: number }
+  | { kind: 'add-partitions'; topic: string; from: number; to: number }
+  | { kind: 'configure'; topic: string; name: string; from: string; to: string }
+  /** Said, never done: the log would lose records or their order. */
+  | { kind: 'refused'; topic: string; reason: string }
+
 export type StartFrom = 'earliest' | 'latest'
 
 export interface SubscribeOptions {

@@ -1,6 +1,6 @@
 /** raylog topics: what is on the log, and how far each stage has come. */
 import { z } from 'zod'
-import type { TopicChange } from '../../kafka/kafkajs/topics.ts'
+import type { TopicChange } from '../../kafka/log.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { allTopics } from '../../schemas/topics.ts'
 import { openLogAlone } from '../log.ts'

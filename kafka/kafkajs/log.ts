@@ -3,7 +3,16 @@ import type { KafkaConfig } from 'kafkajs'
 import type { Logger } from 'pino'
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
-import type { EventLog, LogRecord, Position, SubscribeOptions, Subscriber, Subscription, TopicSpec } from '../log.ts'
+import type {
+  EventLog,
+  LogRecord,
+  Position,
+  SubscribeOptions,
+  Subscriber,
+  Subscription,
+  TopicChange,
+  TopicSpec,
+} from '../log.ts'
 import { createAppend } from './appender.ts'
 import { patiently, toLogError, typeOf } from './faults.ts'
 import { fetchFrom } from './fetch.ts'
@@ -16,7 +25,7 @@ import { createOffsets } from './offsets.ts'
 import { createProducer } from './producer.ts'
 import { openSchemas, type SchemaSettings } from './schemas.ts'
 import { openTail } from './tail.ts'
-import { createTopics, type TopicChange } from './topics.ts'
+import { createTopics } from './topics.ts'
 import { openWire } from './wire.ts'
 
 export interface KafkaSettings extends GroupSettings {

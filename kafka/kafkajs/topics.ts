@@ -1,19 +1,12 @@
 /** Topics on the brokers: made where they are missing, widened where asked, never shrunk and never deleted. */
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
-import type { TopicInfo, TopicSpec } from '../log.ts'
+import type { TopicChange, TopicInfo, TopicSpec } from '../log.ts'
 import { patiently } from './faults.ts'
 import { LinkError } from './link.ts'
 import type { Offsets } from './offsets.ts'
 import type { Kafkajs } from './protocol.ts'
 import type { Wire } from './wire.ts'
-
-export type TopicChange =
-  | { kind: 'create'; topic: string; partitions: number }
-  | { kind: 'add-partitions'; topic: string; from: number; to: number }
-  | { kind: 'configure'; topic: string; name: string; from: string; to: string }
-  /** Said, never done: the log would lose records or their order. */
-  | { kind: 'refused'; topic: string; reason: string }
 
 interface Config {
   value: string
