@@ -58,13 +58,18 @@ for path, dataset in zip(paths, datasets):
         frames = client.retrieve_instance_frames(*uids, frame_numbers=[1])
         decoded = dataset.pixel_array
         entry["plain pixels"] = bool((plain.pixel_array == decoded).all())
-        entry["pixels"] = frames[0] == decoded.astype(decoded.dtype.newbyteorder("<")).tobytes()
+        # As they are stored: pydicom's array has the bits above Bits Stored filled up with the sign.
+        little = dataset.file_meta.TransferSyntaxUID.is_little_endian and not dataset.file_meta.TransferSyntaxUID.is_compressed
+        expected = dataset.PixelData[:decoded.nbytes] if little else decoded.astype(decoded.dtype.newbyteorder("<")).tobytes()
+        entry["pixels"] = frames[0] == expected
         picture = client.retrieve_instance_rendered(*uids, media_types=("image/png",))
         entry["rendered"] = picture[:4] == b"\x89PNG"
         if not dataset.file_meta.TransferSyntaxUID.is_compressed:
             # The client leaves the port out of its Host header, so the address that it is told has none either.
             address = client.retrieve_instance_metadata(*uids)["7FE00010"]["BulkDataURI"]
             bulk = client.retrieve_bulkdata(url + address.split("/dicomweb", 1)[1])
-            entry["bulk"] = bulk[0] == dataset.PixelData
+            # Little endian, whatever the file is in (PS3.18 8.7.3.5.1).
+            plain_bulk = dataset.PixelData if little else plain.PixelData
+            entry["bulk"] = bulk[0] == plain_bulk
     seen["files"].append(entry)
 print(json.dumps(seen))

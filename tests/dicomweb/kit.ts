@@ -20,7 +20,6 @@ import { openForTest } from '../harness/stage.ts'
 import { openStores } from '../harness/stores.ts'
 
 export const token = 'a-token-of-more-than-16-characters'
-export const shared = process.env.RAYLOG_SHARED
 
 export interface KitOptions {
   /** Of the producer. */

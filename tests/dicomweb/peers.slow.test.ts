@@ -1,21 +1,43 @@
 /** DICOMweb by tools that others wrote: dicomweb-client, pydicom's DICOM JSON, Orthanc as a client. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { DicomAttributes, DicomElement } from '../../schemas/dicom-json.ts'
 import { pythonWith, runPython } from '../harness/python.ts'
-import { type Kit, openDicomweb, shared, token } from './kit.ts'
+import { sharedPath } from '../shared.ts'
+import { type Kit, openDicomweb, token } from './kit.ts'
 
 const packages = ['pydicom==3.0.1', 'dicomweb-client==0.60.1', 'numpy==2.2.6', 'pillow==12.0.0']
 const found = await pythonWith(packages)
-const missing = 'missing' in found ? found.missing : shared === undefined ? 'needs the shared data' : ''
-const title = (text: string) => (missing === '' ? text : `${text} (skipped: ${missing})`)
+const missing = 'missing' in found ? ` (skipped: ${found.missing})` : ''
 const python = 'python' in found ? found.python : ''
-const folder = join(shared ?? '/nowhere', 'data/dicom')
+const shared = sharedPath('data/dicom')
+const fixtures = join(import.meta.dirname, '../../models/fixtures/imaging')
 const script = (name: string) => join(import.meta.dirname, name)
 
+/** Native, big endian, deflated, compressed, palettes, character sets, functional groups, overlays, floats: all of one study. */
+const ours = [
+  ...['implicit-i16.dcm', 'explicit-u8.dcm', 'explicit-u16-frames.dcm', 'signed-12-bits.dcm', 'u32.dcm'],
+  ...['big-endian-i16-12-bits.dcm', 'big-endian-i32.dcm', 'big-endian-u16.dcm', 'big-endian-u8-ow.dcm'],
+  ...['deflated-u8.dcm', 'rle-uint16.dcm', 'jpeg-50-ybr-422.dcm', 'jpeg-57-uint16.dcm', 'jpeg-ls-80-uint16.dcm'],
+  ...[
+    'j2k-90-uint8-rgb.dcm',
+    'htj2k-201-uint16.dcm',
+    'rgb-planes.dcm',
+    'rgb-16-big-endian.dcm',
+    'palette-segmented.dcm',
+  ],
+  ...['functional-groups.dcm', 'functions-by-frame.dcm', 'overlay-big-endian.dcm', 'float32.dcm', 'no-pixels.dcm'],
+  ...['arabic', 'cyrillic', 'gb18030', 'greek', 'hebrew', 'japanese-katakana', 'japanese', 'korean'].map(charset),
+  ...['latin-1', 'thai', 'utf-8'].map(charset),
+]
+
+function charset(name: string): string {
+  return `charset-${name}.dcm`
+}
+
 /** Native, big endian, deflated, compressed, a palette, character sets, an SR and a PDF. */
-const files = [
+const theirs = [
   'ct-ref-explicit__CT1_UNC.dcm',
   'mrimplicit__MR_small_implicit.dcm',
   'deflated__image_dfl.dcm',
@@ -29,6 +51,18 @@ const files = [
   'sr__sr.dcm',
 ]
 
+/** Those that the project brings, and the ones of others where they are there. */
+const corpora = [
+  { what: 'of its own', folder: fixtures, files: ours, atLeast: 170, title: '' },
+  {
+    what: 'of others',
+    folder: shared,
+    files: theirs,
+    atLeast: 40,
+    title: shared === undefined ? ' (skipped: needs the shared data)' : '',
+  },
+]
+
 /** Of one series, many frames each. */
 const frames = [
   'explicit-u16-frames.dcm',
@@ -39,31 +73,33 @@ const frames = [
 ]
 
 let kit: Kit
-beforeAll(async () => {
+beforeEach(async () => {
   kit = await openDicomweb()
 })
-afterAll(() => kit.close())
+afterEach(() => kit.close())
 
-describe.skipIf(missing !== '')(title('dicomweb-client'), () => {
-  it('stores, searches, and retrieves objects, metadata, frames, bulk data and pictures', async () => {
-    const paths = files.map(file => join(folder, file))
-    const seen = JSON.parse(await runPython(python, [script('client.py'), kit.base, token, ...paths]))
-    expect(seen.stored).toBe(files.length)
-    for (const [index, file] of seen.files.entries()) {
-      const { studies, ...facts } = file
-      expect(studies, files[index]).toBe(1)
-      expect(facts, files[index]).toEqual(Object.fromEntries(Object.keys(facts).map(name => [name, true])))
-    }
-  }, 300_000)
+describe.skipIf(missing !== '')(`dicomweb-client${missing}`, () => {
+  for (const { what, folder, files, title } of corpora) {
+    const name = `stores, searches, and retrieves objects, metadata, frames, bulk data and pictures ${what}${title}`
+    it.skipIf(folder === undefined)(
+      name,
+      async () => {
+        const paths = files.map(file => join(folder ?? '', file))
+        const seen = JSON.parse(await runPython(python, [script('client.py'), kit.base, token, ...paths]))
+        expect(seen.stored).toBe(files.length)
+        for (const [index, file] of seen.files.entries()) {
+          const { studies, ...facts } = file
+          expect(studies, files[index]).toBe(1)
+          expect(facts, files[index]).toEqual(Object.fromEntries(Object.keys(facts).map(name => [name, true])))
+        }
+      },
+      300_000,
+    )
+  }
 })
 
-const noPython = 'missing' in found ? ` (skipped: ${found.missing})` : ''
-
-describe.skipIf(noPython !== '')(`a viewer made of dicomweb-client${noPython}`, () => {
+describe.skipIf(missing !== '')(`a viewer made of dicomweb-client${missing}`, () => {
   it('pages through a study of many frames, and has frames, ranges and pictures of it', async () => {
-    await kit.close()
-    kit = await openDicomweb()
-    const fixtures = join(import.meta.dirname, '../../models/fixtures/imaging')
     const paths = frames.map(file => join(fixtures, file))
     const seen = JSON.parse(await runPython(python, [script('viewer.py'), kit.base, token, ...paths]))
     expect(seen).toEqual({
@@ -130,28 +166,39 @@ function plain(element: DicomElement | undefined): DicomElement | undefined {
   }
 }
 
-describe.skipIf(missing !== '')(title("pydicom's DICOM JSON"), () => {
-  it('is what the metadata of each file are', async () => {
-    const reference = script('../../models/imaging/json/reference.py')
-    const expected: Record<string, DicomAttributes & { fault?: string }> = JSON.parse(
-      await runPython(python, [reference, folder]),
+describe.skipIf(missing !== '')(`pydicom's DICOM JSON${missing}`, () => {
+  for (const { what, folder = '', atLeast, title } of corpora) {
+    it.skipIf(folder === '')(
+      `is what the metadata of each file ${what} are${title}`,
+      async () => {
+        const { wrong, compared } = await comparedWithPydicom(folder)
+        expect(wrong).toEqual([])
+        expect(compared).toBeGreaterThan(atLeast)
+      },
+      300_000,
     )
-    const wrong: string[] = []
-    let compared = 0
-    for (const [file, theirs] of Object.entries(expected)) {
-      if (typeof theirs.fault === 'string') continue // no DICOM, or none that pydicom reads
-      const bytes = await readFile(join(folder, file))
-      const object = await kit.stores.objects.put(bytes, 'application/dicom')
-      try {
-        const { attributes } = await kit.stores.images.dicom.header(object, path => path)
-        wrong.push(...differences(attributes, theirs).map(each => `${file} ${each}`))
-        compared++
-      } catch (thrown) {
-        // Refused when they come in as well, so that nobody asks for their metadata.
-        expect((await kit.store([bytes])).status, `${file}: ${String(thrown)}`).toBe(409)
-      }
-    }
-    expect(wrong).toEqual([])
-    expect(compared).toBeGreaterThan(40)
-  }, 300_000)
+  }
 })
+
+async function comparedWithPydicom(folder: string): Promise<{ wrong: string[]; compared: number }> {
+  const reference = script('../../models/imaging/json/reference.py')
+  const expected: Record<string, DicomAttributes & { fault?: string }> = JSON.parse(
+    await runPython(python, [reference, folder]),
+  )
+  const wrong: string[] = []
+  let compared = 0
+  for (const [file, theirs] of Object.entries(expected)) {
+    if (typeof theirs.fault === 'string') continue // no DICOM, or none that pydicom reads
+    const bytes = await readFile(join(folder, file))
+    const object = await kit.stores.objects.put(bytes, 'application/dicom')
+    try {
+      const { attributes } = await kit.stores.images.dicom.header(object, path => path)
+      wrong.push(...differences(attributes, theirs).map(each => `${file} ${each}`))
+      compared++
+    } catch (thrown) {
+      // Refused when they come in as well, so that nobody asks for their metadata.
+      expect((await kit.store([bytes])).status, `${file}: ${String(thrown)}`).toBe(409)
+    }
+  }
+  return { wrong, compared }
+}

@@ -6,8 +6,8 @@ import dicomParser, { type DataSet, type Element } from 'dicom-parser'
 import { RaylogError } from '../../../schemas/errors.ts'
 import { inflateAtMost } from './inflate.ts'
 import { longVrs, skipUndefined } from './skip.ts'
-import { guessSyntax, isVr, prefixAt } from './sniff.ts'
-import { deflated, explicitBig, implicitLittle } from './syntaxes.ts'
+import { guessSyntax, hasVrs, isVr, prefixAt } from './sniff.ts'
+import { deflated, explicitBig } from './syntaxes.ts'
 
 export interface Parsed {
   /** Elements read so far: those before the pixels (or before the end of group 0028, when only facts are wanted). */
@@ -96,19 +96,6 @@ export function readMeta(bytes: Uint8Array): { meta: DataSet; end: number } {
 }
 
 type Walked = Pick<Parsed, 'data' | 'pixels' | 'cutAt'>
-
-/**
- * By the transfer syntax, unless the first element says the contrary and makes sense that way: compressed images whose data
- * set is in implicit VR, and the other way round, are in archives, and readers take them.
- */
-function hasVrs(bytes: Uint8Array, start: number, transferSyntax: string): boolean {
-  const stated = transferSyntax !== implicitLittle
-  if (start + 8 > bytes.length || transferSyntax === explicitBig) return stated
-  const seen = isVr(String.fromCharCode(bytes[start + 4] ?? 0, bytes[start + 5] ?? 0))
-  if (seen === stated) return stated
-  const length = new DataView(bytes.buffer, bytes.byteOffset + start + 4, 4).getUint32(0, true)
-  return length > bytes.length - start - 8
-}
 
 function walk(
   bytes: Uint8Array,

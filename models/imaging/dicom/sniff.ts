@@ -46,3 +46,16 @@ export function guessSyntax(bytes: Uint8Array, at: number): string | undefined {
   const length = new DataView(bytes.buffer, bytes.byteOffset + at + 4, 4).getUint32(0, true)
   return length <= 1024 && at + 8 + length <= bytes.length ? implicitLittle : undefined
 }
+
+/**
+ * By the transfer syntax, unless the first element says the contrary and makes sense that way: compressed images whose data
+ * set is in implicit VR, and the other way round, are in archives, and readers take them.
+ */
+export function hasVrs(bytes: Uint8Array, start: number, transferSyntax: string): boolean {
+  const stated = transferSyntax !== implicitLittle
+  if (start + 8 > bytes.length || transferSyntax === explicitBig) return stated
+  const seen = isVr(vrAt(bytes, start + 4))
+  if (seen === stated) return stated
+  const length = new DataView(bytes.buffer, bytes.byteOffset + start + 4, 4).getUint32(0, true)
+  return length > bytes.length - start - 8
+}

@@ -2,8 +2,8 @@
 import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
 import { readMeta, uidText } from '../dicom/dataset.ts'
 import { inflateAtMost } from '../dicom/inflate.ts'
-import { guessSyntax } from '../dicom/sniff.ts'
-import { deflated, explicitBig, implicitLittle } from '../dicom/syntaxes.ts'
+import { guessSyntax, hasVrs } from '../dicom/sniff.ts'
+import { deflated, explicitBig } from '../dicom/syntaxes.ts'
 import { type BulkPlace, type JsonOptions, type ReadJson, readJson } from './read.ts'
 
 export interface ObjectBytes {
@@ -50,19 +50,19 @@ async function contentsOf(object: ObjectBytes, head: Uint8Array): Promise<Conten
   const transferSyntax = uidText(meta.string('x00020010')) ?? guessSyntax(head, end)
   if (transferSyntax === undefined) throw new RaylogError('malformed-dicom', 'no transfer syntax is given')
   const little = transferSyntax !== explicitBig
-  const options = { explicit: transferSyntax !== implicitLittle, little, inlineBytes }
-  if (transferSyntax === deflated) return inflated(object, head, end, options)
+  if (transferSyntax === deflated) return inflated(object, head, end)
+  const options = { explicit: hasVrs(head, end, transferSyntax), little, inlineBytes }
   const read = readJson(head, end, options)
   const pixels = pixelsOf(read)
   await addTail(object, head, read, pixels, options)
   return { ...read, transferSyntax, little, pixels, bytes: object }
 }
 
-async function inflated(object: ObjectBytes, head: Uint8Array, end: number, options: JsonOptions): Promise<Contents> {
+async function inflated(object: ObjectBytes, head: Uint8Array, end: number): Promise<Contents> {
   if (object.size > maxHead) throw new RaylogError('too-large', `deflated, and longer than ${maxHead} bytes`)
   const whole = head.length < object.size ? await object.range(0, object.size) : head
   const data = await inflateAtMost(whole.subarray(end), maxHead, true)
-  const read = readJson(data, 0, options)
+  const read = readJson(data, 0, { explicit: hasVrs(data, 0, deflated), little: true, inlineBytes })
   const bytes = { size: data.length, range: (from: number, to: number) => Promise.resolve(data.subarray(from, to)) }
   return { ...read, transferSyntax: deflated, little: true, pixels: pixelsOf(read), bytes }
 }

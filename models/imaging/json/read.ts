@@ -87,7 +87,8 @@ export function readJson(bytes: Uint8Array, start: number, options: JsonOptions)
       const { tag, vr: said, length } = head(level.explicit, level.little)
       if (tag === 'FFFEE00D') break
       if (depth === 0 && pixelTags.has(tag)) {
-        const vr = said ?? 'OW'
+        // Fragments are of OB, whatever the data set is in (PS3.5 A.4).
+        const vr = said ?? (length === undefinedLength ? 'OB' : (vrOf(tag, level) ?? 'OW'))
         found[tag] = reference(path + tag, { vr, start: at, length: length === undefinedLength ? undefined : length })
         if (length === undefinedLength || at + length > bytes.length) break
         at += length

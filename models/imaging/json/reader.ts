@@ -65,7 +65,7 @@ export function createDicomReader(
       const place = contents.bulk.get(path)
       if (place?.length === undefined) return undefined
       const { start, length, vr } = place
-      const words = contents.little ? 1 : wordSize(vr)
+      const words = contents.little ? 1 : wordsOf(contents, path, vr)
       return {
         bytes: length,
         read: (from = 0, to = length) => {
@@ -114,6 +114,12 @@ const bytesOf = (objects: Objects, { key, bytes }: ReadableObject): ObjectBytes 
   range: (start, end) =>
     end > start ? objects.range(key, { start, end: end - 1 }) : Promise.resolve(new Uint8Array(0)),
 })
+
+/** Pixels of 32 bits are one word each, though OW says 16: they are turned as the frames are (codecs/native.ts). */
+function wordsOf({ attributes }: Contents, path: string, vr: string): 1 | 2 | 4 | 8 {
+  const allocated = path === '7FE00010' && vr === 'OW' ? attributes['00280100']?.Value?.[0] : undefined
+  return allocated === 32 ? 4 : allocated === 64 ? 8 : wordSize(vr)
+}
 
 /** Big endian words turned round, a piece at a time. */
 async function* swapped(
