@@ -9,6 +9,9 @@ import { RaylogError, toRaylogError } from '../schemas/errors.ts'
  */
 const headSteps = [1_048_576, 8_388_608, 67_108_864] as const
 
+/** Images up to this are held whole, bytes. */
+export const wholeBytes = headSteps[0]
+
 /**
  * Memory for the images that are held whole, used again and again: half a megabyte of fresh memory for each of hundreds of
  * images a second would keep the garbage collector busy for a third of the time (bench/notes-receive.md).

@@ -1,13 +1,15 @@
 import sharp from 'sharp'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../monitoring/clock.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import { ids } from '../schemas/ids.ts'
 import type { Instance } from '../schemas/topics.ts'
 import { openStores, type Stores } from '../tests/harness/stores.ts'
 import { createGate } from './gate.ts'
+import { wholeBytes } from './head.ts'
 import { createIntake, type Hints, type Incoming, type IntakeOptions } from './intake.ts'
 import { chestDicom, digitPng } from './simulator/phantoms.ts'
+import { createTrays, type Trays } from './trays.ts'
 
 let stores: Stores
 let published: Instance[] = []
@@ -141,6 +143,11 @@ describe('the intake, where the event is kept beside the bytes', () => {
     },
     [Symbol.asyncIterator]: () => pieces(Buffer.alloc(0)),
   })
+  let trays: Trays
+  beforeAll(() => {
+    trays = createTrays(wholeBytes)
+  })
+  afterAll(() => trays.close())
   const kept = vi.fn()
   const sealed: Instance[] = []
   const seal: IntakeOptions['seal'] = async (_topic, event) => {
@@ -170,7 +177,7 @@ describe('the intake, where the event is kept beside the bytes', () => {
   it('answers when the store has both, and leaves the log to it', async () => {
     const { objects, notes } = storeThat('keeps')
     const asked: Instance[] = []
-    const intake = intakeOf({ deps: { ...stores, objects }, seal })
+    const intake = intakeOf({ deps: { ...stores, objects }, seal, trays })
     const received = await intake.receive(inOne(chestDicom(1)), {
       ...hints,
       beforePublish: event => asked.push(event),
@@ -185,7 +192,7 @@ describe('the intake, where the event is kept beside the bytes', () => {
   it.each(['cannot', 'fails'] as const)('publishes the same event, once, where the store %s', async how => {
     const { objects } = storeThat(how)
     const asked: Instance[] = []
-    const intake = intakeOf({ deps: { ...stores, objects }, seal })
+    const intake = intakeOf({ deps: { ...stores, objects }, seal, trays })
     const { object } = await intake.receive(inOne(chestDicom(1)), {
       ...hints,
       beforePublish: event => asked.push(event),
@@ -198,7 +205,7 @@ describe('the intake, where the event is kept beside the bytes', () => {
 
   it('refuses what it would refuse else, and keeps no note of it', async () => {
     const { objects, notes } = storeThat('keeps')
-    const intake = intakeOf({ deps: { ...stores, objects }, seal })
+    const intake = intakeOf({ deps: { ...stores, objects }, seal, trays })
     const other = { ...hints, expect: { sopInstance: '1.2.3' } }
     await expect(intake.receive(inOne(chestDicom(1)), other)).rejects.toMatchObject({ code: 'identity-mismatch' })
     await expect(intake.receive(inOne(chestDicom(1).subarray(0, 9_000)), hints)).rejects.toMatchObject({

@@ -4,7 +4,6 @@
  * the log right behind the answer (ObjectStore.putNoted); else bytes first, event second. An object without an event is an
  * orphan that a sweep finds; an event without its object cannot exist.
  */
-import { createHash } from 'node:crypto'
 import type { Ports } from '../kafka/ports.ts'
 import type { Publish, Seal, Sealed } from '../kafka/stage.ts'
 import type { Described, ImageFacts } from '../models/imaging/port.ts'
@@ -15,6 +14,8 @@ import { type Instance, type Priority, type StoredObject, topics } from '../sche
 import type { ObjectWriter } from '../storage/objects.ts'
 import { createGate } from './gate.ts'
 import { Head, Shelf } from './head.ts'
+import { checkIdentity, type Expected } from './identity.ts'
+import type { Trays } from './trays.ts'
 
 export interface IntakeOptions {
   /** Metric label. */
@@ -25,6 +26,8 @@ export interface IntakeOptions {
   publish: Publish<typeof topics.instances>
   /** Where the sender waits for each image: the event may be kept beside the bytes first. */
   seal?: Seal<typeof topics.instances>
+  /** Memory for images that a source can fill by itself (Incoming.fill). */
+  trays?: Trays
   /** Images received at once; more wait, then hear `busy`. */
   limit: number
   /** How long an image waits for a place, ms. */
@@ -50,7 +53,7 @@ export interface Hints {
   /** Groups plain images; DICOM has its own. */
   study?: string | undefined
   /** What the request said: DICOM, and of these UIDs. Other content is refused as `identity-mismatch`. */
-  expect?: { sopClass?: string; sopInstance?: string; study?: string }
+  expect?: Expected
   /** Called with the event before it is kept, for those who wait for what becomes of it. */
   beforePublish?: (event: Instance) => void
 }
@@ -83,18 +86,6 @@ export interface Intake {
   idle(): Promise<void>
 }
 
-type Dicom = NonNullable<ImageFacts['dicom']>
-
-function checkIdentity(dicom: Pick<Dicom, 'sopClass' | 'sopInstance' | 'study'> | null, expect: Hints['expect']): void {
-  if (!expect) return
-  const same = (said: string | undefined, is: string | undefined) => said === undefined || said === is
-  const { sopClass, sopInstance, study } = expect
-  if (dicom === null) throw new RaylogError('not-an-image', 'only DICOM is taken here')
-  if (!same(sopClass, dicom.sopClass) || !same(sopInstance, dicom.sopInstance))
-    throw new RaylogError('identity-mismatch', 'SOP class or instance differ between request and data set')
-  if (!same(study, dicom.study)) throw new RaylogError('identity-mismatch', 'it belongs to another study')
-}
-
 interface Kept {
   described: Described
   object: StoredObject
@@ -119,7 +110,7 @@ async function* prepended(first: Uint8Array, rest: AsyncIterable<Uint8Array>): A
 }
 
 export function createIntake(options: IntakeOptions): Intake {
-  const { clock, deps, publish, seal, maxBytes, producer } = options
+  const { clock, deps, publish, seal, trays, maxBytes, producer } = options
   const gate = createGate(options.limit)
   const shelf = new Shelf()
 
@@ -156,35 +147,41 @@ export function createIntake(options: IntakeOptions): Intake {
     expect: Hints['expect'],
     signal?: AbortSignal,
   ): Promise<Kept> {
-    if (!bytes.fill) return keepPieces(bytes, expect, signal)
-    const buffer = shelf.take()
-    // While the sender sends the next piece, this one is digested.
-    const digest = createHash('sha256')
-    const { bytes: size, ended } = await bytes
-      .fill(buffer, piece => void digest.update(piece))
-      .catch(thrown => {
-        shelf.give(buffer)
-        throw thrown
+    if (!bytes.fill || !trays) return keepPieces(bytes, expect, signal)
+    const tray = trays.take()
+    let inUse = false
+    try {
+      let filled = 0
+      const { bytes: size, ended } = await bytes.fill(tray.memory, piece => {
+        filled += piece.length
+        tray.filled(filled)
       })
-    signal?.throwIfAborted()
-    checkSize(size)
-    const first = buffer.subarray(0, size)
-    const whole = () => keepWhole(first, announce, expect, digest.digest('hex'))
-    const kept = await (ended ? whole() : keepPieces(prepended(first, bytes), expect, signal))
-    shelf.give(buffer)
-    return kept
+      signal?.throwIfAborted()
+      checkSize(size)
+      const first = tray.memory.subarray(0, size)
+      inUse = true
+      const whole = () => keepWhole(first, announce, expect, tray.sha256(size))
+      const kept = await (ended ? whole() : keepPieces(prepended(first, bytes), expect, signal))
+      inUse = false
+      return kept
+    } finally {
+      // A store that gave up may still be reading from it.
+      if (inUse) tray.drop()
+      else tray.give()
+    }
   }
 
   async function keepWhole(
     bytes: Uint8Array,
     announce: Announce,
     expect: Hints['expect'],
-    sha256: string,
+    digested: Promise<string>,
   ): Promise<Kept> {
     if (bytes.length === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
     const described = await deps.images.describe(bytes, true)
     checkIdentity(described.facts.dicom, expect)
     const { contentType } = described.facts
+    const sha256 = await digested
     let sealed: Sealed | undefined
     const noted = await (seal &&
       deps.objects.putNoted?.(bytes, contentType, sha256, async stored => {

@@ -10,7 +10,9 @@ import { defineStage } from '../../kafka/stage.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { aeTitle } from '../../schemas/peers.ts'
 import { topics } from '../../schemas/topics.ts'
+import { wholeBytes } from '../head.ts'
 import { createIntake } from '../intake.ts'
+import { createTrays } from '../trays.ts'
 import { createAdmission } from './admission.ts'
 import { createAskedAudit } from './asked.ts'
 import { createReception } from './reception.ts'
@@ -103,7 +105,9 @@ export const dimse = defineStage({
   config: dimseConfig,
   async open({ config, deps, publish, seal, logger, site, clock, network, signal }) {
     const { concurrency: limit, waitMs, maxBytes } = config
-    const intake = createIntake({ producer: 'dimse', site, clock, deps, publish, seal, limit, waitMs, maxBytes })
+    const trays = createTrays(wholeBytes)
+    const most = { limit, waitMs, maxBytes }
+    const intake = createIntake({ producer: 'dimse', site, clock, deps, publish, seal, trays, ...most })
     const listeners = listenersOf(config, network)
     const trail = createAuditTrail({ publish, clock, logger, randomId: randomUUID })
     const stopping = new AbortController()
@@ -140,6 +144,7 @@ export const dimse = defineStage({
         unregister()
         await server.close()
         await services.close()
+        await trays.close()
       },
     }
   },
