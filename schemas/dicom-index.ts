@@ -17,15 +17,19 @@ export interface IndexedAttribute {
   readonly always: boolean
   /** Counted or collected when asked, not read from a header. */
   readonly computed: boolean
+  /** Whether a value narrows the query. What is counted is known only of what was found already. */
+  readonly matched: boolean
 }
 
-const rows = (level: QueryLevel, always: boolean, text: string, computed = false): IndexedAttribute[] =>
+type From = 'header' | 'collected' | 'counted'
+
+const rows = (level: QueryLevel, always: boolean, text: string, from: From = 'header'): IndexedAttribute[] =>
   text
     .trim()
     .split('\n')
     .map(line => {
       const [tag = '', vr = '', keyword = ''] = line.trim().split(' ')
-      return { tag, vr, keyword, level, always, computed }
+      return { tag, vr, keyword, level, always, computed: from !== 'header', matched: from !== 'counted' }
     })
 
 export const indexedAttributes: readonly IndexedAttribute[] = [
@@ -47,7 +51,7 @@ export const indexedAttributes: readonly IndexedAttribute[] = [
      00102160 SH EthnicGroup
      00104000 LT PatientComments`,
   ),
-  ...rows('PATIENT', false, '00201200 IS NumberOfPatientRelatedStudies', true),
+  ...rows('PATIENT', false, '00201200 IS NumberOfPatientRelatedStudies', 'counted'),
   ...rows(
     'STUDY',
     true,
@@ -62,10 +66,15 @@ export const indexedAttributes: readonly IndexedAttribute[] = [
     'STUDY',
     true,
     `00080056 CS InstanceAvailability
-     00080061 CS ModalitiesInStudy
-     00201206 IS NumberOfStudyRelatedSeries
-     00201208 IS NumberOfStudyRelatedInstances`,
+     00080061 CS ModalitiesInStudy`,
+    'collected',
+  ),
+  ...rows(
+    'STUDY',
     true,
+    `00201206 IS NumberOfStudyRelatedSeries
+     00201208 IS NumberOfStudyRelatedInstances`,
+    'counted',
   ),
   ...rows(
     'STUDY',
@@ -90,7 +99,7 @@ export const indexedAttributes: readonly IndexedAttribute[] = [
      00400244 DA PerformedProcedureStepStartDate
      00400245 TM PerformedProcedureStepStartTime`,
   ),
-  ...rows('SERIES', true, '00201209 IS NumberOfSeriesRelatedInstances', true),
+  ...rows('SERIES', true, '00201209 IS NumberOfSeriesRelatedInstances', 'counted'),
   ...rows(
     'SERIES',
     false,
@@ -122,7 +131,7 @@ export const indexedAttributes: readonly IndexedAttribute[] = [
      00280011 US Columns
      00280100 US BitsAllocated`,
   ),
-  ...rows('IMAGE', true, '00083002 UI AvailableTransferSyntaxUID', true),
+  ...rows('IMAGE', true, '00083002 UI AvailableTransferSyntaxUID', 'collected'),
   ...rows(
     'IMAGE',
     false,

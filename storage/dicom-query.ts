@@ -54,7 +54,7 @@ export interface DicomIndex {
    * @throws RaylogError bad-request for a key's value that is not one; what the store throws
    */
   find(query: DicomQuery): AsyncGenerator<DicomMatch, void, undefined>
-  /** Keys that are not indexed, or stand below the level: they narrow nothing. */
+  /** Keys that narrow nothing: not indexed, below the level, or a value for what is only counted. */
   unsupported(query: Pick<DicomQuery, 'level' | 'keys'>): string[]
 }
 
@@ -87,9 +87,10 @@ export function createDicomIndex({ documents, secrets, held = 20_000 }: DicomInd
       }
     },
     unsupported: ({ level, keys = {} }) =>
-      Object.keys(keys).filter(name => {
+      Object.entries(keys).flatMap(([name, value]) => {
         const attribute = indexedAttribute(name)
-        return attribute === undefined || depth(attribute.level) > depth(level)
+        if (attribute === undefined || depth(attribute.level) > depth(level)) return [name]
+        return !attribute.matched && matchKey(name, value) !== undefined ? [name] : []
       }),
   }
 }

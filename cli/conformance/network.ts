@@ -154,11 +154,11 @@ ${table(
   ['attribute', 'tag', 'VR', 'key'],
   indexedAttributes
     .filter(each => each.level === level)
-    .map(({ keyword, tag, vr, computed }) => [
+    .map(({ keyword, tag, vr, matched }) => [
       keyword,
       `(${tag.slice(0, 4)},${tag.slice(4)})`,
       vr,
-      tag === uniqueKeys[level] ? 'unique' : computed ? 'returned' : 'matched and returned',
+      tag === uniqueKeys[level] ? 'unique' : matched ? 'matched and returned' : 'returned',
     ]),
 )}`,
   )

@@ -24,7 +24,7 @@ const maxLength = 10_240
 /**
  * @param name tag or keyword
  * @returns the key; undefined where everything matches (universal matching, C.2.2.2.3), 'unsupported' where the index does
- *   not hold the attribute
+ *   not hold the attribute, or only counts it
  * @throws RaylogError bad-request for a value that is none of its VR
  */
 export function matchKey(name: string, value: string): MatchKey | undefined | 'unsupported' {
@@ -33,6 +33,7 @@ export function matchKey(name: string, value: string): MatchKey | undefined | 'u
   if (value.length > maxLength) throw new RaylogError('bad-request', `${attribute.keyword}: the value is too long`)
   const text = value.replaceAll('\0', '').trim()
   if (/^\**$/.test(text)) return undefined
+  if (!attribute.matched) return 'unsupported'
   const { vr } = attribute
   if (rangeVrs.has(vr)) return rangeKey(attribute, text)
   if (wildVrs.has(vr) && /[*?]/.test(text)) {

@@ -206,6 +206,39 @@ export function dicomQueryContract(
       })
     })
 
+    it('narrow nothing by what is only counted, and say so', async () => {
+      const counted = [
+        ['PATIENT', 'NumberOfPatientRelatedStudies', '00201200', 13],
+        ['STUDY', 'NumberOfStudyRelatedSeries', '00201206', 2],
+        ['STUDY', 'NumberOfStudyRelatedInstances', '00201208', 4],
+        ['SERIES', 'NumberOfSeriesRelatedInstances', '00201209', 3],
+      ] as const
+      for (const [level, keyword, tag, count] of counted) {
+        const keys = {
+          PatientID: 'P1',
+          ...(level !== 'PATIENT' && { StudyInstanceUID: '1.4' }),
+          ...(level === 'SERIES' && { Modality: 'CT' }),
+        }
+        const asked = (key: Record<string, string>) => ({ level, keys: { ...keys, ...key } })
+        // Another number than there are, and something that is no number: neither is looked at.
+        for (const value of ['77', '1-5']) {
+          expect(await found(asked({ [tag]: value }), tag), keyword).toEqual([count])
+          expect(index.unsupported(asked({ [keyword]: value }))).toEqual([keyword])
+        }
+        // Named to be returned alone, it is.
+        for (const value of ['', '*']) expect(index.unsupported(asked({ [tag]: value }))).toEqual([])
+      }
+    })
+
+    it('are narrowed by what is collected', async () => {
+      expect(await uids({ StudyInstanceUID: '1.4', InstanceAvailability: 'ONLINE' })).toEqual(['1.4'])
+      expect(await uids({ StudyInstanceUID: '1.4', InstanceAvailability: 'OFFLINE' })).toEqual([])
+      const syntax = (AvailableTransferSyntaxUID: string) =>
+        found({ level: 'IMAGE', keys: { SOPInstanceUID: '1.4.1.2', AvailableTransferSyntaxUID } }, '00080018')
+      expect(await syntax('1.2.840.10008.1.2.1')).toEqual(['1.4.1.2'])
+      expect(await syntax('1.2.840.10008.1.2')).toEqual([])
+    })
+
     it('say which keys narrow nothing', () => {
       const keys = { PatientID: 'x', SeriesDescription: 'y', '00189999': 'z' }
       expect(index.unsupported({ level: 'STUDY', keys })).toEqual(['SeriesDescription', '00189999'])

@@ -125,6 +125,10 @@ describe('C-FIND', () => {
     const found = await find(node.port, asked('STUDY', { '0020000D': text('UI', '1.1'), '00189999': text('LO', 'x') }))
     expect(found.statuses).toEqual([0xff01, 0])
     expect(found.matches[0]?.text('00189999', 'LO')).toBeUndefined()
+    const counted = { '0020000D': text('UI', '1.1'), '00201206': text('IS', '9'), '00201208': { vr: 'IS' } }
+    const counts = await find(node.port, asked('STUDY', counted))
+    expect(counts.statuses).toEqual([0xff01, 0])
+    expect(counts.matches[0]?.text('00201206', 'IS')).toBe('2')
   })
 
   it.each([
