@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # One image for every part of Raylog: which stages a container runs is in its command.
 
-FROM node:24-slim AS build
+FROM node:24.21.0-slim AS build
 ENV NODE_ENV=production
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -10,7 +10,7 @@ RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --no
 COPY . .
 RUN node --input-type=module -e "await (await import('./web/build.ts')).buildPageIfChanged()"
 
-FROM node:24-slim
+FROM node:24.21.0-slim
 ENV NODE_ENV=production \
     RAYLOG_DATA=/data \
     RAYLOG_HTTP__HOST=0.0.0.0 \
@@ -20,7 +20,8 @@ WORKDIR /app
 COPY --from=build /app /app
 # Volumes take owner and mode from here: everything is kept by the user that runs it, and read by nobody else.
 RUN install -d -o node -g node -m 0700 /data /secrets
-USER node
+# The image's node, as a number: an orchestrator that lets no root in can tell.
+USER 1000:1000
 VOLUME /data
 EXPOSE 8080 11112
 # Long enough for a first start that loads models on a slow machine.

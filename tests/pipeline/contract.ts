@@ -22,9 +22,9 @@ const secret = 'a-secret-of-the-test'
 const canary = 'Zebrafinch'
 
 export interface System extends AsyncDisposable {
-  /** Where images come in: over DICOM, by HTTP, into its inbox. */
+  /** Where images come in: over DICOM, into its inbox. */
   intake: Raylog
-  /** Where people ask. */
+  /** Where people ask, and upload. */
   gateway: Raylog
   /** All of them, these two included. */
   processes: readonly Raylog[]
@@ -246,7 +246,7 @@ function upload(path: string, fields: Record<string, string>, name: string, byte
   const form = new FormData()
   for (const [field, value] of Object.entries(fields)) form.append(field, value)
   form.append('file', new Blob([new Uint8Array(bytes)]), name)
-  return system.intake.post(path, form)
+  return system.gateway.post(path, form)
 }
 
 /** The documents of an instance once its report is there. */

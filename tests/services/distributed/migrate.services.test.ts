@@ -109,7 +109,7 @@ it('moves with its log, objects and secrets, and goes on: documents made again, 
   // The embedded folder has secrets.key and token.
   const set = [...usual, 'assess-study.idleMs={DX: 1000}']
   const processes = cleanup.use(await startProcesses(services, usualGroups, { set, secrets: data }))
-  const { gateway, intake } = processes.of
+  const { gateway } = processes.of
   await until(
     'all is read again',
     async () => (await isIdle(gateway)) && (await found(gateway)).reports.length >= 8,
@@ -129,7 +129,7 @@ it('moves with its log, objects and secrets, and goes on: documents made again, 
   expect(all.every(line => line.endsWith(' 1'))).toBe(true)
   expect(await assessmentsOn(services)).toBe(8)
 
-  await uploadDigits(intake, [6])
+  await uploadDigits(gateway, [6])
   await until('the new one is announced', () => announced.length > 8, patience)
   await until('all is done', async () => (await assessed(gateway)).length === 9 && (await isIdle(gateway)), patience)
   expect(await assessmentsOn(services)).toBe(9)

@@ -1,4 +1,4 @@
-/** The whole of Raylog in four processes, on Kafka, a schema registry, MongoDB's protocol and S3. */
+/** The whole of Raylog in the processes of docker-compose.yml, on Kafka, a schema registry, MongoDB's protocol and S3. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { MongoClient } from 'mongodb'
@@ -27,7 +27,7 @@ async function documentsOf({ mongo }: Services): Promise<Map<string, Buffer>> {
 
 let processes: Processes<keyof typeof usualGroups>
 
-pipelineContract('in four processes on Kafka, MongoDB and S3', async set => {
+pipelineContract('in five processes on Kafka, MongoDB and S3', async set => {
   await using starting = new AsyncDisposableStack()
   const services = starting.use(await startServices())
   processes = starting.use(await startProcesses(services, usualGroups, { set }))
@@ -49,7 +49,7 @@ pipelineContract('in four processes on Kafka, MongoDB and S3', async set => {
 const childrenOf = ({ pid }: Raylog) =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean)
 
-describe('each of the four processes', () => {
+describe('each of the five processes', () => {
   it('says that it lives, what it depends on and what it measures, and nothing else', async () => {
     const parts: Record<string, string[]> = {}
     for (const [name, one] of Object.entries(processes.of)) {
@@ -69,6 +69,8 @@ describe('each of the four processes', () => {
 
   it.skipIf(process.platform !== 'linux')('starts workers for models only where models run (Linux)', () => {
     expect(childrenOf(processes.of.infer)).toHaveLength(1)
+    expect(childrenOf(processes.of.replay)).toHaveLength(1)
+    expect(childrenOf(processes.of.results)).toEqual([])
     expect(childrenOf(processes.of.gateway)).toEqual([])
     expect(childrenOf(processes.of.intake)).toEqual([])
   })

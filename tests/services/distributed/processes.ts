@@ -5,12 +5,13 @@ import { join } from 'node:path'
 import { type Raylog, startRaylog } from '../../harness/raylog.ts'
 import type { Services } from './services.ts'
 
-/** Every stage, but `replay` and `simulator`. tests/deploy.test.ts holds this, and docker-compose.yml, to what there is. */
+/** The processes of docker-compose.yml and docs/distributed.md, by the same names: tests/deploy.test.ts holds them to each other. */
 export const usualGroups = {
-  intake: ['dimse', 'upload', 'dicomweb', 'watch', 'retrieve'],
+  intake: ['dimse', 'watch', 'retrieve'],
   infer: ['infer'],
+  replay: ['replay'],
   results: ['assess-study', 'expect-images', 'persist', 'report', 'deliver', 'notify', 'audit', 'syslog'],
-  gateway: ['gateway'],
+  gateway: ['gateway', 'upload', 'dicomweb'],
 } as const
 
 /** Every stage in a process of its own, but for producers beside whoever shares their port or folder, and what audits. */
