@@ -45,6 +45,22 @@ describe('background work', () => {
     await Promise.all(background)
   })
 
+  it('goes one image at a time also while live work comes to other processes', async () => {
+    const { ask, engine } = await open(['mean'])
+    async function batches(came: () => void) {
+      came()
+      const outputs = Array.from({ length: 10 }, async () => {
+        const { timings } = await ask('mean', 'background')
+        came()
+        return timings.batch
+      })
+      return await Promise.all(outputs)
+    }
+    await batches(() => undefined)
+    expect(Math.max(...(await batches(() => undefined)))).toBeGreaterThan(1)
+    expect(await batches(() => engine.giveWay())).toEqual(Array(10).fill(1))
+  })
+
   it('is dropped where it is no longer wanted', async () => {
     const { ask, order } = await open(['slow', 'mean'])
     const stop = new AbortController()

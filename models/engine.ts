@@ -141,6 +141,10 @@ class ModelEngine implements Engine {
     }
   }
 
+  giveWay(): void {
+    this.#scheduler?.giveWay()
+  }
+
   workers(): number[] {
     return this.#scheduler?.slots.flatMap(slot => (slot.ready && slot.pid !== undefined ? [slot.pid] : [])) ?? []
   }

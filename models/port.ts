@@ -43,5 +43,7 @@ export interface Models {
    *   worker-killer, worker-timeout
    */
   predict(model: ModelVersion, instance: Instance, options: PredictOptions): Promise<ModelOutput>
+  /** Live work comes, to whichever process: background work of this one gives way as if it had come here. */
+  giveWay(): void
   close(): Promise<void>
 }

@@ -87,6 +87,11 @@ export class Scheduler {
     this.#pump()
   }
 
+  /** Live work comes elsewhere. Loads that were sent stay where they are. */
+  giveWay(): void {
+    this.#liveAt = preciseNow()
+  }
+
   /** Takes back an item that has not been sent. */
   remove(item: Item): void {
     this.#queue.remove(item)

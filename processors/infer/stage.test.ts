@@ -64,6 +64,7 @@ async function opened(models: Record<string, Says>, settings: object = {}, list:
       if (says instanceof RaylogError) throw says
       return says === 'explains' ? { ...output, explanation: picture } : output
     },
+    giveWay: () => undefined,
     close: async () => undefined,
   }
   const health = createHealth()

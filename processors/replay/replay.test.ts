@@ -64,6 +64,7 @@ function aProcess(owner: string, predict: Predict = async () => output(), more: 
       expect(priority).toBe('background')
       return predict(instance, signal)
     },
+    giveWay: () => undefined,
     close: async () => undefined,
   }
   let frozen: PromiseWithResolvers<void> | undefined
@@ -91,7 +92,15 @@ function aProcess(owner: string, predict: Predict = async () => output(), more: 
       clock: systemClock,
       logger: pino({ level: 'silent' }),
       random: Math.random,
-      settings: { inFlight: 4, beatMs: 20, retries: 2, giveWayTo: ['infer'], giveWayAbove: 10, ...more },
+      settings: {
+        inFlight: 4,
+        beatMs: 20,
+        retries: 2,
+        giveWayTo: ['infer'],
+        giveWayAbove: 10,
+        giveWayAfterMs: 60_000,
+        ...more,
+      },
     },
   })
   running.push(dispatcher)

@@ -7,7 +7,7 @@ import { ids } from '../../schemas/ids.ts'
 import { isWanted, type ReplayDoc, withoutVersion } from '../../schemas/replay.ts'
 import { type Instance, type ModelVersion, type Prediction, topics } from '../../schemas/topics.ts'
 import { Ended, type JobRun, type Patiently, patience, runJob } from '../../storage/job-run.ts'
-import { laggard } from './give-way.ts'
+import { GiveWay, type GiveWaySettings } from './give-way.ts'
 import { createPace } from './pace.ts'
 import { recordsOf } from './read.ts'
 import { Tally } from './tally.ts'
@@ -17,12 +17,10 @@ export interface RunContext extends Pick<Platform, 'clock' | 'logger'> {
   deps: Pick<Ports, 'log' | 'codec' | 'documents' | 'models'>
   publish: Publish<typeof topics.predictions>
   random: () => number
-  settings: {
+  settings: GiveWaySettings & {
     inFlight: number
     beatMs: number
     retries: number
-    giveWayTo: readonly string[]
-    giveWayAbove: number
   }
 }
 
@@ -37,29 +35,38 @@ export async function runTerm(context: RunContext, replay: ReplayDoc, term: Term
   const before = term.doc.activeMs
   let givesWayTo: string | null = null
   const progress = () => ({ ...tally.snapshot(), activeMs: before + clock.now() - begun, givesWayTo })
+  const { log, models } = deps
+  const live = new GiveWay({ log, settings, now: () => performance.now(), came: () => models.giveWay() })
+  const look = async () => {
+    givesWayTo = await live.look()
+  }
   const run: JobRun = {
     ...{ clock, logger, beatMs: settings.beatMs, name: 'replay', id: replay.id, term },
     wanted: async () => (await deps.documents.get('replays', replay.id))?.wanted,
     save: last => term.save({ ...progress(), ...(last && { ...last, givesWayTo: null }) }),
-    async looked() {
-      givesWayTo = await laggard(deps.log, settings)
-    },
+    looked: look,
     failed: ({ code, message }) => logger.error({ replay: replay.id, code, reason: message }, 'a replay failed'),
-    work: stop => work(context, replay, { tally, term, stop, held: () => givesWayTo !== null }),
+    work: stop => work(context, replay, { tally, term, stop, look, held: () => givesWayTo !== null }),
   }
-  await runJob(run, stopping)
+  try {
+    await runJob(run, stopping)
+  } finally {
+    await live.close()
+  }
 }
 
 interface Work {
   tally: Tally
   term: Term
   stop: AbortController
+  /** Sees what live work there is. */
+  look(): Promise<void>
   /** Live work is behind. */
   held(): boolean
 }
 
 /** @throws the reason of `stop`, or what makes going on useless; nothing is under way any more when it settles */
-async function work(context: RunContext, replay: ReplayDoc, { tally, term, stop, held }: Work): Promise<void> {
+async function work(context: RunContext, replay: ReplayDoc, { tally, term, stop, look, held }: Work): Promise<void> {
   const { deps, clock, random, settings } = context
   const { signal } = stop
   const { retries } = settings
@@ -90,6 +97,8 @@ async function work(context: RunContext, replay: ReplayDoc, { tally, term, stop,
   }
 
   try {
+    // None is begun before it is known whether one may be.
+    await patiently(look)
     for await (const record of recordsOf(deps.log, tally, { patiently, sleep: ms => clock.sleep(ms, signal) })) {
       signal.throwIfAborted()
       const settle = tally.begin(record.partition, record.offset)

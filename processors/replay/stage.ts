@@ -36,7 +36,17 @@ export const replay = defineStage({
       .array(z.string())
       .default(['infer', 'persist'])
       .describe('stages that a replay waits for when they are behind'),
-    giveWayAbove: z.int().min(1).default(500).describe('events that such a stage may be behind'),
+    giveWayAfterMs: z
+      .int()
+      .min(100)
+      .max(3_600_000)
+      .default(1_000)
+      .describe('an event of live work may wait so long for such a stage, as replays look every beatMs, ms'),
+    giveWayAbove: z
+      .int()
+      .min(1)
+      .default(500)
+      .describe('events that such a stage may be behind, those of replays counted'),
   }),
   async open({ config, deps, publish, clock, logger }) {
     const owner = `${hostname()}/${randomUUID()}`

@@ -250,6 +250,7 @@ export function chest(list: ModelInfo[]): Models {
         return { model: ref, accepted, reason: accepted ? 'the modality fits' : `modality ${modality} is not DX` }
       }),
     predict: () => Promise.reject(new Error('not asked for here')),
+    giveWay: () => undefined,
     close: () => Promise.resolve(),
   }
 }
