@@ -2,6 +2,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { AuditTrail } from '../kafka/audit-trail.ts'
 import { type AuditAction, type AuditDetail, tokenHolder, writeSopClasses } from '../schemas/audit.ts'
+import type { RetrievalDoc } from '../schemas/retrieval.ts'
 
 /** An image that somebody asks for. */
 export interface Seen {
@@ -21,6 +22,10 @@ export interface AccessAudit {
   exported(request: FastifyRequest, reply: FastifyReply, what: Omit<Seen, 'sopClass'> & { report: string }): void
   /** A picture, pixels or attributes are looked at: a viewer asks for hundreds of a study, so it is told once in a while. */
   viewed(request: FastifyRequest, image: Seen): void
+  /** Somebody has studies pulled from a peer. */
+  retrievalAsked(request: FastifyRequest, retrieval: RetrievalDoc): void
+  /** Somebody has that pause, go on or end. */
+  retrievalChanged(request: FastifyRequest, retrieval: RetrievalDoc, action: string): void
   /** Somebody reads the audit itself. */
   read(request: FastifyRequest): void
   /** A request without the token, or with another. */
@@ -56,6 +61,17 @@ export function createAccessAudit(trail: AuditTrail): AccessAudit {
       }),
     viewed: (request, { study, patient }) =>
       trail.tellOften(said('instances-accessed', request, study, { study, patient: patient ?? undefined })),
+    retrievalAsked(request, { id, peer, studies, asked: { accessionNumbers, priors } }) {
+      const one = studies.length === 1 && accessionNumbers === 0 && !priors ? studies[0] : undefined
+      const reason = [
+        ...(studies.length > 0 ? [`${studies.length} studies`] : []),
+        ...(accessionNumbers > 0 ? [`${accessionNumbers} accession numbers`] : []),
+        ...(priors ? ['priors of a patient'] : []),
+      ].join(', ')
+      trail.tell(said('retrieval-asked', request, id, { peer, study: one, reason }))
+    },
+    retrievalChanged: (request, { id, peer }, action) =>
+      trail.tell(said('retrieval-changed', request, id, { peer, reason: action })),
     read: request => trail.tell(said('audit-log-used', request, '/api/v1/audit', {})),
     refused: request =>
       trail.tellOften({

@@ -9,9 +9,15 @@ import { until } from '../tests/harness/until.ts'
 
 let gateway: Started
 beforeAll(async () => {
-  gateway = await startGateway()
+  gateway = await startGateway({ peers: [{ name: 'pacs', aeTitle: 'PACS', host: '10.0.0.7', services: [] }] })
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
+
+async function entries() {
+  const { log, codec } = gateway.ports
+  const records = await log.read({ topic: topics.audit.name, partition: 0, offset: 0 }, 100)
+  return Promise.all(records.map(record => codec.decode(topics.audit, record)))
+}
 
 const rejected: Audited = {
   ...{ action: 'association-rejected', actor: 'EVIL', object: 'RAYLOG', outcome: 'failure', address: '10.0.0.9' },
@@ -42,12 +48,34 @@ describe('the audit', () => {
     expect((await gateway.ask('/api/v1/audit?outcome=perhaps')).status).toBe(400)
   })
 
+  it('hears of who has studies pulled, and of who has that pause, go on and end, each once', async () => {
+    const post = (path: string, body?: object) =>
+      gateway.ask(`/api/v1/retrievals${path}`, {
+        method: 'POST',
+        headers: { ...(body && { 'content-type': 'application/json' }), 'idempotency-key': 'the same one' },
+        ...(body && { body: JSON.stringify(body) }),
+      })
+    const body = { peer: 'pacs', studies: ['1.2.3'], accessionNumbers: ['SECRET-1', 'SECRET-2'], priors: null }
+    const { id } = (await (await post('', body)).json()) as { id: string }
+    expect((await post('', body)).status).toBe(201)
+    for (const action of ['pause', 'pause', 'resume', 'cancel', 'cancel']) await post(`/${id}/${action}`)
+    expect((await post(`/${id}/resume`)).status).toBe(400)
+    const told = await until('all of it is on the log', async () => {
+      const all = (await entries()).filter(({ object }) => object === id)
+      return all.length >= 4 ? all : undefined
+    })
+    expect(told.map(({ action, detail }) => [action, detail.reason])).toEqual([
+      ['retrieval-asked', '1 studies, 2 accession numbers'],
+      ['retrieval-changed', 'pause'],
+      ['retrieval-changed', 'resume'],
+      ['retrieval-changed', 'cancel'],
+    ])
+    for (const one of told)
+      expect(one).toMatchObject({ actor: 'token', address: '127.0.0.1', detail: { peer: 'pacs' } })
+    expect(JSON.stringify(told)).not.toContain('SECRET')
+  })
+
   it('hears of who comes without the token, of who reads it, and of downloads', async () => {
-    const { log, codec } = gateway.ports
-    const entries = async () => {
-      const records = await log.read({ topic: topics.audit.name, partition: 0, offset: 0 }, 100)
-      return Promise.all(records.map(record => codec.decode(topics.audit, record)))
-    }
     const object = await gateway.objects.put(Buffer.from('an image'), 'application/dicom')
     const report = await gateway.objects.put(Buffer.from('%PDF-1.7'), 'application/pdf')
     await gateway.documents.upsert('instances', [anInstance(1, { object, study: 'st_0001', patient: 'pt_7' })])

@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest'
 import type { Audited } from '../schemas/audit.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import type { AuditEntry } from '../schemas/topics.ts'
+import { HandClock } from '../tests/harness/hand-clock.ts'
+import { until } from '../tests/harness/until.ts'
 import { createAuditTrail } from './audit-trail.ts'
 
 const rejected: Audited = {
@@ -81,5 +83,27 @@ describe('the audit trail', () => {
     const counts = told.filter(({ address }) => address === '10.0.0.9').map(({ detail }) => Number(detail.count ?? 1))
     expect(counts.reduce((sum, count) => sum + count, 0)).toBe(5_001)
     expect(told.length).toBeLessThan(6)
+  })
+
+  it('says how many more there were when the window is over, though nobody comes again', async () => {
+    const clock = new HandClock()
+    const told: AuditEntry[] = []
+    const trail = createAuditTrail({
+      async publish(_topic, ...entries) {
+        told.push(...(entries as AuditEntry[]))
+        return []
+      },
+      ...{ clock, logger: pino({ level: 'silent' }), randomId: () => String(told.length), windowMs: 1_000 },
+    })
+    for (let i = 0; i < 10; i++) trail.tellOften(rejected)
+    trail.tellOften({ ...rejected, detail: { ...rejected.detail, destination: 'elsewhere' } })
+    await until('the first of each are told', () => told.length === 2)
+    clock.move(999)
+    await setImmediate()
+    expect(told).toHaveLength(2)
+    clock.move(1)
+    await until('the others are told', () => told.length === 3)
+    expect(told[2]?.detail).toEqual({ ...rejected.detail, count: '9' })
+    expect(clock.sleeping).toEqual([])
   })
 })

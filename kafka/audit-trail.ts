@@ -1,6 +1,6 @@
 /**
  * Puts audit entries on the log behind what they tell of: nobody waits for them, and none is lost while the process lives.
- * One who is turned away again and again would fill the log: of the same within `window` the first is told, then how many.
+ * What happens again and again would fill the log: of the same within `window` the first is told, and how many more when it is over.
  */
 import type { Logger } from 'pino'
 import type { Clock } from '../monitoring/clock.ts'
@@ -11,7 +11,7 @@ import type { Publish } from './stage.ts'
 
 export interface AuditTrail {
   tell(what: Audited): void
-  /** As `tell`, for what anybody on the network can make happen as often as they like. */
+  /** As `tell`, for what may happen very often: because anybody on the network can make it, or a study has many of it. */
   tellOften(what: Audited): void
   /** Resolves when all that was told is on the log, or the signal is aborted. */
   flush(signal?: AbortSignal): Promise<void>
@@ -39,6 +39,7 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
   const windows = new Map<string, { since: number; more: number; last: Audited }>()
   let writing: Promise<void> | undefined
   let dropped = 0
+  let flushed = new AbortController()
 
   function put(what: Audited): void {
     if (waiting.length >= maxWaiting) {
@@ -89,14 +90,23 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
     }
   }
 
+  /** Nobody may come again to close the window. */
+  async function closeLater(since: number): Promise<void> {
+    const { signal } = flushed
+    await clock.sleep(Math.max(0, since + windowMs - clock.now()), signal).catch(() => undefined) // flushed before
+    if (!signal.aborted) closeWindows(false)
+  }
+
   return {
     tell: put,
     tellOften(what) {
       closeWindows(false)
-      const key = JSON.stringify([what.action, what.actor, what.object, what.address, what.detail?.reason])
+      const { action, actor, object, outcome, address, detail = {} } = what
+      const { reason, destination, report } = detail
+      const key = JSON.stringify([action, actor, object, outcome, address, reason, destination, report])
       const window = windows.get(key)
       if (window) {
-        window.more++
+        if (window.more++ === 0) void closeLater(window.since)
         window.last = what
         return
       }
@@ -104,6 +114,8 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
       put(what)
     },
     async flush(signal) {
+      flushed.abort()
+      flushed = new AbortController()
       closeWindows(true)
       while (writing && !signal?.aborted) {
         const over = new Promise<void>(resolve => signal?.addEventListener('abort', () => resolve(), { once: true }))

@@ -10,7 +10,7 @@ import { audit, feedback, platform, probesPerTest, stageOf } from '../tests/harn
 import { createCodec } from './codec.ts'
 import { compile } from './compile.ts'
 import { run } from './runner.ts'
-import type { AnyStage } from './stage.ts'
+import type { AnyStage, OpenContext } from './stage.ts'
 
 const on = probesPerTest()
 const { ports, start, append, all, lagIsZero } = on
@@ -93,6 +93,25 @@ describe('the runner', () => {
     await stopping
     expect(await all(topics.audit)).toHaveLength(1)
     expect((await on.log.lag('probe')).every(({ lag }) => lag === 0)).toBe(true)
+  })
+
+  it('lets a stage tell of what it has done when nothing is handed to it any more, before it may not', async () => {
+    await append(feedback(1))
+    const seen: string[] = []
+    const stage = stageOf(() => undefined)
+    await start({
+      ...stage,
+      async open(context) {
+        const { publish } = context as OpenContext<typeof topics.audit, never, unknown>
+        return {
+          handle: ({ event }) => void seen.push((event as Feedback).id),
+          drain: async () => void (await publish(topics.audit, audit(`saw ${seen.join(' ')}`))),
+        }
+      },
+    })
+    await lagIsZero()
+    await on.running?.stop()
+    expect((await all(topics.audit)).map(({ id }) => id)).toEqual(['saw fb_1'])
   })
 
   it('waits until its deadline for a handler that does not hear, and then ends; its event is read again', async () => {

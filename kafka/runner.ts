@@ -179,7 +179,10 @@ async function stopAll(live: readonly Live[], drainMs: number): Promise<void> {
     live.filter(one => !one.feed),
     one => within(drainMs, one.opened.drain?.(), one),
   )
-  await each(withFeed, one => one.feed?.close())
+  await each(withFeed, async one => {
+    await one.feed?.close()
+    await within(drainMs, one.opened.drain?.(), one)
+  })
   for (const one of live) one.abort.abort(new RaylogError('stopping', 'Raylog is stopping'))
   await each([...live].reverse(), one => within(drainMs, one.opened.close?.(), one))
   if (failures.length > 0) throw failures[0]

@@ -72,7 +72,7 @@ export interface OpenStage<R extends Topic, W extends Topic> {
    * where it throws, `handle` is given each alone.
    */
   handleMany?(these: readonly Handed<R, W>[]): Promise<void>
-  /** Producers: take nothing new; resolves when what was begun is answered. */
+  /** Takes nothing new; resolves when what was begun is answered, and told: afterwards nothing can be published. */
   drain?(): Promise<void>
   /** Lets go of everything. */
   close?(): Promise<void> | void

@@ -36,9 +36,13 @@ export const auditActions = {
   /** We receive from the actor. */
   'instances-receiving': { event: begin, action: 'E' },
   'instances-received': { event: transferred, action: 'C' },
-  /** The actor gets from us. */
+  /** The actor gets from us; where the actor is this process, the destination does. */
   'instances-sending': { event: begin, action: 'E' },
   'instances-sent': { event: transferred, action: 'R' },
+  /** Somebody has a study pulled from a peer, or has that pause, go on or end. The object is the retrieval. */
+  'retrieval-asked': { event: begin, action: 'E' },
+  'retrieval-changed': { event: begin, action: 'E' },
+  /** Of us by the actor; where the actor is this process, of the destination. */
   query: { event: { code: '110112', meaning: 'Query' }, action: 'E' },
   /** Looked at, in parts: pictures, frames, attributes. */
   'instances-accessed': { event: accessed, action: 'R' },
@@ -55,6 +59,9 @@ export const auditActions = {
 
 /** Until people have accounts, whoever holds the token of the API is one person. */
 export const tokenHolder = 'token'
+
+/** Who does what this process does of itself, where it has no AE title for it. */
+export const ownName = 'raylog'
 
 export type AuditAction = keyof typeof auditActions
 
@@ -87,8 +94,10 @@ export interface AuditDetail {
   edition?: string | undefined
   /** Format of a report. */
   report?: string | undefined
-  /** Destination of an export or a C-MOVE. */
+  /** Destination of an export or a C-MOVE, or who is asked: an AE title, or a name in the settings. */
   destination?: string | undefined
+  /** Where that is in the network. */
+  destinationAddress?: string | undefined
   /** Version, stages and host of a process. */
   version?: string | undefined
   stages?: string | undefined

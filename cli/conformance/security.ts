@@ -12,7 +12,8 @@ ${table(
   Object.entries(tlsProfile.suites).map(([version, suites]) => [version, suites.join(', ')]),
 )}
 
-Peers are told apart by AE title, address and certificate. Associations, rejections, queries, transfers and what is looked at over DICOMweb are audited (PS3.15 A.5); docs/peers.md has the settings.
+Peers are told apart by AE title, address and certificate. Audited (PS3.15 A.5) are the associations that others open or are refused, queries and transfers
+of both directions (what is asked of Raylog and what it asks of others; what it receives, sends and exports), who has a retrieval made, and what is looked at over DICOMweb; docs/peers.md has the settings.
 They are messages of PS3.15 A.5.1, sent to the server that \`syslog\` names by the Audit Trail Message Transmission Profile SYSLOG-TLS (PS3.15 A.6, RFC 5425), or by
 SYSLOG-UDP (A.7, RFC 5426), or over TCP without TLS (RFC 6587).
 

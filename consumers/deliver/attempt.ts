@@ -23,7 +23,9 @@ export interface AttemptContext {
   destination: Destination
   sender: Sender
   maxBytes: number
-  /** Puts it on the log, and counts it. */
+  /** The first attempt begins. */
+  begins(delivery: ReportDeliveryDoc): Promise<void>
+  /** Puts it on the log and the audit, and counts it. */
   tell(delivery: ReportDeliveryDoc): Promise<void>
 }
 
@@ -102,6 +104,7 @@ async function send(
 ): Promise<Fate> {
   const { sender, clock, destination } = context
   try {
+    if (delivery.attempts === 1) await context.begins(delivery)
     const { text: receipt, commitment = null } = await sender.send({ delivery, bytes }, signal)
     const now = clock.now()
     return { state: 'sent', at: now, sentAt: now, code: null, message: null, receipt, commitment, said: 'answered' }

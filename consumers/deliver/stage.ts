@@ -4,12 +4,14 @@
  */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import { createAuditTrail } from '../../kafka/audit-trail.ts'
 import { defineStage } from '../../kafka/stage.ts'
 import { allToTheirEnd } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
 import { newDelivery, type ReportDeliveryDoc } from '../../schemas/report-delivery.ts'
 import { type Report, topics } from '../../schemas/topics.ts'
 import { deliverConfig } from './config.ts'
+import { createDepartures } from './departures.ts'
 import { factsOf } from './facts.ts'
 import { madeBy, notMade } from './formats.ts'
 import { openSender } from './kinds/all.ts'
@@ -22,21 +24,18 @@ export const deliver = defineStage({
   role: 'consumer',
   summary: 'takes reports to PACS, FHIR and HL7 servers, buckets and folders by rule, each with a queue of its own',
   reads: [topics.reports],
-  writes: [topics.reports],
+  writes: [topics.reports, topics.audit],
   needs: ['documents', 'objects', 'metrics'],
   config: deliverConfig,
   conflicts: (config, sections) => notMade(config, madeBy(sections.report)),
   // A delivery does not depend on others here: their order is that of the queues.
   order: 'none',
   concurrency: config => config.concurrency,
-  async open({ config, deps, publish, clock, logger, network }) {
+  async open({ config, deps, publish, clock, logger, network, signal }) {
     const { documents, objects, metrics } = deps
     const { maxBytes, leaseMs, pollMs, stopMs } = config
     const owner = `${hostname()}/${randomUUID()}`
-    async function tell(delivery: ReportDeliveryDoc): Promise<void> {
-      await publish(topics.reports, outcomeOf(delivery))
-      metrics.deliveries.inc({ channel: delivery.destination, outcome: delivery.state })
-    }
+    const trail = createAuditTrail({ publish, clock, logger, randomId: randomUUID })
     const destinations = await Promise.all(
       config.destinations.map(async destination => {
         const sender = await openSender(destination, { network, documents, clock })
@@ -44,9 +43,20 @@ export const deliver = defineStage({
       }),
     )
     const queues = destinations.map(({ destination, sender }) => {
-      const shared = { documents, objects, clock, logger, random: Math.random, tell, maxBytes, owner }
+      const { begins, over } = createDepartures(trail, documents, destination, network.peers)
+      async function tell(delivery: ReportDeliveryDoc): Promise<void> {
+        const tellAudit = await over(delivery)
+        await publish(topics.reports, outcomeOf(delivery))
+        tellAudit()
+        metrics.deliveries.inc({ channel: delivery.destination, outcome: delivery.state })
+      }
+      const shared = { documents, objects, clock, logger, random: Math.random, begins, tell, maxBytes, owner }
       return openQueue({ ...shared, destination, sender, leaseMs, pollMs, stopMs })
     })
+    async function closeQueues(): Promise<void> {
+      await Promise.all(queues.map(queue => queue.close()))
+      await trail.flush(signal)
+    }
 
     /** Whether a destination wants the report, by its rules. */
     function wantedBy(report: Report): (one: (typeof destinations)[number]) => Promise<boolean> {
@@ -81,8 +91,10 @@ export const deliver = defineStage({
           }),
         )
       },
+      // While the log can still be told of what arrives.
+      drain: closeQueues,
       async close() {
-        await Promise.all(queues.map(queue => queue.close()))
+        await closeQueues()
         await Promise.all(destinations.map(({ sender }) => sender.close()))
       },
     }

@@ -52,30 +52,35 @@ function participant(userId: string, requestor: boolean, address: string, role: 
   )
 }
 
-/** Who is where at a transfer, from the action: what is received comes from the actor, what is sent goes to it. */
-function rolesOf(action: string): { actor: Role; us: Role } {
-  if (action.startsWith('instances-receiv')) return { actor: 'source', us: 'destination' }
-  if (action.startsWith('instances-sen') || action === 'query' || action === 'export')
-    return { actor: 'destination', us: 'source' }
+/**
+ * Who is where at a transfer, from the action: what is received comes from the actor, what is sent goes to it, unless another
+ * is named as the destination. Of a query who asks is the source (PS3.15 A.5.3.10).
+ */
+function rolesOf({ action, address, detail: { destination } }: AuditEntry): { actor: Role; us: Role } {
+  if (action.startsWith('instances-receiv') || action === 'query') return { actor: 'source', us: 'destination' }
+  if (action.startsWith('instances-sen') || action === 'export') {
+    if (destination === undefined) return { actor: 'destination', us: 'source' }
+    return { actor: address === '' ? 'source' : 'application', us: 'source' }
+  }
   return { actor: 'application', us: 'application' }
 }
 
 function participants(entry: AuditEntry, source: AuditSource): string[] {
-  const { actor, us } = rolesOf(entry.action)
+  const { actor, us } = rolesOf(entry)
   const ours = (requestor: boolean) => participant(source.id, requestor, source.host, us)
   // What this process does of itself has no address.
   if (entry.address === '') return [participant(entry.actor, true, source.host, actor), ...others(entry)]
   return [participant(entry.actor, true, entry.address, actor), ours(false), ...others(entry)]
 }
 
-const others = ({ detail: { destination } }: AuditEntry) =>
-  destination === undefined ? [] : [participant(destination, false, '', 'destination')]
+const others = ({ detail: { destination, destinationAddress = '' } }: AuditEntry) =>
+  destination === undefined ? [] : [participant(destination, false, destinationAddress, 'destination')]
 
 const detailOf = (type: string, value: string) =>
   element('ParticipantObjectDetail', { type, value: Buffer.from(value).toString('base64') })
 
 /** What of the entry has no place of its own in the schema. */
-const toldAsDetail = ['peer', 'called', 'reason', 'count', 'version', 'stages'] as const
+const toldAsDetail = ['peer', 'called', 'reason', 'count', 'report', 'version', 'stages'] as const
 
 function studyObject({ detail }: AuditEntry): string[] {
   if (detail.study === undefined) return []

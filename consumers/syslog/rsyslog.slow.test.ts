@@ -34,19 +34,22 @@ const said: Audited = {
   detail: {
     ...{ study: '1.2.3', patient: 'pt_abc', sopClasses: '1.2.840.10008.5.1.4.1.1.2=3', peer: 'ct', called: 'RAYLOG' },
     ...{ reason: 'because', query: 'STUDY PatientID StudyDate', destination: 'PACS', count: '3', stages: 'dimse' },
+    ...{ destinationAddress: 'pacs.example.org', report: 'sr' },
   },
 }
 const source = { site: 'main', id: 'raylog', host: hostname(), processId: 1 }
 
 describe.skipIf(!has('xmllint'))(has('xmllint') ? 'the XML' : 'the XML (skipped: xmllint is not installed)', () => {
-  it('is valid by the schema of PS3.15 A.5.1, for each action, with and without details', async () => {
+  it('is valid by the schema of PS3.15 A.5.1, for each action, of others and of this process, with and without details', async () => {
     const schema = join(import.meta.dirname, 'fixtures/audit-message.rng')
     const files: string[] = []
     for (const action of Object.keys(auditActions) as AuditAction[]) {
-      for (const detail of [said.detail, {}]) {
-        const file = join(folder, `${files.length}.xml`)
-        await writeFile(file, auditXml(auditEntry({ ...said, action, ...(detail && { detail }) }, 1, action), source))
-        files.push(file)
+      for (const detail of [said.detail ?? {}, {}]) {
+        for (const address of [said.address, '']) {
+          const file = join(folder, `${files.length}.xml`)
+          await writeFile(file, auditXml(auditEntry({ ...said, action, address, detail }, 1, action), source))
+          files.push(file)
+        }
       }
     }
     execFileSync('xmllint', ['--noout', '--relaxng', schema, ...files], { stdio: 'pipe' })

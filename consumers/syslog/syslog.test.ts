@@ -39,6 +39,19 @@ describe('an audit message', () => {
     expect(xml).toMatch(/ParticipantObjectID="pt_abc" ParticipantObjectTypeCode="1" ParticipantObjectTypeCodeRole="1"/)
   })
 
+  it('of what this process asks or sends has it as the source, and whom it goes to as the destination', () => {
+    const detail = { destination: 'PACS', destinationAddress: '10.0.0.7', study: '1.2.3', query: 'STUDY PatientID' }
+    for (const action of ['query', 'instances-sending', 'instances-sent', 'export'] as const) {
+      const xml = auditXml(entryOf({ action, actor: 'RAYLOG', address: '', detail }), source)
+      expect(xml).toMatch(/UserID="RAYLOG" UserIsRequestor="true" NetworkAccessPointID="node-1"[^/]*csd-code="110153"/)
+      expect(xml).toMatch(/UserID="PACS" UserIsRequestor="false" NetworkAccessPointID="10.0.0.7"[^/]*csd-code="110152"/)
+    }
+    const asked = auditXml(entryOf({ action: 'query' }), source)
+    expect(asked).toMatch(/UserID="CT1"[^/]*csd-code="110153".*?UserID="raylog"[^/]*csd-code="110152"/)
+    const moved = auditXml(entryOf({ action: 'instances-sent', detail: { destination: 'PACS' } }), source)
+    expect(moved).toMatch(/UserID="CT1"[^/]*csd-code="110150".*?UserID="raylog"[^/]*csd-code="110153"/)
+  })
+
   it('stays XML whatever a stranger calls itself', () => {
     const xml = auditXml(entryOf({ actor: '<"&\u0000\u0007\ud800é', action: 'association-rejected' }), source)
     expect(xml).toContain('UserID="&lt;&quot;&amp;??�é"')

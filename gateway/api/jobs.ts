@@ -1,4 +1,5 @@
 /** What replays and retrievals have in common over HTTP: they are listed, followed, paused, gone on with and cancelled. */
+import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Documents } from '../../schemas/documents.ts'
 import { RaylogError } from '../../schemas/errors.ts'
@@ -21,6 +22,8 @@ export interface JobRoutes<C extends Kind, R extends { state: string }, V extend
   newest(id: string): Promise<R | undefined>
   isEnded(run: R): boolean
   viewOf(doc: Documents[C], run: R | undefined): V
+  /** Told when somebody has paused one, had it go on, or cancelled it. */
+  changed?(request: FastifyRequest, doc: Documents[C], action: string): void
 }
 
 export const keyHeader = (name: string) =>
@@ -42,7 +45,7 @@ const actions = [
 /** @returns how one is seen, for what begins one */
 export function addJobRoutes<C extends Kind, R extends { state: string }, V extends Record<string, unknown>>(
   app: App,
-  { documents, collection, name, shape, newest, isEnded, viewOf }: JobRoutes<C, R, V>,
+  { documents, collection, name, shape, newest, isEnded, viewOf, changed }: JobRoutes<C, R, V>,
 ): (doc: Documents[C]) => Promise<V> {
   const tags = [collection]
   const get = async (id: string): Promise<Documents[C]> => found(await documents.get(collection, id), name)
@@ -70,7 +73,12 @@ export function addJobRoutes<C extends Kind, R extends { state: string }, V exte
     app.post(
       `/${collection}/:id/${action}`,
       { schema: { tags, summary, params: idParams, response } },
-      async ({ params }) => want(await get(params.id), wanted),
+      async request => {
+        const doc = await get(request.params.id)
+        const answer = await want(doc, wanted)
+        if (doc.wanted !== wanted) changed?.(request, doc, action)
+        return answer
+      },
     )
   }
 

@@ -44,7 +44,7 @@ const shape = z.object({
 })
 export type RetrievalView = z.infer<typeof shape>
 
-export function addRetrievalRoutes(app: App, { deps, clock }: ApiContext, peers: readonly Peer[]): void {
+export function addRetrievalRoutes(app: App, { deps, clock, audit }: ApiContext, peers: readonly Peer[]): void {
   const { documents, secrets } = deps
   const name = 'retrieval'
   const view = addJobRoutes(app, {
@@ -54,6 +54,7 @@ export function addRetrievalRoutes(app: App, { deps, clock }: ApiContext, peers:
       return (await documents.find('retrievalRuns', { where, order: 'newest', limit: 1 })).items[0]
     },
     isEnded: ({ state }) => isRetrievalEnded(state),
+    changed: audit.retrievalChanged,
   })
   app.post(
     '/retrievals',
@@ -65,14 +66,16 @@ export function addRetrievalRoutes(app: App, { deps, clock }: ApiContext, peers:
         response: { 201: shape, ...problems },
       },
     },
-    async ({ body, headers }, reply) => {
+    async (request, reply) => {
+      const { body, headers } = request
       if (!peers.some(peer => peer.name === body.peer))
         throw new RaylogError('bad-request', `There is no peer "${body.peer}" in the settings.`)
       const doc = docOf(body, ids.retrieval(headers['idempotency-key'] ?? randomUUID()))
-      const kept = (await documents.insert('retrievals', doc))
-        ? doc
-        : found(await documents.get('retrievals', doc.id), name)
-      return reply.code(201).send(await view(kept))
+      if (await documents.insert('retrievals', doc)) {
+        audit.retrievalAsked(request, doc)
+        return reply.code(201).send(await view(doc))
+      }
+      return reply.code(201).send(await view(found(await documents.get('retrievals', doc.id), name)))
     },
   )
 

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '../../monitoring/clock.ts'
 import { chestDicom, chestUids } from '../../producers/simulator/phantoms.ts'
 import { platformConfig } from '../../schemas/config.ts'
 import { reportEquipment } from '../../schemas/own-report.ts'
-import type { Instance, StudyRequest } from '../../schemas/topics.ts'
+import type { AuditEntry, Instance, StudyRequest } from '../../schemas/topics.ts'
 import { topics } from '../../schemas/topics.ts'
 import { type OpenNode, openNode } from '../../tests/harness/dicom-node.ts'
 import { HandClock } from '../../tests/harness/hand-clock.ts'
@@ -24,6 +24,7 @@ async function archive(): Promise<OpenNode> {
 
 async function open(port: number, settings: object = {}, clock: Clock = systemClock) {
   const told: StudyRequest[] = []
+  const audited: AuditEntry[] = []
   const { peers } = platformConfig.parse({
     peers: [
       { name: 'ct', aeTitle: 'CT1', services: ['store'], addresses: ['127.0.0.1'], countsFrom: 'pacs' },
@@ -38,14 +39,15 @@ async function open(port: number, settings: object = {}, clock: Clock = systemCl
       clock,
       settings: { quietMs: 50, ...settings },
       network: { peers, dicomTls: null },
-      publish: async (_topic, ...events) => {
-        told.push(...(events as StudyRequest[]))
+      publish: async (topic, ...events) => {
+        if (topic.name === topics.audit.name) audited.push(...(events as AuditEntry[]))
+        else told.push(...(events as StudyRequest[]))
         return []
       },
     },
   )
   closing.push(stage.close)
-  return { stage, told }
+  return { stage, told, audited }
 }
 
 /** In steps of what it sleeps for between two looks. */
@@ -84,11 +86,19 @@ describe('a study that a peer with an archive begins to send', () => {
   it('is asked about at once where it is retrieved from there', async () => {
     const pacs = await archive()
     await pacs.keep(chestDicom(1, { study: 1 }), chestDicom(2, { study: 1 }))
-    const { stage, told } = await open(pacs.port, { quietMs: 3_600_000 })
+    const { stage, told, audited } = await open(pacs.port, { quietMs: 3_600_000, aeTitle: 'US' })
     const image = await event(pacs, 'CT1')
     await stage.hand(topics.instances, { ...image, source: { kind: 'retrieve', peer: 'ct' } })
     await until('it is told', () => told.length === 1)
     expect(told[0]).toMatchObject({ study: image.study, images: 2, source: 'pacs' })
+    const { study } = chestUids(1)
+    expect(audited).toMatchObject([
+      {
+        ...{ action: 'query', actor: 'US', object: study, outcome: 'success', address: '' },
+        detail: { peer: 'pacs', destination: 'PACS', destinationAddress: '127.0.0.1', study },
+      },
+    ])
+    expect(audited[0]?.detail.query).toBe('STUDY StudyInstanceUID NumberOfStudyRelatedInstances')
   })
 
   it('is asked about again when nothing came for a while: what is new is told', async () => {
@@ -130,10 +140,11 @@ describe('a study that a peer with an archive begins to send', () => {
     await pacs.keep(chestDicom(1))
     const image = await event(pacs, 'CT1')
     await closing.shift()?.()
-    const { stage, told } = await open(pacs.port)
+    const { stage, told, audited } = await open(pacs.port)
     await stage.hand(topics.instances, image)
     await stage.close()
     expect(told).toEqual([])
+    expect(audited).toEqual([])
   })
 })
 

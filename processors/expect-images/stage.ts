@@ -2,13 +2,17 @@
  * Asks the archive of whoever sends a study how many images it has (C-FIND), so that a study is complete when all of them are
  * here, and not only when nothing came for a while. An answer is a request of `imaging.requests.v1`, as if somebody had said it.
  */
+import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
+import { createAuditTrail } from '../../kafka/audit-trail.ts'
 import { defineStage } from '../../kafka/stage.ts'
+import type { Audited } from '../../schemas/audit.ts'
+import { toRaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
 import { isOwnReport } from '../../schemas/own-report.ts'
 import { aeTitle, type Peer } from '../../schemas/peers.ts'
 import { type Instance, topics } from '../../schemas/topics.ts'
-import { createAsker } from './asker.ts'
+import { createAsker, type Question } from './asker.ts'
 import { countImages } from './count.ts'
 
 const config = z.strictObject({
@@ -35,15 +39,27 @@ export const expectImages = defineStage({
   role: 'processor',
   summary: 'asks archives how many images a study has (peers with countsFrom)',
   reads: [topics.instances],
-  writes: [topics.requests],
+  writes: [topics.requests, topics.audit],
   needs: [],
   config,
   async open({ config, publish, network: { peers, dicomTls }, clock, logger, signal }) {
     const { aeTitle: calling, associateMs, answerMs, freshMs } = config
+    const trail = createAuditTrail({ publish, clock, logger, randomId: randomUUID })
     const asker = createAsker({
       ...{ clock, logger, ...config },
-      ask: ({ archive, uid }, stopped) =>
-        countImages(archive, uid, { calling, dicomTls, associateMs, answerMs, signal: stopped }),
+      async ask(question, stopped) {
+        const { archive, uid } = question
+        let code: string | undefined
+        try {
+          return await countImages(archive, uid, { calling, dicomTls, associateMs, answerMs, signal: stopped })
+        } catch (thrown) {
+          code = stopped.aborted ? 'stopping' : toRaylogError(thrown).code
+          throw thrown
+        } finally {
+          // Of one who is away nothing was asked.
+          if (code !== 'peer-unavailable') trail.tell(queryOf(question, calling, code))
+        }
+      },
       async tell({ study, archive }, images) {
         const actor = archive.name
         const id = ids.request(study, 'expect', actor, images)
@@ -62,6 +78,10 @@ export const expectImages = defineStage({
         // What is retrieved was there before; what is sent may be on its way to the archive too.
         asker.saw({ study: event.study, uid: event.dicom.study, archive }, event.source.kind === 'retrieve')
       },
+      async drain() {
+        await asker.close()
+        await trail.flush(signal)
+      },
       close: () => asker.close(),
     }
   },
@@ -73,4 +93,16 @@ function archiveOf({ source }: Instance, peers: readonly Peer[]): Peer | undefin
     source.kind === 'retrieve' ? name === source.peer : source.kind === 'dimse' && aeTitle === source.peer,
   )
   return sender && peers.find(({ name }) => name === sender.countsFrom)
+}
+
+/** The query as the audit has it (PS3.15 A.5.3.10). @param code why it was not answered */
+function queryOf({ archive, uid }: Question, actor: string, code: string | undefined): Audited {
+  const { name, aeTitle, host } = archive
+  return {
+    ...{ action: 'query', actor, object: uid, outcome: code === undefined ? 'success' : 'failure', address: '' },
+    detail: {
+      ...{ peer: name, destination: aeTitle ?? name, destinationAddress: host ?? undefined, study: uid },
+      ...{ query: 'STUDY StudyInstanceUID NumberOfStudyRelatedInstances', reason: code },
+    },
+  }
 }

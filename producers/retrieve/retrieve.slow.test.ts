@@ -175,6 +175,16 @@ async function finds(peer: string): Promise<void> {
   const priors = await ended((await ask({ peer, priors: { patientId: first.patientId, most: 3 } })).id)
   expect(priors.state).toBe('done')
   expect(priors.studies.map(({ uid }) => uid)).toEqual([first.study])
+  const queries = await until('its queries are in the audit', async () => {
+    const list = await raylog?.json<{ items: { detail: Record<string, string> }[] }>('/api/v1/audit?action=query')
+    const keys = list?.items
+      .filter(({ detail }) => detail.peer === peer)
+      .map(({ detail }) => detail.query?.split(' ')[1])
+    return new Set(keys).size === 3 ? keys : undefined
+  })
+  expect(new Set(queries)).toEqual(new Set(['AccessionNumber', 'PatientID', 'StudyInstanceUID']))
+  const asked = await raylog?.json<{ items: object[] }>('/api/v1/audit?action=retrieval-asked')
+  expect(asked?.items).toMatchObject([byAccession, priors].map(({ id }) => ({ object: id, actor: 'token' })).reverse())
   for (const secret of ['NOSUCH-2', first.accession, first.patientId]) {
     expect(raylog?.logs()).not.toContain(secret)
     expect(await (await raylog?.get('/api/v1/retrievals'))?.text()).not.toContain(secret)

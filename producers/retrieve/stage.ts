@@ -4,14 +4,16 @@ import { hostname } from 'node:os'
 import { z } from 'zod'
 import { createAuditTrail } from '../../kafka/audit-trail.ts'
 import { defineStage } from '../../kafka/stage.ts'
+import { ownName } from '../../schemas/audit.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
-import { aeTitle } from '../../schemas/peers.ts'
+import { aeTitle, type Peer } from '../../schemas/peers.ts'
 import type { RetrievalDoc } from '../../schemas/retrieval.ts'
 import { topics } from '../../schemas/topics.ts'
 import { createIntake } from '../intake.ts'
 import { dicomSource } from './dicom.ts'
 import { openDispatcher } from './dispatcher.ts'
+import { auditedSource } from './queries.ts'
 import type { RunContext } from './run.ts'
 import { webSource } from './web.ts'
 
@@ -42,6 +44,8 @@ const retrieveConfig = z.strictObject({
   retries: z.int().min(0).max(100).default(4).describe('attempts after the first, for errors that may pass'),
 })
 
+const webHostOf = ({ dicomweb }: Peer) => (dicomweb ? new URL(dicomweb.url).hostname : undefined)
+
 /** Between two attempts at a peer that is away, and two looks at the clock, ms. */
 const longestWaitMs = 60_000
 
@@ -69,8 +73,14 @@ export const retrieve = defineStage({
       sourceOf(retrieval) {
         const peer = peerOf(retrieval)
         const { how } = retrieval
-        if (how === 'dicomweb' || (how === 'auto' && peer.aeTitle === null)) return webSource({ peer, ...config })
-        return dicomSource({ ...config, peer, how, dicomTls: network.dicomTls, calling: config.aeTitle })
+        const { name, aeTitle: called, host } = peer
+        if (how === 'dicomweb' || (how === 'auto' && called === null)) {
+          const detail = { peer: name, destination: name, destinationAddress: webHostOf(peer) }
+          return auditedSource(webSource({ peer, ...config }), trail, { actor: ownName, detail })
+        }
+        const source = dicomSource({ ...config, peer, how, dicomTls: network.dicomTls, calling: config.aeTitle })
+        const detail = { peer: name, destination: called ?? name, destinationAddress: host ?? undefined }
+        return auditedSource(source, trail, { actor: config.aeTitle, detail })
       },
       siteOf: retrieval => peerOf(retrieval).site ?? site,
       keep(retrieval, file, expect) {
@@ -83,7 +93,7 @@ export const retrieve = defineStage({
       },
       came(retrieval, study, images) {
         const peer = peerOf(retrieval)
-        const address = peer.host ?? (peer.dicomweb ? new URL(peer.dicomweb.url).hostname : '')
+        const address = peer.host ?? webHostOf(peer) ?? ''
         trail.tell({
           ...{ action: 'instances-received', actor: peer.aeTitle ?? peer.name, outcome: 'success', address },
           object: ids.study(peer.site ?? site, study),

@@ -33,11 +33,12 @@ export interface StartOptions {
   /** Settings of the stage. */
   settings?: Record<string, unknown>
   showNames?: boolean
+  peers?: object[]
 }
 
 export type Started = Awaited<ReturnType<typeof startGateway>>
 
-export async function startGateway({ settings = {}, showNames = false }: StartOptions = {}) {
+export async function startGateway({ settings = {}, showNames = false, peers = [] }: StartOptions = {}) {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'raylog-gateway-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
@@ -77,7 +78,7 @@ export async function startGateway({ settings = {}, showNames = false }: StartOp
     dataFolder: folder,
     showNames,
     researchUseOnly: true,
-    network: { peers: [], dicomTls: null },
+    network: { peers: platformConfig.parse({ peers }).peers, dicomTls: null },
   }
   const deps = Object.fromEntries(gateway.needs.map(name => [name, ports[name]]))
   const stage = await gateway.open({

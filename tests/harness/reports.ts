@@ -95,6 +95,7 @@ export function openTestQueue(
       ...settings,
     }),
     ...{ sender, maxBytes: 1_000_000, owner: 'one', leaseMs: 10_000, pollMs: 50, stopMs: 1_000 },
+    begins: async () => undefined,
     async tell(delivery) {
       told.push(delivery)
     },
