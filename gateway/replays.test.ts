@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { noCounts, type ReplayRunDoc } from '../schemas/replay.ts'
+import { goneFrom, noCounts, type ReplayRunDoc } from '../schemas/replay.ts'
 import { topics } from '../schemas/topics.ts'
 import { joined, type Started, startGateway } from '../tests/gateway/kit.ts'
 import { anInstance, aPrediction, began } from '../tests/gateway/samples.ts'
 import { until } from '../tests/harness/until.ts'
+import { goneShape } from './api/replays-gone.ts'
 
 let started: Started
 beforeAll(async () => {
@@ -23,6 +24,10 @@ const answer = z.looseObject({
   state: z.string().default(''),
   items: z.array(z.looseObject({ id: z.string() })).default([]),
   totals: z.looseObject({ predictions: z.int() }).default({ predictions: -1 }),
+})
+const gonePage = z.object({
+  items: z.array(z.strictObject({ ...goneShape.shape })),
+  next: z.string().nullable(),
 })
 const read = async (response: Response) => answer.parse(await response.json())
 const get = async (path: string) => read(await started.ask(`/api/v1/${path}`))
@@ -107,7 +112,40 @@ describe('asking for a replay', () => {
     const path = `replays/arrivals?from=${began}&to=${began + 400}&buckets=4`
     expect(await get(path)).toMatchObject({ counts: [1, 1, 1, 1], bucketMs: 100, total: 4 })
     expect(await get(`${path}&modality=CT`)).toMatchObject({ counts: [0, 1, 0, 1] })
+    expect(await get(`${path}&modality=CT&modality=DX`)).toMatchObject({ counts: [1, 1, 1, 1] })
+    expect(await get(`${path}&study=st_0001&study=st_0002&site=main&site=other`)).toMatchObject({
+      counts: [0, 1, 1, 0],
+    })
+    expect(await get(`${path}&study=st_0001&modality=DX`)).toMatchObject({ counts: [0, 0, 0, 0] })
     expect(await get('replays/arrivals')).toMatchObject({ from: began, total: 4 })
+  })
+
+  it('names in a plan the first that are gone by arrival, and lists those that it met page by page', async () => {
+    const many = Array.from({ length: 60 }, (_, n) => anInstance(100 + 2 * n, { receivedAt: began + 5_000 - n }))
+    await started.publish(topics.instances, ...many)
+    const plan = await post('replays/plan', { ...asked, to: '2100-01-01' })
+    const { objects } = z
+      .object({ objects: z.object({ gone: z.int(), first: z.array(z.object({ instance: z.string() })) }) })
+      .parse(await plan.json())
+    expect(objects.gone).toBe(60)
+    const oldest = many.map(({ id }) => id).toReversed()
+    expect(objects.first.map(({ instance }) => instance)).toEqual(oldest.slice(0, 50))
+
+    const { id } = await read(await post('replays', asked))
+    await started.documents.upsert(
+      'replayGone',
+      many.map(one => ({ id: `rg_${one.id}`, replay: id, ...goneFrom(one) })),
+    )
+    await started.documents.upsert('replayGone', [{ id: 'rg_other', replay: 'rr_other', ...goneFrom(anInstance(2)) }])
+    const listed: string[] = []
+    for (let next: string | null = ''; next !== null; ) {
+      const response = await started.ask(`/api/v1/replays/${id}/gone?limit=25${next && `&cursor=${next}`}`)
+      const page = gonePage.parse(await response.json())
+      listed.push(...page.items.map(({ instance }) => instance))
+      next = page.next
+    }
+    expect(listed).toEqual(oldest)
+    expect((await started.ask('/api/v1/replays/rr_none/gone')).status).toBe(404)
   })
 
   it('has an empty comparison before anything was said', async () => {

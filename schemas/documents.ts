@@ -1,7 +1,7 @@
 /** What the document store holds: one collection a kind, declared with the indexes that its queries need. */
 import type { DicomInstanceDoc, DicomSeriesDoc, DicomStudyDoc } from './dicom-index.ts'
 import type { NoticeBudgetDoc, NoticeDoc, PushTargetDoc } from './notice.ts'
-import type { ReplayDoc, ReplayRunDoc } from './replay.ts'
+import type { ReplayDoc, ReplayGoneDoc, ReplayRunDoc } from './replay.ts'
 import type { CommitmentAskedDoc, ReportDeliveryDoc, ReportQueueDoc } from './report-delivery.ts'
 import type { RetrievalDoc, RetrievalRunDoc } from './retrieval.ts'
 import type { StudyAnswerDoc, StudyImageDoc, StudyStateDoc, StudyVerdictDoc, WorklistDoc } from './study.ts'
@@ -104,6 +104,7 @@ export interface Documents {
   feedback: Feedback
   replays: ReplayDoc
   replayRuns: ReplayRunDoc
+  replayGone: ReplayGoneDoc
   /** What models said in a replay. Apart from `predictions`, so that no list of results can show it by mistake. */
   replayed: Prediction
   /** What QIDO-RS and C-FIND search: one a study, series and SOP instance. */
@@ -170,6 +171,7 @@ export const collections: {
   feedback: { time: 'at', filters: ['study', 'instance', 'prediction', 'verdict'] },
   replays: { time: 'createdAt', filters: ['phase', 'model.name'] },
   replayRuns: { time: 'epoch', filters: ['replay'] },
+  replayGone: { time: 'receivedAt', filters: ['replay'] },
   replayed: { time: 'predictedAt', filters: ['site', 'study', 'instance', 'model.name', 'label', 'replay'] },
   dicomStudies: { time: 'at', filters: ['site', 'uid', 'patient', 'patientId', 'family', 'accession', 'modalities'] },
   dicomSeries: { time: 'at', filters: ['uid', 'study', 'modality'] },

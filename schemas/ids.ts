@@ -71,6 +71,7 @@ export const ids = {
   feedback: (prediction: string, actor: string) => derive('fb', prediction, actor),
   /** Asked for twice under one key it is one replay. */
   replay: (key: string) => derive('rr', key),
+  replayGone: (replay: string, instance: string) => derive('rg', replay, instance),
   /** Asked for twice under one key it is one retrieval. */
   retrieval: (key: string) => derive('rt', key),
   audit: (key: string) => derive('au', key),

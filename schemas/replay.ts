@@ -99,6 +99,29 @@ export interface ReplayRunDoc {
   error: { code: string; message: string } | null
 }
 
+/** An image whose object was erased since. */
+export interface Gone {
+  instance: string
+  study: string
+  site: string
+  modality: string | null
+  /** Key of the object that is not there any more. */
+  object: string
+  receivedAt: number
+}
+
+/** One that a replay met: one document, however often it is met. */
+export interface ReplayGoneDoc extends Gone {
+  id: string
+  replay: string
+}
+
+export const goneFrom = ({ id, study, site, modality, object, receivedAt }: Instance): Gone => ({
+  instance: id,
+  ...{ study, site, modality, receivedAt },
+  object: object.key,
+})
+
 export const noCounts: Readonly<ReplayCounts> = {
   read: 0,
   outside: 0,

@@ -6,6 +6,7 @@ import { type Api, connect } from '../running.ts'
 import type { SettingSources } from '../settings.ts'
 import { table } from '../table.ts'
 import { printComparison } from './replay-comparison.ts'
+import { gone, goneLines, printFirstGone } from './replay-gone.ts'
 
 export interface StartFlags {
   model: string
@@ -26,7 +27,7 @@ const plan = z.object({
   accepted: z.int(),
   unreadable: z.int(),
   refused: z.record(z.string(), z.int()),
-  objects: z.object({ checked: z.int(), gone: z.int() }),
+  objects: z.object({ checked: z.int(), gone: z.int(), first: z.array(gone) }),
   perSecond: z.number().nullable(),
   durationMs: z.number().nullable(),
   productionVersions: z.record(z.string(), z.int()),
@@ -78,13 +79,14 @@ export async function startReplay(sources: SettingSources, flags: StartFlags): P
 
 function printPlan(said: z.infer<typeof plan>): void {
   const about = said.complete ? '' : ' (about: there are too many to look at each now)'
-  const { checked, gone } = said.objects
+  const { checked, gone: missing, first } = said.objects
   const rows = [
     ['in the range', `${said.events} images`],
     ['within the filters', `${said.matched}${about}`],
     ['the model takes', `${said.accepted}`],
     ...Object.entries(said.refused).map(([why, count]) => ['', `not ${count}: ${why}`]),
-    ['erased since', checked === 0 ? 'none' : `${gone} of ${checked} that were looked for`],
+    ['erased since', checked === 0 ? 'none' : `${missing} of ${checked} that were looked for`],
+    ...goneLines(first, missing).map(line => ['', line]),
     ['takes about', said.durationMs === null ? 'not known yet' : duration(said.durationMs)],
     ['is compared with', Object.keys(said.productionVersions).join(', ') || 'nothing: production said nothing then'],
   ]
@@ -102,6 +104,7 @@ async function follow(api: Api, id: string): Promise<void> {
     last = line
     if (ends.includes(now.state)) {
       if (now.error) throw new RaylogError('bad-request', `the replay failed: ${now.error.message}`)
+      if (now.counts.gone > 0 && now.state !== 'paused') await printFirstGone(api, id, now.counts.gone)
       if (now.state === 'done') await compareReplay(api, id, { settled: true })
       return
     }

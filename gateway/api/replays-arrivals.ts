@@ -1,18 +1,23 @@
 /** A time line of arrivals, to choose a range on. */
 import { z } from 'zod'
 import type { Clock } from '../../monitoring/clock.ts'
-import type { DocumentStore } from '../../storage/documents.ts'
-import { where } from './context.ts'
-import { word } from './shapes.ts'
+import type { DocumentStore, Filter } from '../../storage/documents.ts'
 
 const instant = z.coerce.number().int().min(0).optional()
+const one = z.string().min(1).max(256)
+const some = (what: string) =>
+  z
+    .union([one.transform(value => [value]), z.array(one).max(100)])
+    .default([])
+    .describe(`${what}; may be repeated; none: any`)
 
 export const arrivalsQuery = z.object({
   from: instant.describe('ms since the epoch; default: the first arrival'),
   to: instant.describe('not included; default: now'),
   buckets: z.coerce.number().int().min(1).max(200).default(60),
-  site: word,
-  modality: word,
+  site: some('of this site'),
+  study: some('of this study, by its id'),
+  modality: some('of this modality'),
 })
 
 export const arrivalsShape = z.object({
@@ -28,8 +33,9 @@ export async function arrivals(
   clock: Clock,
   query: z.output<typeof arrivalsQuery>,
 ): Promise<z.infer<typeof arrivalsShape>> {
-  const { buckets, site, modality } = query
-  const fields = where({ site, modality })
+  const { buckets, site, study, modality } = query
+  const chosen = Object.entries({ site, study, modality }).filter(([, values]) => values.length > 0)
+  const fields: Filter = Object.fromEntries(chosen.map(([field, values]) => [field, { in: values }]))
   const to = query.to ?? clock.now()
   const oldest = query.from === undefined ? await documents.find('instances', { order: 'oldest', limit: 1 }) : undefined
   const from = Math.min(query.from ?? oldest?.items[0]?.receivedAt ?? to - 86_400_000, to - 1)

@@ -4,9 +4,20 @@ import type { LogRecord } from '../../kafka/log.ts'
 import type { Ports } from '../../kafka/ports.ts'
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
-import { isWanted, type ReplayRange, type ReplayRequest, withoutVersion } from '../../schemas/replay.ts'
+import {
+  type Gone,
+  goneFrom,
+  isWanted,
+  type ReplayRange,
+  type ReplayRequest,
+  withoutVersion,
+} from '../../schemas/replay.ts'
 import { type Instance, type Prediction, topics } from '../../schemas/topics.ts'
+import { goneShape } from './replays-gone.ts'
 import { newestRun } from './replays-view.ts'
+
+/** Of those that are gone, so many are named. */
+const goneShown = 50
 
 export const planShape = z.object({
   events: z.int().describe('in the range, before the filters'),
@@ -19,6 +30,7 @@ export const planShape = z.object({
   objects: z.object({
     checked: z.int().describe('a sample where there are many'),
     gone: z.int().describe('erased since, of those checked'),
+    first: z.array(goneShape).describe(`the first of those, by arrival: ${goneShown} at most`),
   }),
   perSecond: z.number().nullable().describe('images; null where nothing is known of the time that one takes'),
   durationMs: z.number().nullable(),
@@ -66,7 +78,7 @@ export async function planReplay(ports: PlanPorts, clock: Clock, request: Replay
   const seen = await look(ports, clock, request, ranges)
   const scale = seen.looked > 0 ? Math.max(1, events / seen.looked) : 1
   const scaled = (count: number) => (seen.complete ? count : Math.round(count * scale))
-  const gone = await goneOf(ports, seen.keys)
+  const gone = (await goneOf(ports, seen.sample)).sort((a, b) => a.receivedAt - b.receivedAt)
   const accepted = scaled(seen.accepted)
   const perSecond = await expectedRate(ports, request)
   const reasons = [...seen.refused].sort((a, b) => b[1] - a[1])
@@ -78,7 +90,7 @@ export async function planReplay(ports: PlanPorts, clock: Clock, request: Replay
     accepted,
     unreadable: scaled(seen.unreadable),
     refused: Object.fromEntries(reasons.slice(0, mostReasons).map(([why, count]) => [why, scaled(count)])),
-    objects: { checked: seen.keys.length, gone },
+    objects: { checked: seen.sample.length, gone: gone.length, first: gone.slice(0, goneShown) },
     perSecond,
     durationMs: perSecond === null ? null : (accepted / perSecond) * 1000,
     productionVersions: await versionsOf(ports, request),
@@ -89,7 +101,7 @@ async function look({ log, codec, models }: PlanPorts, clock: Clock, request: Re
   const seen = {
     ...{ looked: 0, matched: 0, accepted: 0, unreadable: 0, complete: true },
     refused: new Map<string, number>(),
-    keys: [] as string[],
+    sample: [] as Gone[],
   }
   let stride = 1
   const until = clock.now() + budgetMs
@@ -111,18 +123,18 @@ async function look({ log, codec, models }: PlanPorts, clock: Clock, request: Re
       const route = models
         .routes(withoutVersion(instance), { standby: true })
         .find(({ model }) => `${model.name}@${model.version}` === request.model)
-      if (route?.accepted) keep(instance.object.key)
+      if (route?.accepted) keep(instance)
       else if (route) seen.refused.set(route.reason, (seen.refused.get(route.reason) ?? 0) + 1)
     }
   }
   return seen
 
   /** Every one at first; each time that they are too many, every other one goes, and from then on half as many come. */
-  function keep(key: string): void {
+  function keep(instance: Instance): void {
     if (seen.accepted++ % stride !== 0) return
-    seen.keys.push(key)
-    if (seen.keys.length < 2 * objectsChecked) return
-    seen.keys = seen.keys.filter((_, at) => at % 2 === 0)
+    seen.sample.push(goneFrom(instance))
+    if (seen.sample.length < 2 * objectsChecked) return
+    seen.sample = seen.sample.filter((_, at) => at % 2 === 0)
     stride *= 2
   }
 }
@@ -146,11 +158,12 @@ async function* inTurns(log: Ports['log'], ranges: readonly ReplayRange[]) {
   }
 }
 
-async function goneOf({ objects }: PlanPorts, keys: readonly string[]): Promise<number> {
-  let gone = 0
-  for (let at = 0; at < keys.length; at += 32) {
-    const stats = await Promise.all(keys.slice(at, at + 32).map(key => objects.stat(key)))
-    gone += stats.filter(stat => stat === undefined).length
+async function goneOf({ objects }: PlanPorts, sample: readonly Gone[]): Promise<Gone[]> {
+  const gone: Gone[] = []
+  for (let at = 0; at < sample.length; at += 32) {
+    const some = sample.slice(at, at + 32)
+    const stats = await Promise.all(some.map(({ object }) => objects.stat(object)))
+    gone.push(...some.filter((_, n) => stats[n] === undefined))
   }
   return gone
 }

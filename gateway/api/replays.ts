@@ -8,6 +8,7 @@ import { problems } from '../http/problem.ts'
 import type { ApiContext, App } from './context.ts'
 import { addJobRoutes, keyHeader } from './jobs.ts'
 import { arrivals, arrivalsQuery, arrivalsShape } from './replays-arrivals.ts'
+import { addGoneRoute } from './replays-gone.ts'
 import { loadedModel, planReplay, planShape, rangesOf } from './replays-plan.ts'
 import { newestRun, replayShape, viewOf } from './replays-view.ts'
 
@@ -24,6 +25,7 @@ export function addReplayRoutes(app: App, context: ReplayContext): void {
     newest: id => newestRun(documents, id),
     isEnded: ({ state }) => isEnded(state),
   })
+  addGoneRoute(app, documents)
   app.post(
     '/replays',
     {

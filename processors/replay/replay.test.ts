@@ -164,10 +164,15 @@ it('counts what the model does not take, what is gone, what fails, and what does
     if (id === 'in_0006') throw new RaylogError('infer-failed', 'each time')
     return output()
   })
-  const { state, counts, codes } = await ended(await ask())
+  const id = await ask()
+  const { state, counts, codes } = await ended(id)
   expect(state).toBe('done')
   expect(counts).toEqual({ ...noCounts, read: 9, predicted: 3, refused: 2, gone: 1, failed: 2, unreadable: 1 })
   expect(codes).toEqual({ 'object-missing': 1, 'decode-failed': 1, 'infer-failed': 1 })
+  const gone = await documents.find('replayGone', { where: { replay: id } })
+  expect(gone.items).toMatchObject([
+    { instance: 'in_0002', study: anInstance(2).study, object: anInstance(2).object.key },
+  ])
 })
 
 it('reads records of every schema that was ever released', async () => {

@@ -2,9 +2,9 @@
 import type { LogRecord } from '../../kafka/log.ts'
 import type { Platform, Ports } from '../../kafka/ports.ts'
 import type { Publish } from '../../kafka/stage.ts'
-import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
+import { type ErrorCode, RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
-import { isWanted, type ReplayDoc, withoutVersion } from '../../schemas/replay.ts'
+import { goneFrom, isWanted, type ReplayDoc, withoutVersion } from '../../schemas/replay.ts'
 import { type Instance, type ModelVersion, type Prediction, topics } from '../../schemas/topics.ts'
 import { Ended, type JobRun, type Patiently, patience, runJob } from '../../storage/job-run.ts'
 import { GiveWay, type GiveWaySettings } from './give-way.ts'
@@ -26,6 +26,7 @@ export interface RunContext extends Pick<Platform, 'clock' | 'logger'> {
 
 const firstBackoffMs = 100
 const longestBackoffMs = 10_000
+const missing: ErrorCode = 'object-missing'
 
 /** Resolves when the replay is at its end, or the term is: paused, cancelled, let go of at `stopping`, or lost. */
 export async function runTerm(context: RunContext, replay: ReplayDoc, term: Term, stopping: AbortSignal) {
@@ -76,23 +77,39 @@ async function work(context: RunContext, replay: ReplayDoc, { tally, term, stop,
   const running = new Set<Promise<void>>()
   let freed = Promise.withResolvers<void>()
 
-  async function one(instance: Instance, model: ModelVersion): Promise<void> {
-    const prediction = await patiently(() => predict(context, replay, instance, model, signal))
+  /** @returns null: its object was erased since */
+  async function predictionOf(instance: Instance, model: ModelVersion): Promise<Prediction | null> {
+    try {
+      return await patiently(() => predict(context, replay, instance, model, signal))
+    } catch (thrown) {
+      if (toRaylogError(thrown).code === missing) return null
+      throw thrown
+    }
+  }
+
+  /** @returns whether there was an object to predict from; otherwise it is kept which one is gone */
+  async function one(instance: Instance, model: ModelVersion): Promise<boolean> {
+    const prediction = await predictionOf(instance, model)
     signal.throwIfAborted()
     // The process may have stood still for long enough that another has it now.
     if (!term.held) throw new Ended('lost')
-    await patiently(() => context.publish(topics.predictions, prediction))
+    if (prediction) await patiently(() => context.publish(topics.predictions, prediction))
+    else {
+      const gone = { id: ids.replayGone(replay.id, instance.id), replay: replay.id, ...goneFrom(instance) }
+      await patiently(() => deps.documents.upsert('replayGone', [gone]))
+    }
+    return prediction !== null
   }
 
   async function start(instance: Instance, model: ModelVersion, settle: ReturnType<Tally['begin']>): Promise<void> {
     try {
-      await one(instance, model)
-      settle('predicted')
+      if (await one(instance, model)) settle('predicted')
+      else settle('gone', missing)
     } catch (thrown) {
       if (signal.aborted) return
       const { code, entry } = toRaylogError(thrown)
       if (thrown instanceof Ended || entry.verdict === 'stop' || code === 'no-such-model') stop.abort(thrown)
-      else settle(code === 'object-missing' ? 'gone' : 'failed', code)
+      else settle('failed', code)
     }
   }
 

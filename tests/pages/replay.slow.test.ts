@@ -1,8 +1,9 @@
 /** The replay view as a person uses it: a real Raylog with two versions of a model, a real browser. */
 import { join } from 'node:path'
-import type { Page } from 'playwright-core'
+import type { Locator, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startWithVersions } from '../pipeline/replay-kit.ts'
+import { census } from '../harness/census.ts'
+import { type Replay, startWithVersions } from '../pipeline/replay-kit.ts'
 import { browserPath, type OpenPage, openPage, out, overflow, unnamed } from './browser.ts'
 
 const sizes = { 390: 844, 1280: 800, 1920: 1080 } as const
@@ -59,6 +60,35 @@ describe.skipIf(!browserPath)(
       await page.getByRole('button', { name: 'All', exact: true }).click()
     })
 
+    it('narrows the time line and the plan to studies, and to several sites', async () => {
+      const { items } = await system.raylog.json<{ items: { id: string }[] }>('/api/v1/studies?limit=3')
+      const studies = items.map(({ id }) => id)
+      await page.getByLabel('Study ids').fill(studies.join(', '))
+      await page.getByRole('img', { name: '3 images by arrival' }).waitFor()
+      await page.getByLabel('Sites').fill('elsewhere')
+      await page.getByRole('img', { name: '0 images by arrival' }).waitFor()
+      await page.getByLabel('Sites').fill('elsewhere main')
+      await page.getByRole('img', { name: '3 images by arrival' }).waitFor()
+      await page.getByRole('button', { name: 'Plan' }).click()
+      await page.locator('.plan').getByText('Within the filters').waitFor()
+      expect(await page.locator('.plan').textContent()).toContain(`In the range${images} imagesWithin the filters3`)
+      await page.getByLabel('Sites').fill('')
+      await page.getByLabel('Study ids').fill('')
+      await page.getByRole('img', { name: `${images} images by arrival` }).waitFor()
+    })
+
+    it('ends one that is cancelled where it is', async () => {
+      await page.getByLabel('Images a second').fill('5')
+      await page.getByRole('button', { name: 'Start' }).click()
+      await page.getByText('Running').waitFor()
+      await page.getByRole('button', { name: 'Cancel' }).click()
+      await page.getByText('Cancelled').waitFor()
+      expect(await page.getByRole('button', { name: /^(Pause|Resume|Cancel)$/ }).count()).toBe(0)
+      const { items } = await system.raylog.json<{ items: Replay[] }>('/api/v1/replays')
+      expect(items.map(({ state }) => state)).toEqual(['cancelled'])
+      expect(items[0]?.counts.predicted).toBeLessThan(images)
+    })
+
     it('starts one, shows how far it is, and lets it rest and go on', async () => {
       await page.getByLabel('Images a second').fill('5')
       await page.getByRole('button', { name: 'Start' }).click()
@@ -71,7 +101,7 @@ describe.skipIf(!browserPath)(
     })
 
     it('ends in a comparison: agreement, shift, and the pictures that flipped', async () => {
-      await page.getByRole('link', { name: 'pneumonia@2' }).click()
+      await page.getByRole('link', { name: 'pneumonia@2' }).first().click()
       await page.waitForURL(/\/replay\/rr_/)
       await page.getByRole('heading', { name: 'Agreement' }).waitFor()
       await page.locator('.flip-card img.shown').first().waitFor()
@@ -107,6 +137,37 @@ describe.skipIf(!browserPath)(
         await page.screenshot({ path: join(out, `replay-form-${theme}-${width}.png`) })
       }
       await page.goto(comparison)
+    })
+
+    it('names the images that are gone, before and after', async () => {
+      const { instances } = await census(system.raylog)
+      const erased = instances.slice(0, 21)
+      for (const { object } of erased) await system.erase(object.key)
+      await page.setViewportSize({ width: 1280, height: 800 })
+      await page.goto(`${system.raylog.url}/replay`)
+      await page.getByRole('button', { name: 'Plan' }).click()
+      const plan = page.locator('.plan')
+      await plan.getByText(`${erased.length} of ${images} looked for`).waitFor()
+      await plan.getByText('Which they are').click()
+      const named = async (where: Locator) =>
+        (await where.getByRole('link', { name: /^in_/ }).allTextContents()).toSorted()
+      const ids = erased.map(({ id }) => id).toSorted()
+      expect(await named(plan)).toEqual(ids)
+      await page.screenshot({ path: join(out, 'replay-plan-gone.png'), fullPage: true })
+      await page.getByRole('button', { name: 'Start' }).click()
+      const newest = page.locator('.replays > li').first()
+      await newest.getByText(`${erased.length} erased since`).waitFor()
+      await newest.getByText('Done').waitFor()
+      await newest.getByRole('link', { name: 'pneumonia@2' }).click()
+      const gone = page.getByRole('region', { name: 'Erased since' })
+      await gone.getByRole('link', { name: /^in_/ }).first().waitFor()
+      expect(await named(gone)).toHaveLength(20)
+      await gone.getByRole('button', { name: 'More' }).click()
+      await expect.poll(() => named(gone)).toEqual(ids)
+      expect(await unnamed(page)).toEqual([])
+      expect(await overflow(page)).toBe(0)
+      await gone.scrollIntoViewIfNeeded()
+      await page.screenshot({ path: join(out, 'replay-gone.png') })
     })
 
     it('made the browser complain of nothing', () => {

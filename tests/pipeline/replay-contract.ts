@@ -89,7 +89,12 @@ export function replayContract(start: (settings: readonly string[]) => Promise<R
       const plan = await ask<Record<string, unknown>>(raylog(), 'replays/plan', { ...always, ratePerSecond: 0.5 })
       expect(plan).toMatchObject({
         ...{ events: images, looked: images, complete: true, matched: images, accepted: images, unreadable: 0 },
-        ...{ refused: {}, objects: { checked: images, gone: 0 }, perSecond: 0.5, durationMs: images * 2_000 },
+        ...{
+          refused: {},
+          objects: { checked: images, gone: 0, first: [] },
+          perSecond: 0.5,
+          durationMs: images * 2_000,
+        },
         productionVersions: { 1: images },
       })
       expect([await results(), await raylog().json('/api/v1/log/topics')]).toEqual(before)
@@ -278,16 +283,26 @@ export function replayContract(start: (settings: readonly string[]) => Promise<R
 
     it('counts images whose object was erased as gone, says so beforehand, and goes on', async () => {
       const { instances } = await census(raylog())
-      for (const { object } of instances.slice(0, 3)) await system.erase(object.key)
-      const plan = await ask<{ objects: object }>(raylog(), 'replays/plan', always)
-      expect(plan.objects).toEqual({ checked: images, gone: 3 })
+      const erased = instances.slice(0, 3)
+      for (const { object } of erased) await system.erase(object.key)
+      const named = (list: readonly NamedGone[]) => list.map(one => `${one.instance} ${one.object}`).toSorted()
+      const expected = erased.map(({ id, object }) => `${id} ${object.key}`).toSorted()
+      const plan = await ask<{ objects: { first: NamedGone[] } }>(raylog(), 'replays/plan', always)
+      expect(plan.objects).toMatchObject({ checked: images, gone: 3 })
+      expect(named(plan.objects.first)).toEqual(expected)
       const { id } = await begin()
       const { counts, error } = await reached(raylog(), id, 'done')
       expect(counts).toEqual({ ...noCounts, read: images, predicted: images - 3, gone: 3 })
       expect(error).toBeNull()
       expect(await replayed(raylog(), id)).toHaveLength(images - 3)
+      expect(named(await listAll(raylog(), `replays/${id}/gone`))).toEqual(expected)
     })
   })
+}
+
+interface NamedGone {
+  instance: string
+  object: string
 }
 
 const reachedCounts = async (id: string) => (await raylog().json<Replay>(`/api/v1/replays/${id}`)).counts

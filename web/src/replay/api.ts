@@ -1,11 +1,12 @@
 /** Replays over HTTP. The shapes are the gateway's own; what is checked here is that the answer is one. */
 import type { Comparison, Flip } from '../../../gateway/api/replays-comparison.ts'
 import type { ReplayView as Replay } from '../../../gateway/api/replays-view.ts'
+import type { Gone } from '../../../schemas/replay.ts'
 import { base, get, post, postJson } from '../api/client.ts'
 import { isObject, pageOf, ShapeError } from '../api/shape.ts'
 import type { Page } from '../api/types.ts'
 
-export type { Flip, Replay }
+export type { Flip, Gone, Replay }
 export type Compared = Comparison & { replay: string; model: Replay['model']; complete: boolean }
 
 /** gateway/api/replays-plan.ts */
@@ -17,7 +18,7 @@ export interface Plan {
   accepted: number
   unreadable: number
   refused: Record<string, number>
-  objects: { checked: number; gone: number }
+  objects: { checked: number; gone: number; first: Gone[] }
   perSecond: number | null
   durationMs: number | null
   productionVersions: Record<string, number>
@@ -37,6 +38,7 @@ export interface Asked {
   from: number
   to: number
   sites: string[]
+  studies: string[]
   modalities: string[]
   ratePerSecond: number | null
 }
@@ -54,6 +56,8 @@ const toPlan = has<Plan>('events', 'matched', 'accepted', 'refused', 'objects', 
 const toArrivals = has<Arrivals>('from', 'to', 'counts')
 const toComparison = has<Compared>('pairs', 'labels', 'matrix', 'flips', 'shifts', 'scores', 'byClass')
 const toFlip = has<Flip>('instance', 'direction', 'production', 'candidate')
+
+const toGone = has<Gone>('instance', 'study')
 
 const path = (id: string, action = '') => `/replays/${encodeURIComponent(id)}${action && `/${action}`}`
 
@@ -77,9 +81,18 @@ export function getFlips(id: string, direction: string, cursor: string | null, l
   return get(`${path(id, 'flips')}?${query}`, pageOf(toFlip))
 }
 
-export function getArrivals(filter: { site: string; modality: string }, buckets: number, signal: AbortSignal) {
+export function getGone(id: string, cursor: string | null, limit: number): Promise<Page<Gone>> {
+  const query = new URLSearchParams({ limit: String(limit) })
+  if (cursor !== null) query.set('cursor', cursor)
+  return get(`${path(id, 'gone')}?${query}`, pageOf(toGone))
+}
+
+export type Narrowed = Pick<Asked, 'sites' | 'studies' | 'modalities'>
+
+export function getArrivals({ sites, studies, modalities }: Narrowed, buckets: number, signal: AbortSignal) {
   const query = new URLSearchParams({ buckets: String(buckets) })
-  if (filter.site !== '') query.set('site', filter.site)
-  if (filter.modality !== '') query.set('modality', filter.modality)
+  for (const site of sites) query.append('site', site)
+  for (const study of studies) query.append('study', study)
+  for (const modality of modalities) query.append('modality', modality)
   return get(`/replays/arrivals?${query}`, toArrivals, signal)
 }

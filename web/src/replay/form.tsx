@@ -2,13 +2,13 @@
 import { useState } from 'react'
 import { get, type Problem, toProblem } from '../api/client.ts'
 import { itemsOf, toModel } from '../api/shape.ts'
-import { duration, integer, rate as rateWords } from '../format.ts'
 import { useLoaded } from '../hooks.ts'
 import { hrefWith, navigate, usePlace } from '../router.ts'
 import { fromIso, sinceEpoch } from '../times.ts'
 import { ProblemNotice, Skeleton } from '../ui/basics.tsx'
 import { Field, TimeField } from '../ui/fields.tsx'
 import { type Asked, getArrivals, type Plan, planOf, start } from './api.ts'
+import { PlanWords } from './plan.tsx'
 import { Timeline } from './timeline.tsx'
 import { words } from './words.ts'
 
@@ -19,6 +19,13 @@ const presets = [
   { name: 'Last day', ms: 24 * hour },
   { name: 'Last 7 days', ms: 7 * 24 * hour },
   { name: 'All', ms: Number.POSITIVE_INFINITY },
+] as const
+
+/** Several of each, with spaces or commas between. */
+const filters = [
+  { name: 'Sites', key: 'site' },
+  { name: 'Study ids', key: 'study' },
+  { name: 'Modalities', key: 'modality' },
 ] as const
 
 function change(query: URLSearchParams, changes: Record<string, string>): void {
@@ -34,10 +41,12 @@ export function ReplayForm({ onStarted }: { onStarted(): void }) {
   const { query } = usePlace()
   const text = (name: string) => query.get(name) ?? ''
   const models = useLoaded('models', signal => get('/models', itemsOf(toModel), signal))
-  const filter = { site: words(text('site'))[0] ?? '', modality: words(text('modality'))[0] ?? '' }
-  const arrivals = useLoaded(`arrivals ${filter.site} ${filter.modality}`, signal =>
-    getArrivals(filter, buckets, signal),
-  )
+  const narrowed = {
+    sites: words(text('site')),
+    studies: words(text('study')),
+    modalities: words(text('modality')),
+  }
+  const arrivals = useLoaded(`arrivals ${JSON.stringify(narrowed)}`, signal => getArrivals(narrowed, buckets, signal))
   const names = (models.value ?? [])
     .toSorted((a, b) => Number(b.standby ?? false) - Number(a.standby ?? false))
     .map(({ ref, standby }) => ({ name: `${ref.name}@${ref.version}`, standby: standby === true }))
@@ -49,8 +58,7 @@ export function ReplayForm({ onStarted }: { onStarted(): void }) {
     model,
     from: sinceEpoch(from),
     to: sinceEpoch(to),
-    sites: words(text('site')),
-    modalities: words(text('modality')),
+    ...narrowed,
     ratePerSecond,
   }
   const choose = (range: { from: number; to: number }) =>
@@ -95,13 +103,15 @@ export function ReplayForm({ onStarted }: { onStarted(): void }) {
             ))}
           </select>
         </Field>
-        <TextField name="Site" value={text('site')} hint="any" onChange={site => change(query, { site })} />
-        <TextField
-          name="Modality"
-          value={text('modality')}
-          hint="any"
-          onChange={modality => change(query, { modality })}
-        />
+        {filters.map(({ name, key }) => (
+          <TextField
+            key={key}
+            name={name}
+            value={text(key)}
+            hint="any"
+            onChange={value => change(query, { [key]: value })}
+          />
+        ))}
         <TextField
           name="Images a second"
           value={text('rate')}
@@ -186,50 +196,5 @@ function PlanAndStart({ asked, onStarted }: { asked: Asked; onStarted(): void })
       {problem && <ProblemNotice problem={problem} />}
       {plan && <PlanWords plan={plan} asked={asked} />}
     </>
-  )
-}
-
-function PlanWords({ plan, asked }: { plan: Plan; asked: Asked }) {
-  const about = plan.complete ? '' : 'about '
-  const { checked, gone } = plan.objects
-  const versions = Object.keys(plan.productionVersions)
-  const refused = Object.entries(plan.refused)
-  return (
-    <output className="plan">
-      <dl>
-        <dt>In the range</dt>
-        <dd>{integer.format(plan.events)} images</dd>
-        <dt>Within the filters</dt>
-        <dd>
-          {about}
-          {integer.format(plan.matched)}
-        </dd>
-        <dt>{asked.model} takes</dt>
-        <dd>
-          {about}
-          {integer.format(plan.accepted)}
-          {refused.map(([why, count]) => (
-            <div key={why} className="small muted">
-              not {integer.format(count)}: {why}
-            </div>
-          ))}
-        </dd>
-        <dt>Erased since</dt>
-        <dd>
-          {integer.format(gone)} of {integer.format(checked)} looked for
-        </dd>
-        <dt>Takes about</dt>
-        <dd>
-          {plan.durationMs === null ? 'not known yet' : duration(plan.durationMs)}
-          {plan.perSecond !== null && <span className="muted"> at {rateWords(plan.perSecond)}/s</span>}
-        </dd>
-        <dt>Compared with</dt>
-        <dd>
-          {versions.length === 0
-            ? 'nothing: production said nothing then'
-            : versions.map(version => `${asked.model.replace(/@.*/, '')}@${version}`).join(', ')}
-        </dd>
-      </dl>
-    </output>
   )
 }

@@ -62,12 +62,15 @@ export function ReplayProgress({ replay, onChanged }: { replay: Replay; onChange
     }
     setBusy(false)
   }
-  const failed = Object.entries(codes).map(([code, count]) => `${integer.format(count)} ${code}`)
+  const failed = Object.entries(codes)
+    .filter(([code]) => code !== 'object-missing') // said in words
+    .map(([code, count]) => `${integer.format(count)} ${code}`)
   const parts = [
     `${integer.format(counts.predicted)} predicted`,
     ...(counts.refused > 0 ? [`${integer.format(counts.refused)} not for this model`] : []),
     ...(counts.outside > 0 ? [`${integer.format(counts.outside)} outside the filters`] : []),
     ...(counts.unreadable > 0 ? [`${integer.format(counts.unreadable)} unreadable`] : []),
+    ...(counts.gone > 0 ? [`${integer.format(counts.gone)} erased since`] : []),
     ...failed,
     ...(perSecond === null ? [] : [`${rate(perSecond)}/s`]),
     ...(state === 'running' && remainingMs !== null ? [`${duration(remainingMs)} left`] : []),

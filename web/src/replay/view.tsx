@@ -6,6 +6,7 @@ import { ProblemNotice, SkeletonRows } from '../ui/basics.tsx'
 import { getReplay, listReplays } from './api.ts'
 import { ComparisonView } from './comparison.tsx'
 import { ReplayForm } from './form.tsx'
+import { GoneOf } from './gone.tsx'
 import { isUnderWay, nameOf, ReplayList, ReplayProgress } from './list.tsx'
 import './replay.css'
 
@@ -67,6 +68,7 @@ function One({ id }: { id: string }) {
             <ReplayProgress replay={replay.value} onChanged={replay.reload} />
           </section>
           <ComparisonView replay={replay.value} />
+          <GoneOf replay={replay.value} />
         </>
       )}
     </>
