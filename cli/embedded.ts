@@ -40,31 +40,63 @@ export async function embeddedLog({ config }: Plan, { clock }: Surroundings, mak
   if (!make && !existsSync(folder)) throw new RaylogError('not-found', `there is no log in ${config.data}`)
   if (make) mkdirSync(config.data, { recursive: true, mode: 0o700 })
   const log = await openEmbeddedLog({ folder, clock, trimEveryMs: null })
-  const planTopics = async (specs: readonly TopicSpec[]) => changesOf(await log.topics(), specs)
   return {
     ...log,
-    planTopics,
-    async applyTopics(specs) {
-      const changes = await planTopics(specs)
-      await log.ensureTopics(specs)
-      return changes
+    planTopics: async specs => changesOf(await log.topics(), specs),
+    async applyTopics(specs, changes) {
+      await log.ensureTopics(changed(await log.topics(), specs, changes))
     },
   }
 }
+
+const limits = ['maxAgeMs', 'maxBytes'] as const
+const settingOf = (limit: (typeof limits)[number]) => `retention.${limit}`
 
 function changesOf(topics: readonly TopicInfo[], specs: readonly TopicSpec[]): TopicChange[] {
   return specs.flatMap(({ name: topic, partitions: to, retention }): TopicChange[] => {
     const now = topics.find(({ name }) => name === topic)
     if (!now) return [{ kind: 'create', topic, partitions: to }]
     const reason = `it has ${now.partitions} partitions, ${to} are asked for; partitions are never taken away`
-    const configured = (['maxAgeMs', 'maxBytes'] as const).filter(name => now.retention[name] !== retention[name])
     return [
       ...(now.partitions < to ? [{ kind: 'add-partitions' as const, topic, from: now.partitions, to }] : []),
       ...(now.partitions > to ? [{ kind: 'refused' as const, topic, reason }] : []),
-      ...configured.map(name => {
-        const [from, wanted] = [now.retention[name], retention[name]].map(value => String(value ?? 'for ever'))
-        return { kind: 'configure' as const, topic, name: `retention.${name}`, from: from ?? '', to: wanted ?? '' }
-      }),
+      ...limits
+        .filter(limit => now.retention[limit] !== retention[limit])
+        .map(limit => ({
+          kind: 'configure' as const,
+          topic,
+          name: settingOf(limit),
+          from: String(now.retention[limit] ?? 'for ever'),
+          to: String(retention[limit] ?? 'for ever'),
+          loses: (retention[limit] ?? Number.POSITIVE_INFINITY) < (now.retention[limit] ?? Number.POSITIVE_INFINITY),
+        })),
+    ]
+  })
+}
+
+/** The topics that change, with what is to stay as it is. */
+function changed(
+  topics: readonly TopicInfo[],
+  specs: readonly TopicSpec[],
+  changes: readonly TopicChange[],
+): TopicSpec[] {
+  return specs.flatMap(spec => {
+    const of = changes.filter(({ topic, kind }) => topic === spec.name && kind !== 'refused')
+    if (of.length === 0) return []
+    const now = topics.find(({ name }) => name === spec.name)
+    if (!now) return [spec]
+    const { partitions, retention } = now
+    const set = (limit: (typeof limits)[number]) =>
+      of.some(change => change.kind === 'configure' && change.name === settingOf(limit)) ? spec : now
+    return [
+      {
+        name: spec.name,
+        partitions: of.some(({ kind }) => kind === 'add-partitions') ? spec.partitions : partitions,
+        retention: {
+          ...retention,
+          ...Object.fromEntries(limits.map(limit => [limit, set(limit).retention[limit]])),
+        },
+      },
     ]
   })
 }

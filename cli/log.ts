@@ -8,10 +8,10 @@ import { allStages } from './stages.ts'
 
 /** A log, and what its topics can be made into. */
 export interface LogAlone extends EventLog {
-  /** What `applyTopics` would do. Changes nothing. */
+  /** What would have to change. Changes nothing. */
   planTopics(specs: readonly TopicSpec[]): Promise<TopicChange[]>
-  /** Does it, but for what is refused. @returns the plan */
-  applyTopics(specs: readonly TopicSpec[]): Promise<TopicChange[]>
+  /** Does these changes of a plan, and nothing else. */
+  applyTopics(specs: readonly TopicSpec[], changes: readonly TopicChange[]): Promise<void>
 }
 
 export interface OpenedLog extends AsyncDisposable {

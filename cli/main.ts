@@ -9,6 +9,7 @@ import { beginWithFewArenas } from './few-arenas.ts'
 import { addReplayCommands } from './replay-commands.ts'
 import { addReportCommands } from './report-commands.ts'
 import type { SettingSources } from './settings.ts'
+import { addTopicCommands } from './topic-commands.ts'
 
 const program = new Command('raylog')
   .description('The imaging-AI event log: images in, predictions out, live.')
@@ -104,29 +105,7 @@ program
     await testNotify(sources(), id, flags)
   })
 
-const topics = program.command('topics').description('the topics of the log')
-topics
-  .command('show', { isDefault: true })
-  .description('partitions, offsets, lag of each stage')
-  .option('--schema <topic>', 'print the Avro schema of one topic')
-  .action(async (flags: { schema?: string }) => {
-    const { showTopics } = await import('./commands/topics.ts')
-    await showTopics(sources(), flags)
-  })
-topics
-  .command('plan')
-  .description('what "topics apply" would change, and changes nothing')
-  .action(async () => {
-    const { planTopics } = await import('./commands/topics.ts')
-    await planTopics(sources(), { apply: false })
-  })
-topics
-  .command('apply')
-  .description('make the topics as the settings say: never fewer partitions, never deleted')
-  .action(async () => {
-    const { planTopics } = await import('./commands/topics.ts')
-    await planTopics(sources(), { apply: true })
-  })
+addTopicCommands(program, sources)
 
 program
   .command('export')

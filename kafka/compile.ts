@@ -123,12 +123,13 @@ function selectStages(stages: readonly AnyStage[], names: readonly string[] | nu
 const day = 86_400_000
 
 function topicSpecs({ log }: PlatformConfig): TopicSpec[] {
-  return allTopics.map(({ name, partitions, retentionDays }) => {
+  return allTopics.map(({ name, partitions, retentionDays, compacted = false }) => {
     const days = log.retentionDays ?? retentionDays
     return {
       name,
       partitions,
       retention: { maxAgeMs: retentionDays === null || days === null ? null : days * day, maxBytes: log.maxBytes },
+      compacted,
     }
   })
 }

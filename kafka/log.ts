@@ -37,6 +37,8 @@ export interface TopicSpec {
   name: string
   partitions: number
   retention: { maxAgeMs: number | null; maxBytes: number | null }
+  /** The log may drop a record once a later one has its key, in its own time: Kafka does, the embedded log keeps all. */
+  compacted?: boolean
 }
 
 export interface TopicInfo extends TopicSpec {
@@ -48,8 +50,9 @@ export interface TopicInfo extends TopicSpec {
 export type TopicChange =
   | { kind: 'create'; topic: string; partitions: number }
   | { kind: 'add-partitions'; topic: string; from: number; to: number }
-  | { kind: 'configure'; topic: string; name: string; from: string; to: string }
-  /** Said, never done: the log would lose records or their order. */
+  /** `loses`: lets the log delete records that it keeps now; done where it is asked for alone. */
+  | { kind: 'configure'; topic: string; name: string; from: string; to: string; loses: boolean }
+  /** Said, never done: the log would lose records or their order, or the brokers' operator has to do it. */
   | { kind: 'refused'; topic: string; reason: string }
 
 export type StartFrom = 'earliest' | 'latest'

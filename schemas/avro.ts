@@ -63,6 +63,12 @@ export interface Topic<S extends AvroSchema = AvroSchema, N extends string = str
   readonly partitions: number
   /** How long records are kept when nothing else is configured, days; null keeps them for ever. */
   readonly retentionDays: number | null
+  /**
+   * The log may keep the newest record of each key alone. None of ours is so: each is a history that replays, exports, audits and
+   * stages that come later read from its beginning, and several records of one key stand beside each other (the images of a study).
+   * What is newest of a thing is in its document.
+   */
+  readonly compacted?: boolean
 }
 
 /** The type of a topic's records; of a topic that is not known at compile time, any record. */

@@ -58,26 +58,55 @@ async function askBrokers(sources: SettingSources): Promise<State> {
 /** Groups of other systems, and of stages that are no more, are nobody's lag. */
 const isStage = (group: string): boolean => allStages.some(({ name }) => name === group)
 
-/** What the settings ask for and the log does not have; done as well where `apply` is true. */
-export async function planTopics(sources: SettingSources, { apply }: { apply: boolean }): Promise<void> {
-  await using opened = await openLogAlone(sources, { make: apply })
-  const { log, plan } = opened
-  const changes = apply ? await log.applyTopics(plan.topics) : await log.planTopics(plan.topics)
-  if (changes.length === 0) return console.log('The topics are as the settings say.')
-  console.log(table(changes.map(change => [change.topic, ...wordsOf(change, apply)])))
-  if (!apply && changes.some(({ kind }) => kind !== 'refused'))
-    console.log('\nNothing was changed. "raylog topics apply" does it.')
-  if (changes.some(({ kind }) => kind === 'refused')) process.exitCode = 1
+/** What the settings ask for and the log does not have. Changes nothing. */
+export async function planTopics(sources: SettingSources): Promise<void> {
+  await using opened = await openLogAlone(sources, { make: false })
+  const changes = await opened.log.planTopics(opened.plan.topics)
+  printPlan(changes)
+  if (changes.some(isDone(true))) console.log('\nNothing was changed. "raylog topics apply" does it.')
+  sayWhatStays(changes, isDone(false))
 }
 
-function wordsOf(change: TopicChange, done: boolean): [string, string] {
+/** Prints the plan, then does it. What lets the log delete records is done where `allowLoss` is true. */
+export async function applyTopics(sources: SettingSources, { allowLoss }: { allowLoss: boolean }): Promise<void> {
+  await using opened = await openLogAlone(sources, { make: true })
+  const { log, plan } = opened
+  const changes = await log.planTopics(plan.topics)
+  printPlan(changes)
+  const done = changes.filter(isDone(allowLoss))
+  if (done.length > 0) {
+    await log.applyTopics(plan.topics, done)
+    console.log(`\nDone: ${done.length} of ${changes.length}.`)
+  }
+  sayWhatStays(changes, isDone(allowLoss))
+}
+
+const isDone = (allowLoss: boolean) => (change: TopicChange) =>
+  change.kind !== 'refused' && (allowLoss || !(change.kind === 'configure' && change.loses))
+
+function printPlan(changes: readonly TopicChange[]): void {
+  if (changes.length === 0) console.log('The topics are as the settings say.')
+  else console.log(table(changes.map(change => [change.topic, ...wordsOf(change)])))
+}
+
+function sayWhatStays(changes: readonly TopicChange[], isDone: (change: TopicChange) => boolean): void {
+  const stays = changes.filter(change => !isDone(change))
+  if (stays.length === 0) return
+  process.exitCode = 1
+  if (stays.some(({ kind }) => kind === 'configure'))
+    console.log(
+      '\nWhat LOSES RECORDS lets the log delete records that it keeps now: "raylog topics apply --allow-loss" does it too.',
+    )
+}
+
+function wordsOf(change: TopicChange): [string, string] {
   switch (change.kind) {
     case 'create':
-      return [done ? 'made' : 'to be made', `${change.partitions} partitions`]
+      return ['to be made', `${change.partitions} partitions`]
     case 'add-partitions':
-      return [done ? 'widened' : 'to be widened', `${change.from} to ${change.to} partitions`]
+      return ['to be widened', `${change.from} to ${change.to} partitions`]
     case 'configure':
-      return [done ? 'set' : 'to be set', `${change.name}: ${change.from || 'unset'} to ${change.to}`]
+      return [change.loses ? 'LOSES RECORDS' : 'to be set', `${change.name}: ${change.from || 'unset'} to ${change.to}`]
     case 'refused':
       return ['REFUSED', change.reason]
   }

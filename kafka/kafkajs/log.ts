@@ -43,10 +43,10 @@ export interface KafkaSettings extends GroupSettings {
 }
 
 export interface KafkaLog extends EventLog {
-  /** What `applyTopics` would do. Changes nothing. */
+  /** What would have to change. Changes nothing. */
   planTopics(topics: readonly TopicSpec[]): Promise<TopicChange[]>
-  /** Makes, widens and configures; what is refused in the plan stays as it is. */
-  applyTopics(topics: readonly TopicSpec[]): Promise<TopicChange[]>
+  /** Makes, widens and configures: these changes of a plan and nothing else. What is refused stays as it is. */
+  applyTopics(topics: readonly TopicSpec[], changes: readonly TopicChange[]): Promise<void>
   /** Ends as a crash would: nobody is told. */
   abandon(): void
 }
@@ -153,7 +153,7 @@ export async function openKafkaLog(options: {
   return {
     ensureTopics: specs => told(() => topics.ensure(specs)),
     planTopics: specs => told(() => topics.plan(specs)),
-    applyTopics: specs => told(() => topics.apply(specs)),
+    applyTopics: (specs, changes) => told(() => topics.apply(specs, changes)),
     topics: () => told(() => topics.list()),
     append: records =>
       told(async () => {

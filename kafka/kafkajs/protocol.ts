@@ -27,7 +27,7 @@ export interface MetadataAnswer {
   topicMetadata: {
     topicErrorCode: number
     topic: string
-    partitionMetadata: { partitionErrorCode: number; partitionId: number; leader: number }[]
+    partitionMetadata: { partitionErrorCode: number; partitionId: number; leader: number; replicas: number[] }[]
   }[]
 }
 

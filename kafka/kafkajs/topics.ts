@@ -34,42 +34,75 @@ const overheadBytes = 100_000
 export function createTopics({ wire, kafkajs, offsets, clock, settings }: TopicsOptions) {
   const patience = { clock, deadlineMs: patienceMs, between: () => wire.refresh() }
 
-  const configOf = ({ retention }: TopicSpec): [string, string][] => [
+  const configOf = ({ retention, compacted = false }: TopicSpec, copies: number): [string, string][] => [
     ['retention.ms', String(retention.maxAgeMs ?? -1)],
     ['retention.bytes', String(retention.maxBytes ?? -1)],
     ['max.message.bytes', String(settings.maxRecordBytes + overheadBytes)],
-    ['cleanup.policy', 'delete'],
+    ['cleanup.policy', !compacted ? 'delete' : isLimited(retention) ? 'compact,delete' : 'compact'],
     // With one copy missing it goes on; with two it refuses rather than keep the only one.
-    ['min.insync.replicas', settings.replication > 2 ? '2' : '1'],
+    ['min.insync.replicas', copies > 2 ? '2' : '1'],
   ]
   const entriesOf = (pairs: Iterable<[string, string]>) => [...pairs].map(([name, value]) => ({ name, value }))
 
   /** What would have to change. Changes nothing. */
   async function plan(specs: readonly TopicSpec[]): Promise<TopicChange[]> {
-    const there = new Set(await patiently(wire.topicNames, patience))
-    const changes = await Promise.all(
-      specs.map(spec =>
-        there.has(spec.name)
-          ? differences(spec)
-          : [{ kind: 'create' as const, topic: spec.name, partitions: spec.partitions }],
-      ),
-    )
-    return changes.flat()
+    const names = new Set(await patiently(wire.topicNames, patience))
+    const there = specs.filter(({ name }) => names.has(name)).map(({ name }) => name)
+    const [configs, copies] = there.length > 0 ? await Promise.all([configsOf(there), copiesOf(there)]) : []
+    return specs.flatMap(spec => {
+      const now = copies?.get(spec.name)
+      return now
+        ? differences(spec, configs?.get(spec.name), now)
+        : [{ kind: 'create' as const, topic: spec.name, partitions: spec.partitions }]
+    })
   }
 
-  async function differences(spec: TopicSpec): Promise<TopicChange[]> {
+  /** @param copies of each partition, as they are */
+  function differences(
+    spec: TopicSpec,
+    configs: Map<string, Config> | undefined,
+    copies: readonly number[],
+  ): TopicChange[] {
     const { name: topic, partitions: to } = spec
-    const from = await wire.partitionsOf(topic)
-    const configs = (await configsOf([topic])).get(topic)
-    const reason = `it has ${from} partitions, ${to} are asked for; partitions are never taken away`
+    const from = copies.length
+    const fewest = Math.min(...copies)
+    const refused = (reason: string) => ({ kind: 'refused' as const, topic, reason })
     return [
       ...(from < to ? [{ kind: 'add-partitions' as const, topic, from, to }] : []),
-      ...(from > to ? [{ kind: 'refused' as const, topic, reason }] : []),
-      ...configOf(spec).flatMap(([name, value]) => {
+      ...(from > to
+        ? [refused(`it has ${from} partitions, ${to} are asked for; partitions are never taken away`)]
+        : []),
+      ...(copies.some(count => count !== settings.replication) ? [refused(otherCopies(copies))] : []),
+      // What the copies that there are can keep, whatever is asked for.
+      ...configOf(spec, fewest).flatMap(([name, value]) => {
         const now = configs?.get(name)?.value ?? ''
-        return now === value ? [] : [{ kind: 'configure' as const, topic, name, from: now, to: value }]
+        if (now === value) return []
+        return [{ kind: 'configure' as const, topic, name, from: now, to: value, loses: loses(name, now, value, spec) }]
       }),
     ]
+  }
+
+  function otherCopies(copies: readonly number[]): string {
+    const [fewest, most] = [Math.min(...copies), Math.max(...copies)]
+    const { replication } = settings
+    const has = `a partition has ${fewest === most ? '' : `${fewest} to `}${most === 1 ? '1 copy' : `${most} copies`}`
+    const then =
+      most > replication
+        ? `copies are never taken away: set kafka.replication to ${most}`
+        : 'Kafka makes more of what is there by kafka-reassign-partitions.sh alone (docs/distributed.md, "More brokers")'
+    return `${has}, kafka.replication asks for ${replication}; ${then}`
+  }
+
+  async function copiesOf(names: readonly string[]): Promise<Map<string, number[]>> {
+    const { topicMetadata } = await patiently(
+      () => wire.ask(link => link.send('Metadata', { topics: names, allowAutoTopicCreation: false }, { raw: true })),
+      patience,
+    )
+    return new Map(
+      topicMetadata
+        .filter(({ topicErrorCode }) => topicErrorCode === 0)
+        .map(({ topic, partitionMetadata }) => [topic, partitionMetadata.map(({ replicas }) => replicas.length)]),
+    )
   }
 
   async function configsOf(names: readonly string[]): Promise<Map<string, Map<string, Config>>> {
@@ -101,7 +134,7 @@ export function createTopics({ wire, kafkajs, offsets, clock, settings }: Topics
       topic: spec.name,
       numPartitions: spec.partitions,
       replicationFactor: settings.replication,
-      configEntries: entriesOf(configOf(spec)),
+      configEntries: entriesOf(configOf(spec, settings.replication)),
     }))
     const { topicErrors } = await patiently(
       async () =>
@@ -138,15 +171,15 @@ export function createTopics({ wire, kafkajs, offsets, clock, settings }: Topics
   }
 
   /** The call replaces all that was set on the topic: what was set by others is set again. */
-  async function configure(spec: TopicSpec): Promise<void> {
-    const now = (await configsOf([spec.name])).get(spec.name) ?? new Map<string, Config>()
+  async function configure(topic: string, values: readonly [string, string][]): Promise<void> {
+    const now = (await configsOf([topic])).get(topic) ?? new Map<string, Config>()
     const kept = [...now].flatMap(([name, { value, own }]): [string, string][] => (own ? [[name, value]] : []))
-    const configEntries = entriesOf(new Map([...kept, ...configOf(spec)]))
+    const configEntries = entriesOf(new Map([...kept, ...values]))
     await patiently(
       async () =>
         (await wire.controller()).send('AlterConfigs', {
           validateOnly: false,
-          resources: [{ type: topicResource, name: spec.name, configEntries }],
+          resources: [{ type: topicResource, name: topic, configEntries }],
         }),
       patience,
     )
@@ -172,28 +205,40 @@ export function createTopics({ wire, kafkajs, offsets, clock, settings }: Topics
     }
     const fresh = named('create')
     const wider = named('add-partitions')
+    const values = Map.groupBy(
+      changes.flatMap(change => (change.kind === 'configure' ? [change] : [])),
+      ({ topic }) => topic,
+    )
     if (fresh.length > 0) await create(fresh)
     for (const { name, partitions } of wider) await widen(name, partitions)
-    for (const spec of named('configure')) await configure(spec)
+    for (const [topic, of] of values)
+      await configure(
+        topic,
+        of.map(({ name, to }) => [name, to]),
+      )
     await patiently(() => visible([...fresh, ...wider]), patience)
+    if (values.size > 0) await patiently(() => inForce(values), patience)
     await settled([...fresh, ...wider])
   }
 
-  /** A broker may hear of a new topic a moment later than the controller. */
+  /** A broker may hear of a change a moment later than the controller. */
   async function visible(specs: readonly TopicSpec[]): Promise<void> {
     const there = new Set(await wire.topicNames())
     const missing = specs.find(({ name }) => !there.has(name))
     if (missing) throw new LinkError(`${missing.name} is not there yet`)
   }
 
+  async function inForce(values: ReadonlyMap<string, readonly { name: string; to: string }[]>): Promise<void> {
+    const configs = await configsOf([...values.keys()])
+    for (const [topic, of] of values)
+      for (const { name, to } of of)
+        if (configs.get(topic)?.get(name)?.value !== to) throw new LinkError(`${name} of ${topic} is not ${to} yet`)
+  }
+
   return {
     plan,
-    /** Does what the plan says, but for what it refuses. @returns the plan */
-    async apply(specs: readonly TopicSpec[]): Promise<TopicChange[]> {
-      const changes = await plan(specs)
-      await make(specs, changes)
-      return changes
-    },
+    /** Does these changes of a plan, and nothing else. */
+    apply: make,
     /** Makes what is missing at a start; what a running system has otherwise is left to `raylog topics apply`. */
     async ensure(specs: readonly TopicSpec[]): Promise<void> {
       for (const { name, partitions } of specs)
@@ -217,9 +262,28 @@ export function createTopics({ wire, kafkajs, offsets, clock, settings }: Topics
           }
           const bounds = await offsets.bounds(name)
           const retention = { maxAgeMs: limit('retention.ms'), maxBytes: limit('retention.bytes') }
-          return { name, partitions: bounds.length, retention, bounds }
+          const compacted = isCompacted(configs.get(name)?.get('cleanup.policy')?.value ?? '')
+          return { name, partitions: bounds.length, retention, compacted, bounds }
         }),
       )
     },
+  }
+}
+
+const isCompacted = (policy: string) => policy.split(',').includes('compact')
+const isLimited = ({ maxAgeMs, maxBytes }: TopicSpec['retention']) => maxAgeMs !== null || maxBytes !== null
+
+/** Whether the brokers may delete, with the new value, records that they keep with the old one. */
+function loses(name: string, from: string, to: string, { retention }: TopicSpec): boolean {
+  const limit = (value: string) => (Number(value) < 0 ? Number.POSITIVE_INFINITY : Number(value))
+  const begins = (policy: string) => to.split(',').includes(policy) && !from.split(',').includes(policy)
+  switch (name) {
+    case 'retention.ms':
+    case 'retention.bytes':
+      return limit(to) < limit(from)
+    case 'cleanup.policy':
+      return begins('compact') || (begins('delete') && isLimited(retention))
+    default:
+      return false
   }
 }

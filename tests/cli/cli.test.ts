@@ -205,6 +205,26 @@ describe('the command line by itself', { timeout: 120_000 }, () => {
     expect(code).toBe(1)
   })
 
+  it('prints the plan of its topics, and shortens what is kept only where that is asked for', async () => {
+    const topics = (...args: string[]) => command(['--data', join(folder, 'planned'), ...args])
+    const made = await topics('topics', 'apply')
+    expect(made.stdout).toMatch(/imaging\.instances\.v1 +to be made +6 partitions/)
+    expect(made.stdout).toContain(`Done: ${allTopics.length} of ${allTopics.length}.`)
+    expect(made.code).toBe(0)
+    const shorter = ['--set', 'log.retentionDays=30', 'topics']
+    const cut = /imaging\.instances\.v1 +LOSES RECORDS +retention\.maxAgeMs: 31536000000 to 2592000000/
+    for (const held of [await topics(...shorter, 'apply'), await topics(...shorter, 'plan')]) {
+      expect(held.stdout).toMatch(cut)
+      expect(held.stdout).toContain('"raylog topics apply --allow-loss"')
+      expect(held.stdout).not.toContain('Done:')
+      expect(held.code).toBe(1)
+    }
+    const cutDown = await topics(...shorter, 'apply', '--allow-loss')
+    expect(cutDown.stdout).toMatch(cut)
+    expect(cutDown.code).toBe(0)
+    expect((await topics(...shorter, 'plan')).stdout).toBe('The topics are as the settings say.\n')
+  })
+
   it('says the same of a bad setting in a command that only asks', async () => {
     const { code, stderr } = await here(['topics'], { RAYLOG_HTTP__PORT: 'abc' })
     expect(stderr).toMatch(/^config-invalid: .*\n {2}http\.port: /)

@@ -1,8 +1,7 @@
-/** One broker: killed, frozen, idle; a member that is frozen; a slow subscriber; topics by plan. */
+/** One broker: killed, frozen, idle; a member that is frozen; a slow subscriber. */
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
-import { Kafka as Client, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { KafkaLog } from '../../kafka/kafkajs/log.ts'
 import type { EventLog, Subscription } from '../../kafka/log.ts'
@@ -172,6 +171,47 @@ describe('one broker', () => {
     await slow.close()
   })
 
+  it('leaves a member alone whose one call outlasts two session timeouts: no rebalance, nothing again, its commit counts', async () => {
+    const topic = await newTopic(2)
+    const group = unique('g')
+    const told: string[] = []
+    const received: number[] = []
+    const taken: number[] = []
+    let waited = 0
+    async function join(name: string, from: EventLog): Promise<Subscription> {
+      const subscription: Subscription = await from.subscribe(
+        { group, topics: [topic], from: 'earliest', maxRecords: 10 },
+        {
+          async records(records) {
+            received.push(...records.map(({ value }) => Number(String(value))))
+            const last = records.at(-1)
+            if (last?.partition === 0 && waited++ === 0) await wait(12_500) // two session timeouts: this time is what is tested
+            if (last) await subscription.commit([{ ...last, offset: last.offset + 1 }])
+            if (last?.partition === 0)
+              taken.push((await log.lag(group)).find(({ partition }) => partition === 0)?.committed ?? -1)
+          },
+          assigned: partitions => void told.push(`${name} has ${partitions.length}`),
+          revoked: partitions => void told.push(`${name} gives ${partitions.length}`),
+        },
+      )
+      return subscription
+    }
+    // The other would have the partition, and its records again, as soon as the slow one were taken for dead.
+    const another = await openLog(kafka)
+    const members = [await join('one', log), await join('the other', another)]
+    await until('each has one', () => ['one has 1', 'the other has 1'].every(line => told.includes(line)))
+    const before = told.length
+    const sent = await log.append(range(0, 60).map(n => numbered(topic, n, `key-${n}`)))
+    const slow = sent.filter(({ partition }) => partition === 0).length
+    await until('all is committed', async () => (await log.lag(group)).every(({ lag }) => lag === 0))
+    await until('the last commit was looked at', () => taken.includes(slow))
+    expect(received.toSorted((a, b) => a - b)).toEqual(range(0, 60))
+    expect(taken[0]).toBe(Math.min(10, slow))
+    expect(told.slice(before)).toEqual([])
+    for (const member of members) await member.close()
+    await another.close()
+  })
+
   it('costs nearly nothing while nothing happens, and arms no negative timer', async () => {
     const topic = await newTopic()
     const idle = await openLog(kafka, { heartbeatMs: 500 })
@@ -191,62 +231,6 @@ describe('one broker', () => {
     expect(share).toBeLessThan(0.1)
     await Promise.all(open.map(({ close }) => close()))
     await idle.close()
-  })
-
-  it('gets topics by a plan that is never more than it says, and keeps what others have set', async () => {
-    const [made, grown] = [unique('plan'), unique('plan')]
-    await log.ensureTopics([spec(grown, 2)])
-    await log.append(range(0, 20).map(n => numbered(grown, n)))
-    const admin = new Client({ brokers: kafka.brokers, logLevel: logLevel.NOTHING }).admin()
-    await admin.connect()
-    const configs = async (name: string) =>
-      Object.fromEntries(
-        (await admin.describeConfigs({ includeSynonyms: false, resources: [{ type: 2, name }] })).resources.flatMap(
-          ({ configEntries }) => configEntries.map(({ configName, configValue }) => [configName, configValue]),
-        ),
-      )
-    const wanted = [
-      { ...spec(made, 3), retention: { maxAgeMs: 86_400_000, maxBytes: 1_000_000_000 } },
-      { ...spec(grown, 4), retention: { maxAgeMs: 3_600_000, maxBytes: null } },
-    ]
-    const plan = await log.planTopics(wanted)
-    expect(plan).toContainEqual({ kind: 'create', topic: made, partitions: 3 })
-    expect(plan).toContainEqual({ kind: 'add-partitions', topic: grown, from: 2, to: 4 })
-    expect(plan).toContainEqual({ kind: 'configure', topic: grown, name: 'retention.ms', from: '-1', to: '3600000' })
-    expect(plan).toHaveLength(3)
-    expect((await log.topics()).map(({ name }) => name)).not.toContain(made)
-    expect((await configs(grown))['retention.ms']).toBe('-1')
-
-    // A start makes and widens; what is configured is changed by "topics apply" alone.
-    await log.ensureTopics(wanted)
-    expect((await configs(grown))['retention.ms']).toBe('-1')
-    await admin.alterConfigs({
-      validateOnly: false,
-      resources: [
-        {
-          type: 2,
-          name: grown,
-          configEntries: [
-            { name: 'segment.ms', value: '7200000' },
-            { name: 'retention.ms', value: '-1' },
-            { name: 'max.message.bytes', value: '4100000' },
-          ],
-        },
-      ],
-    })
-    await log.applyTopics(wanted)
-    expect(await configs(grown)).toMatchObject({ 'retention.ms': '3600000', 'segment.ms': '7200000' })
-    expect(await log.planTopics(wanted)).toEqual([])
-
-    const fewer = [spec(grown, 1)].map(one => ({ ...one, retention: { maxAgeMs: 3_600_000, maxBytes: null } }))
-    expect(await log.planTopics(fewer)).toEqual([
-      { kind: 'refused', topic: grown, reason: expect.stringContaining('never taken away') },
-    ])
-    await log.applyTopics(fewer)
-    const info = (await log.topics()).find(({ name }) => name === grown)
-    expect(info?.partitions).toBe(4)
-    expect(info?.bounds.reduce((sum, { high, low }) => sum + high - low, 0)).toBe(20)
-    await admin.disconnect()
   })
 
   it('lets a group and a tail find partitions that are added while they read', async () => {

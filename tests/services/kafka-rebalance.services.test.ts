@@ -215,7 +215,7 @@ describe('a group under load', () => {
     await leads.exited
     const back = start({ instanceId: 'leads' })
     await shared(back)
-    await log.applyTopics([{ name: topic, partitions: partitions + 2, retention: { maxAgeMs: null, maxBytes: null } }])
+    await log.ensureTopics([{ name: topic, partitions: partitions + 2, retention: { maxAgeMs: null, maxBytes: null } }])
     await until('it has the new ones', () => back.owned.size === partitions + 2, { deadlineMs: 60_000 })
     await nothingLost()
   })

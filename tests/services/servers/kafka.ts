@@ -204,6 +204,7 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 log.retention.check.interval.ms=10000
+log.cleaner.backoff.ms=1000
 num.network.threads=2
 num.io.threads=4
 background.threads=2
