@@ -18,6 +18,8 @@ export interface AccessAudit {
   queried(request: FastifyRequest, level: string, query: string, study: string | undefined): void
   /** Whole objects go out with this answer: told when they begin to, and when the answer is over. */
   sending(request: FastifyRequest, reply: FastifyReply, images: readonly Seen[]): void
+  /** A URL of the object store goes out in place of an image: that it begins is all that is known here. */
+  handedOver(request: FastifyRequest, reply: FastifyReply, image: Seen, seconds: number): void
   /** A report goes out with this answer: told when the answer is over. */
   exported(request: FastifyRequest, reply: FastifyReply, what: Omit<Seen, 'sopClass'> & { report: string }): void
   /** A picture, pixels or attributes are looked at: a viewer asks for hundreds of a study, so it is told once in a while. */
@@ -54,6 +56,12 @@ export function createAccessAudit(trail: AuditTrail): AccessAudit {
           })
       })
     },
+    handedOver: (request, reply, { study, patient }, seconds) =>
+      whenOver(reply, ended => {
+        const reason = `by a signed URL of the object store, good for ${seconds} s`
+        const detail = { study, patient: patient ?? undefined, reason }
+        if (ended === 'success') trail.tell(said('instances-sending', request, study, detail))
+      }),
     exported: (request, reply, { study, patient, report }) =>
       whenOver(reply, ended => {
         const detail = { study, patient: patient ?? undefined, report, ...reasonOf(ended) }

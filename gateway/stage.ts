@@ -49,6 +49,14 @@ const config = z.strictObject({
         .describe('instances of one retrieval; a larger study is asked for by series'),
     })
     .prefault({}),
+  presignedSeconds: z
+    .int()
+    .min(0)
+    .max(3_600)
+    .default(0)
+    .describe(
+      'downloads of stored images are redirected to a signed URL of the object store, which whoever has it can read for so long, s; s3.endpoint must be reached by browsers; 0: never, nor in embedded mode',
+    ),
   auditMs: z
     .int()
     .min(1_000)
@@ -82,7 +90,7 @@ export const gateway = defineStage({
   async open({ config, deps, publish, clock, logger, showNames, network, site, signal }) {
     const trail = createAuditTrail({ publish, clock, logger, randomId: randomUUID, windowMs: config.auditMs })
     const audit = createAccessAudit(trail)
-    const context = { deps, clock, logger, showNames, audit }
+    const context = { deps, clock, logger, showNames, audit, presignedSeconds: config.presignedSeconds }
     const allow = deps.http.access.onRefused(audit.refused)
     await deps.http.register(
       async instance => {

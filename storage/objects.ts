@@ -71,8 +71,11 @@ export interface ObjectStore {
   local(key: string): string | undefined
   /** The object where it stands while it has no file of its own; undefined where it has, or is not there. */
   lend?(key: string): Lent | undefined
-  /** A URL that reads the object without credentials for so long, where the store has such. It does not check that it is there. */
-  presign?(key: string, seconds: number): Promise<string>
+  /**
+   * A URL that reads the object without credentials for so long, where the store has such; a browser saves it under a name that
+   * is given (letters, digits, `._-`). It does not check that it is there.
+   */
+  presign?(key: string, seconds: number, saveAs?: string): Promise<string>
   /** Resolves when a small write would succeed; throws store-full or store-unavailable. */
   check(): Promise<void>
   close(): Promise<void>

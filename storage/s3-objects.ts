@@ -31,8 +31,8 @@ export interface S3Options extends Connection {
 }
 
 export interface S3Objects extends ObjectStore {
-  /** A URL that reads the object without credentials, for 1 second to 7 days. It does not check that it is there. */
-  presign(key: string, seconds: number): Promise<string>
+  /** For 1 second to 7 days. */
+  presign(key: string, seconds: number, saveAs?: string): Promise<string>
 }
 
 /** A writer keeps this much in memory before it begins a file, bytes. */
@@ -207,11 +207,11 @@ function s3Objects({ caller, incoming, prefix, settings, sign, clock, close }: P
     /** Workers read it through the store: it is on no disk of this machine. */
     local: () => undefined,
     check,
-    async presign(key, seconds) {
+    async presign(key, seconds, saveAs) {
       if (!(Number.isInteger(seconds) && seconds >= 1 && seconds <= 604_800))
         throw new RaylogError('bad-request', 'a signed URL is good for 1 second to 7 days')
       if (!keyPattern.test(key)) throw missing(key)
-      return await sign(key, seconds)
+      return await sign(key, seconds, saveAs)
     },
     close,
   }

@@ -67,6 +67,19 @@ export async function sendObject(request: FastifyRequest, reply: FastifyReply, o
   return reply.send(body)
 }
 
+/**
+ * Sends the client to the object store itself, with a URL that reads this object for so long without credentials. It is not kept,
+ * and no page that is open is told where it leads. The store answers ranges; not HEAD, for which it is not signed.
+ * @throws RaylogError object-missing
+ */
+export async function redirectToStore(reply: FastifyReply, objects: ObjectStore, sending: Sending, seconds: number) {
+  if ((await objects.stat(sending.key)) === undefined)
+    throw new RaylogError('object-missing', 'The stored object is not there any more.')
+  const url = await objects.presign?.(sending.key, seconds, sending.fileName)
+  if (url === undefined) throw new RaylogError('object-missing', 'The object store gives no signed URLs.')
+  return reply.redirect(url, 307)
+}
+
 /** RFC 9110 14.2: one range of bytes; anything else, or an If-Range that does not match, means the whole. */
 function rangeOf(request: FastifyRequest, etag: string, bytes: number): ObjectRange | 'unsatisfiable' | undefined {
   const ifRange = request.headers['if-range']

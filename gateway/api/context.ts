@@ -23,6 +23,8 @@ export interface ApiContext {
   readonly clock: Clock
   readonly logger: Logger
   readonly showNames: boolean
+  /** How long a URL of the object store is good that a client gets in place of an image's bytes, s; 0: it gets the bytes. */
+  readonly presignedSeconds: number
 }
 
 /** A filter of those query fields that were given, under the names that the documents have for them. */

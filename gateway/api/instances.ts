@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { Instance } from '../../schemas/topics.ts'
 import type { Seen } from '../accesses.ts'
 import { problems } from '../http/problem.ts'
-import { binary, etagOf, sendObject, unchanged } from './bytes.ts'
+import { binary, etagOf, redirectToStore, sendObject, unchanged } from './bytes.ts'
 import { type ApiContext, type App, found, page, where } from './context.ts'
 import { explainInstance, explanationShape, historyOf } from './explain.ts'
 import { patientIdentity } from './patient.ts'
@@ -122,7 +122,8 @@ export function addInstanceRoutes(app: App, context: ApiContext): void {
     {
       schema: {
         tags,
-        summary: 'The stored bytes; Range of one range',
+        summary:
+          'The stored bytes; Range of one range. A redirect to the object store where gateway.presignedSeconds is set',
         params: idParams,
         response: { 200: binary('as stored', 'application/octet-stream'), ...problems },
       },
@@ -131,9 +132,15 @@ export function addInstanceRoutes(app: App, context: ApiContext): void {
       const instance = await get(request.params.id)
       const { id, object } = instance
       const { key, contentType } = object
-      context.audit.sending(request, reply, [seen(instance)])
       const fileName = `${id}.${extensions[contentType] ?? 'bin'}`
-      return sendObject(request, reply, objects, { key, contentType, fileName, disposition: 'attachment' })
+      const sending = { key, contentType, fileName, disposition: 'attachment' } as const
+      const { presignedSeconds } = context
+      if (presignedSeconds > 0 && objects.presign && request.method === 'GET') {
+        context.audit.handedOver(request, reply, seen(instance), presignedSeconds)
+        return redirectToStore(reply, objects, sending, presignedSeconds)
+      }
+      context.audit.sending(request, reply, [seen(instance)])
+      return sendObject(request, reply, objects, sending)
     },
   )
 }

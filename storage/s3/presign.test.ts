@@ -13,7 +13,9 @@ function signerOf(endPoint: string, pathStyle: boolean, port: number | undefined
   const clock = { ...systemClock, now: () => time.now }
   const sign = createSigner({ client, bucket: 'images', prefix, region, accessKey, secretKey, clock })
   const expected = () => client.presignedGetObject('images', prefix + key, 90, {}, new Date(time.now))
-  return { sign, expected, time }
+  const saved = { 'response-content-disposition': 'attachment; filename="in_1.dcm"' }
+  const expectedSaved = () => client.presignedGetObject('images', prefix + key, 90, saved, new Date(time.now))
+  return { sign, expected, expectedSaved, time }
 }
 
 it.each([
@@ -22,9 +24,12 @@ it.each([
   ['by the name of the host, of AWS', 's3.amazonaws.com', false, undefined],
 ] as const)('signs as the client does: %s, below a prefix, and on the next day', async (_, host, pathStyle, port) => {
   for (const prefix of ['', 'hospital/north wing+1/']) {
-    const { sign, expected, time } = signerOf(host, pathStyle, port, prefix)
+    const { sign, expected, expectedSaved, time } = signerOf(host, pathStyle, port, prefix)
     expect(await sign(key, 90)).toBe(await expected())
     time.now += 200
     expect(await sign(key, 90)).toBe(await expected())
+    // The client says the same in another order.
+    const parts = (url: string) => [...new URL(url).searchParams].toSorted()
+    expect(parts(await sign(key, 90, 'in_1.dcm'))).toEqual(parts(await expectedSaved()))
   }
 })

@@ -17,14 +17,16 @@ export interface SignerParts {
   clock: Clock
 }
 
-/** @returns a URL for the object of this key (hexadecimal digits and `/`: nothing to escape), good for so long */
-export type Signer = (key: string, seconds: number) => Promise<string>
+/** @returns a URL for the object of this key (hexadecimal digits and `/`: nothing to escape), good for so long; saved as this */
+export type Signer = (key: string, seconds: number, saveAs?: string) => Promise<string>
 
 const algorithm = 'AWS4-HMAC-SHA256'
 
 /** All but letters, digits and `-._~`, as the signature has it. */
 const escaped = (text: string) =>
   encodeURIComponent(text).replaceAll(/[!'()*]/g, one => `%${one.charCodeAt(0).toString(16).toUpperCase()}`)
+
+const attachment = (fileName: string) => `attachment; filename="${fileName}"`
 
 export function createSigner({ client, bucket, prefix, region, accessKey, secretKey, clock }: SignerParts): Signer {
   let base: Promise<{ origin: string; host: string; path: string }> | undefined
@@ -49,7 +51,7 @@ export function createSigner({ client, bucket, prefix, region, accessKey, secret
     return today.key
   }
 
-  return async (key, seconds) => {
+  return async (key, seconds, saveAs) => {
     base ??= learn().catch((error: unknown) => {
       base = undefined
       throw error
@@ -59,7 +61,8 @@ export function createSigner({ client, bucket, prefix, region, accessKey, secret
     const day = time.slice(0, 8)
     const scope = `${day}/${region}/s3/aws4_request`
     const credential = escaped(`${accessKey}/${scope}`)
-    const query = `X-Amz-Algorithm=${algorithm}&X-Amz-Credential=${credential}&X-Amz-Date=${time}&X-Amz-Expires=${seconds}&X-Amz-SignedHeaders=host`
+    const saved = saveAs === undefined ? '' : `&response-content-disposition=${escaped(attachment(saveAs))}`
+    const query = `X-Amz-Algorithm=${algorithm}&X-Amz-Credential=${credential}&X-Amz-Date=${time}&X-Amz-Expires=${seconds}&X-Amz-SignedHeaders=host${saved}`
     const canonical = `GET\n${path}${key}\n${query}\nhost:${host}\n\nhost\nUNSIGNED-PAYLOAD`
     const signed = `${algorithm}\n${time}\n${scope}\n${hash('sha256', canonical)}`
     const signature = createHmac('sha256', keyOf(day)).update(signed).digest('hex')

@@ -34,18 +34,25 @@ export interface StartOptions {
   settings?: Record<string, unknown>
   showNames?: boolean
   peers?: object[]
+  /** A store that the caller closes; a folder otherwise. */
+  objects?: Ports['objects']
 }
 
 export type Started = Awaited<ReturnType<typeof startGateway>>
 
-export async function startGateway({ settings = {}, showNames = false, peers = [] }: StartOptions = {}) {
+export async function startGateway({
+  settings = {},
+  showNames = false,
+  peers = [],
+  objects: given,
+}: StartOptions = {}) {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'raylog-gateway-'))
   stack.defer(() => rm(folder, { recursive: true, force: true }))
   const keep = <T extends { close(): Promise<void> }>(port: T): T => stack.adopt(port, opened => opened.close())
   const log = keep(await openEmbeddedLog({ folder: join(folder, 'log'), trimEveryMs: null }))
   const documents = keep(await openSqliteDocuments({ folder: join(folder, 'documents') }))
-  const objects = keep(await openFolderObjects({ folder: join(folder, 'objects') }))
+  const objects = given ?? keep(await openFolderObjects({ folder: join(folder, 'objects') }))
   const secrets = await openSecrets(folder, { token })
   await log.ensureTopics(
     allTopics.map(({ name, partitions }) => ({ name, partitions, retention: { maxAgeMs: null, maxBytes: null } })),
