@@ -88,7 +88,14 @@ function orthancConfig(port: number, folder: string): string {
 }
 
 async function raylog(): Promise<Receiver> {
-  const app = await startRaylog({ set: ['logLevel=warn', 'stages=[dimse]'] })
+  const app = await startRaylog({
+    set: [
+      'logLevel=warn',
+      'stages=[dimse]',
+      'dimse.maxAssociationsPerCaller=256',
+      'dimse.maxUnassociatedPerAddress=256',
+    ],
+  })
   return {
     name: 'Raylog (synced)',
     port: app.dicomPort,

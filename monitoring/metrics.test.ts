@@ -27,7 +27,7 @@ function own(): Described[] {
 
 /** What is measured has a base unit; what is counted is called what it is. */
 const units = /_(seconds|bytes|events|images|clients)$/
-const counted = /(^|_)(events|images|bytes|restarts|deliveries|messages)(_|$)/
+const counted = /(^|_)(events|images|bytes|connections|restarts|deliveries|messages)(_|$)/
 const notBase = /_(ms|milliseconds?|micros?|minutes?|hours?|kb|mb|kib|mib|kilobytes|megabytes|percent)(_|$)/
 const labels = new Set(['stage', 'topic', 'code', 'producer', 'outcome', 'model', 'pool', 'channel', 'room'])
 

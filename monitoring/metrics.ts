@@ -32,6 +32,11 @@ export function createMetrics() {
     lag: gauge('lag_events', 'events on the log that a stage has not committed', ['stage', 'topic']),
     received: counter('images_received_total', 'images accepted or refused, by producer', ['producer', 'outcome']),
     receivedBytes: counter('received_bytes_total', 'bytes of accepted images', ['producer']),
+    connectionsDropped: counter(
+      'connections_dropped_total',
+      'connections to the DICOM port closed before they could associate',
+      [],
+    ),
     batchSize: histogram(
       'batch_size_images',
       'images in one run of a model',

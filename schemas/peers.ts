@@ -72,7 +72,7 @@ export const peer = z
       .default(['store'])
       .describe('what it may ask of us, C-ECHO besides; empty: nothing, we only call it'),
     sopClasses: z.array(uid).max(1_000).default([]).describe('storage SOP classes that it may send; empty: all'),
-    maxAssociations: z.int().min(1).max(10_000).nullable().default(null).describe('at once; null: no limit of its own'),
+    maxAssociations: z.int().min(1).max(10_000).nullable().default(64).describe('at once; null: no limit of its own'),
     maxInstancesPerSecond: z
       .number()
       .positive()

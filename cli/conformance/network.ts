@@ -14,6 +14,7 @@ import {
 } from '../../producers/dimse/syntaxes.ts'
 import { indexedAttributes, queryLevels } from '../../schemas/dicom-index.ts'
 import { errorTable } from '../../schemas/errors.ts'
+import { peer } from '../../schemas/peers.ts'
 import storageNames from './storage-classes.json' with { type: 'json' }
 import { table } from './table.ts'
 
@@ -31,7 +32,8 @@ function rejections(): string {
     callingAeUnknown: 'the caller is no peer of the settings, or not the one that it says',
     calledAeUnknown: 'another AE title than ours is called, with `dimse.strictAeTitle`',
     protocolVersion: 'the protocol version is not 1',
-    tooManyAssociations: 'as many associations as `maxAssociations` allows, of this peer or of all',
+    tooManyAssociations:
+      'as many associations as `maxAssociations` allows, of this peer or of all, or `dimse.maxAssociationsPerCaller` of who is no peer',
     stopping: 'Raylog is stopping',
   }
   return table(
@@ -56,6 +58,13 @@ ${table(
   [
     ['application context', '1.2.840.10008.3.1.1.1', ''],
     ['associations accepted at once', String(defaults().maxAssociations), '`dimse.maxAssociations`'],
+    ['of one peer', String(peer.shape.maxAssociations.parse(undefined)), '`maxAssociations` of the peer'],
+    ['of one who is no peer', String(defaults().maxAssociationsPerCaller), '`dimse.maxAssociationsPerCaller`'],
+    [
+      'connections of one address without an association',
+      String(defaults().maxUnassociatedPerAddress),
+      '`dimse.maxUnassociatedPerAddress`',
+    ],
     ['longest P-DATA-TF received, bytes', String(defaults().maxPduBytes), '`dimse.maxPduBytes`'],
     ['asynchronous operations window', '1 (not negotiated)', ''],
     [

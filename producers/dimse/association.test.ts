@@ -217,7 +217,7 @@ describe('an association', () => {
   })
 
   it('is one of two hundred at once, and each image is kept', async () => {
-    const port = await start()
+    const port = await start({ maxAssociationsPerCaller: 200, maxUnassociatedPerAddress: 200 })
     const proposal = { contexts: [{ abstract: dx, syntaxes: [explicitLittle] }] }
     const statuses = await Promise.all(
       Array.from({ length: 200 }, async (_, seed) => {

@@ -52,7 +52,7 @@ export interface AssociationOptions extends NegotiationRules {
   /** Who the caller is and what they may do, or why they may not. */
   identify(caller: Caller): Admitted | Rejection
   /** Takes one of the places for associations, or says why not. */
-  admit(peer: Peer | undefined): Rejection | undefined
+  admit(peer: Peer | undefined, caller: Caller): Rejection | undefined
   /** Told of each association that was asked for. */
   observer: AssociationObserver
   stopping(): boolean
@@ -106,12 +106,13 @@ async function establish(link: Link, options: AssociationOptions): Promise<Sessi
 }
 
 function decide(request: AssociateRequest, address: string, options: AssociationOptions) {
-  const caller = options.identify({ aeTitle: request.calling, address, certificate: options.certificate })
-  if ('rejected' in caller) return caller
-  const { peer, permits } = caller
+  const caller = { aeTitle: request.calling, address, certificate: options.certificate }
+  const admitted = options.identify(caller)
+  if ('rejected' in admitted) return admitted
+  const { peer, permits } = admitted
   const negotiated = negotiate(request, options, permits)
   if ('rejected' in negotiated) return negotiated
-  return options.admit(peer) ?? { ...negotiated, peer }
+  return options.admit(peer, caller) ?? { ...negotiated, peer }
 }
 
 async function serveMessages(link: Link, session: Session, options: AssociationOptions): Promise<void> {

@@ -7,9 +7,10 @@ import { createLink, type Link } from '../../dicom/link.ts'
 import { reject } from '../../dicom/pdu.ts'
 import { certificateOf, secureOptions, stampOf } from '../../dicom/tls.ts'
 import { RaylogError } from '../../schemas/errors.ts'
-import type { DicomTls, Peer } from '../../schemas/peers.ts'
+import type { DicomTls } from '../../schemas/peers.ts'
 import { type AssociationObserver, type AssociationOptions, serveAssociation } from './association.ts'
-import type { Rejection } from './negotiate.ts'
+import { Doorstep } from './doorstep.ts'
+import { Places, type PlacesOptions } from './places.ts'
 
 export interface Listener {
   host: string
@@ -25,11 +26,18 @@ export interface TlsListener extends Listener {
   reloadMs: number
 }
 
-export interface ServerOptions extends Omit<AssociationOptions, 'admit' | 'stopping' | 'certificate' | 'observer'> {
+export interface ServerOptions
+  extends PlacesOptions,
+    Omit<AssociationOptions, 'admit' | 'stopping' | 'certificate' | 'observer'> {
   plain: Listener | null
   tls: TlsListener | null
-  maxAssociations: number
-  observer: AssociationObserver & { refusedTls(address: string, because: string): void }
+  /** Connections of one address that have not associated, at once. */
+  maxUnassociatedPerAddress: number
+  observer: AssociationObserver & {
+    refusedTls(address: string, because: string): void
+    /** A connection was closed before it could ask for anything. */
+    dropped(address: string, because: string): void
+  }
 }
 
 export interface DimseServer {
@@ -43,8 +51,8 @@ export interface DimseServer {
   close(): Promise<void>
 }
 
-/** Connections beside the associations: those that have not asked yet, and those about to be refused. */
-const spareConnections = 64
+/** Connections beside the associations, those that have not asked and those about to be refused: of so many addresses full. */
+const fullAddresses = 16
 const portsTried = 20
 
 async function listen(server: Server, { host, port }: Listener): Promise<Listener> {
@@ -64,36 +72,17 @@ async function listen(server: Server, { host, port }: Listener): Promise<Listene
   }
 }
 
-/** Places for associations, of all and by peer. */
-class Places {
-  readonly #most: number
-  readonly #byPeer = new Map<string, number>()
-  taken = 0
-
-  constructor(most: number) {
-    this.#most = most
-  }
-
-  /** @returns a function that gives the place back, or why there is none */
-  take(peer: Peer | undefined): Rejection | (() => void) {
-    const full = (because: string): Rejection => ({ rejected: reject.tooManyAssociations, because })
-    if (this.taken >= this.#most) return full('as many associations as maxAssociations allows')
-    const ofPeer = peer ? (this.#byPeer.get(peer.name) ?? 0) : 0
-    if (peer?.maxAssociations != null && ofPeer >= peer.maxAssociations)
-      return full('as many associations as the peer may have')
-    this.taken++
-    if (peer) this.#byPeer.set(peer.name, ofPeer + 1)
-    return () => {
-      this.taken--
-      if (peer) this.#byPeer.set(peer.name, (this.#byPeer.get(peer.name) ?? 1) - 1)
-    }
-  }
-}
-
 export async function startServer(options: ServerOptions): Promise<DimseServer> {
   const { logger } = options
   const links = new Set<Link>()
-  const places = new Places(options.maxAssociations)
+  const places = new Places(options)
+  const doorstep = new Doorstep({
+    most: options.maxUnassociatedPerAddress,
+    dropped(peer, because, first) {
+      if (first) logger.warn({ peer, because }, 'connections are closed before they associate')
+      options.observer.dropped(peer, because)
+    },
+  })
   let stopping = false
   const gone: (() => void)[] = []
 
@@ -108,11 +97,12 @@ export async function startServer(options: ServerOptions): Promise<DimseServer> 
     await serveAssociation(link, {
       ...options,
       certificate: socket instanceof TLSSocket ? certificateOf(socket) : undefined,
-      admit(peer) {
+      admit(peer, caller) {
         if (stopping) return { rejected: reject.stopping, because: 'stopping' }
-        const place = places.take(peer)
+        const place = places.take(peer, caller)
         if (typeof place !== 'function') return place
         leave = place
+        doorstep.leave(socket)
         return undefined
       },
       stopping: () => stopping,
@@ -121,7 +111,8 @@ export async function startServer(options: ServerOptions): Promise<DimseServer> 
 
   const servers: Server[] = []
   async function open(server: Server, at: Listener): Promise<Listener> {
-    server.maxConnections = options.maxAssociations + spareConnections
+    server.maxConnections = options.maxAssociations + fullAddresses * options.maxUnassociatedPerAddress
+    doorstep.watch(server)
     const bound = await listen(server, at)
     server.on('error', error => logger.error({ err: error }, 'the DICOM port'))
     servers.push(server)

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { tlsPort } from '../../dicom/tls.ts'
 import { type AuditTrail, createAuditTrail } from '../../kafka/audit-trail.ts'
-import type { Network } from '../../kafka/ports.ts'
+import type { Network, Ports } from '../../kafka/ports.ts'
 import { defineStage } from '../../kafka/stage.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { aeTitle } from '../../schemas/peers.ts'
@@ -27,6 +27,18 @@ const dimseConfig = z.strictObject({
   strictAeTitle: z.boolean().default(false).describe('refuse associations that call another title'),
   privateSopClasses: z.boolean().default(false).describe("take SOP classes outside the standard's root too"),
   maxAssociations: z.int().min(1).max(10_000).default(256).describe('at once; more are refused for the moment'),
+  maxAssociationsPerCaller: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(64)
+    .describe('of one who is no peer, by address and AE title, at once; a peer has its own maxAssociations'),
+  maxUnassociatedPerAddress: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(64)
+    .describe('connections of one address that have not associated yet, at once; more are closed'),
   maxPduBytes: z
     .int()
     .min(4_096)
@@ -73,8 +85,12 @@ function listenersOf({ host, port, plain, tls }: z.infer<typeof dimseConfig>, { 
   return { plain: plain ? { host, port } : null, tls: { ...tls, host: tls.host ?? host, certificates: dicomTls } }
 }
 
-/** Associations for the audit: those that were opened, and those that were not. */
-function observerOf(trail: AuditTrail, aeTitle: string): ServerOptions['observer'] {
+/** Associations for the audit: those that were opened, and those that were not. Connections that were closed are counted too. */
+function observerOf(
+  trail: AuditTrail,
+  aeTitle: string,
+  { connectionsDropped }: Ports['metrics'],
+): ServerOptions['observer'] {
   return {
     opened: ({ calling, called, address, peer }) =>
       trail.tell({
@@ -91,6 +107,13 @@ function observerOf(trail: AuditTrail, aeTitle: string): ServerOptions['observer
         ...{ action: 'association-rejected', actor: address || '(gone)', object: aeTitle, outcome: 'failure', address },
         detail: { reason: `TLS: ${reason}` },
       }),
+    dropped(address, reason) {
+      connectionsDropped.inc()
+      trail.tellOften({
+        ...{ action: 'association-rejected', actor: address || '(gone)', object: aeTitle, outcome: 'failure', address },
+        detail: { reason },
+      })
+    },
   }
 }
 
@@ -123,7 +146,7 @@ export const dimse = defineStage({
       ...config,
       ...listeners,
       ...{ logger, services: services.byField, offered: services.offered },
-      ...{ observer: observerOf(trail, config.aeTitle) },
+      ...{ observer: observerOf(trail, config.aeTitle, deps.metrics) },
       identify: createAdmission({ peers: network.peers, acceptAnyone }),
     })
     const unregister = deps.health.register('dimse', () => {

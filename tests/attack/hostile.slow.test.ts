@@ -74,6 +74,7 @@ beforeAll(async () => {
       `models.folders=[${graphs.path}]`,
       'upload.stallMs=4000',
       'dimse.stallMs=4000',
+      ...['dimse.maxAssociationsPerCaller=256', 'dimse.maxUnassociatedPerAddress=256'],
       'dimse.waitMs=20000',
       'watch.scanMs=50',
       'watch.stableMs=200',

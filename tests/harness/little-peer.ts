@@ -19,10 +19,11 @@ export async function startPeer(
     plain: { host: '127.0.0.1', port: 0 },
     tls: null,
     ...{ aeTitle, strictAeTitle: true, privateSopClasses: false, maxAssociations: 100, maxPduBytes: 131_072 },
+    ...{ maxAssociationsPerCaller: 100, maxUnassociatedPerAddress: 100 },
     ...{ artimMs: 10_000, idleMs: 60_000, stallMs: 60_000, logger: pino({ level: 'silent' }) },
     services: new Map(services.map(one => [one.field, one])),
     offered: new Set(),
-    observer: { opened() {}, rejected() {}, refusedTls() {} },
+    observer: { opened() {}, rejected() {}, refusedTls() {}, dropped() {} },
     identify: createAdmission({ peers: [], acceptAnyone: true }),
     ...over,
   })

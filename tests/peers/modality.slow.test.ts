@@ -109,7 +109,7 @@ describe.skipIf(missing)(title, { timeout: 300_000 }, () => {
 
   it('may be two hundred at once', async () => {
     // Two hundred threads of Python on a busy machine may take longer than others to ask.
-    await open({ artimMs: 120_000 })
+    await open({ artimMs: 120_000, maxAssociationsPerCaller: 200, maxUnassociatedPerAddress: 200 })
     const names = await Promise.all(Array.from({ length: 10 }, (_, seed) => chestFile(`${seed}.dcm`, seed)))
     const statuses = await modality('together', '200', ...names)
     const opened = stage.audited.filter(({ action }) => action === 'association-opened').length
@@ -120,7 +120,7 @@ describe.skipIf(missing)(title, { timeout: 300_000 }, () => {
   })
 
   it('sends one image a hundred times at once: one object, one instance', async () => {
-    await open()
+    await open({ maxAssociationsPerCaller: 100, maxUnassociatedPerAddress: 100 })
     expect(await modality('together', '100', await chestFile('a.dcm', 1))).toEqual({ 0: 100 })
     expect(new Set(stage.published.map(({ id }) => id)).size).toBe(1)
     expect(await stage.objectCount()).toBe(1)
