@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { readFileMeta } from '../../dicom/part10.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { decodeFrame } from './decode.ts'
 import { describe } from './header.ts'
@@ -54,6 +55,17 @@ it('gives an error for every file cut in the middle of its pixels', async () => 
 it('gives an error for nothing, for zeros, and for one byte', async () => {
   for (const bytes of [new Uint8Array(0), new Uint8Array(1), new Uint8Array(100_000)])
     expect(await tryAll(bytes)).toEqual(['not-an-image', 'not-an-image', 'not-an-image'])
+})
+
+it('gives an error where a file ends right behind its preamble, or right behind its meta information', async () => {
+  for (const [name, bytes] of files) {
+    const dataAt = name.endsWith('.dcm') ? readFileMeta(bytes)?.dataAt : undefined
+    if (dataAt === undefined) continue
+    const nothing = ['truncated', 'truncated', 'truncated']
+    expect(await tryAll(bytes.subarray(0, dataAt)), name).toEqual(nothing)
+    if (bytes.toString('latin1', 128, 132) === 'DICM')
+      expect(await tryAll(bytes.subarray(0, 132)), name).toEqual(nothing)
+  }
 })
 
 it('gives an error where the pixels are emptied or zeroed', async () => {

@@ -76,6 +76,7 @@ export function readMeta(bytes: Uint8Array): { meta: DataSet; end: number } {
   const prefix = prefixAt(bytes)
   if (prefix === undefined && !(bytes[0] === 0x02 && bytes[1] === 0x00) && guessSyntax(bytes, 0) === undefined)
     throw new RaylogError('not-an-image', 'neither DICOM, PNG, JPEG nor TIFF')
+  if ((prefix ?? 0) >= bytes.length) throw new RaylogError('truncated', 'the data end before the file meta information')
   const stream = new dicomParser.ByteStream(little, bytes, prefix ?? 0)
   const elements: Record<string, Element> = {}
   const meta = new dicomParser.DataSet(little, bytes, elements)
@@ -106,9 +107,11 @@ function walk(
 ): Walked {
   const parser =
     transferSyntax === explicitBig ? dicomParser.bigEndianByteArrayParser : dicomParser.littleEndianByteArrayParser
-  const stream = new dicomParser.ByteStream(parser, bytes, start)
   const elements: Record<string, Element> = {}
   const data = new dicomParser.DataSet(parser, bytes, elements)
+  // A stream of no bytes is more than the library bears.
+  if (start >= bytes.length) return { data, pixels: undefined, cutAt: lastGroupOf(elements) }
+  const stream = new dicomParser.ByteStream(parser, bytes, start)
   for (let count = 0; stream.position < bytes.length; count++) {
     if (count > maxElements) throw new RaylogError('malformed-dicom', `more than ${maxElements} elements`)
     if (stream.position + 8 > bytes.length) return { data, pixels: undefined, cutAt: lastGroupOf(elements) }
