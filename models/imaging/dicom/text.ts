@@ -17,6 +17,8 @@ const misspelt: Readonly<Record<string, string>> = {
 
 /** Sets in which the bytes of ASCII mean ASCII: by far the most texts need no table of characters. */
 const plainInAscii = new Set(['ISO_IR 6', 'ISO_IR 100', 'ISO_IR 192'])
+/** Latin-9, which the library does not know. */
+const latin9 = new Set(['ISO_IR 203', 'ISO 2022 IR 203'])
 /** Text of a value's bytes, padding and all. */
 export type DecodeText = (bytes: Uint8Array, vr: 'PN' | 'LO') => string
 
@@ -55,6 +57,7 @@ function decode(charset: string | undefined, bytes: Uint8Array, vr: string): str
   if (ascii && (charset === undefined || plainInAscii.has(charset))) return Buffer.from(bytes).toString('latin1')
   // Japanese sets differ from ASCII in two characters, so even plain bytes go through them.
   if (charset === undefined && !ascii) return utf8OrLatin(bytes)
+  if (charset !== undefined && latin9.has(charset)) return new TextDecoder('iso-8859-15').decode(bytes)
   try {
     const text = convertBytes(charset, bytes, { vr })
     return text.includes('\ufffd') ? utf8OrLatin(bytes) : text
