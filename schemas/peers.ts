@@ -100,6 +100,10 @@ export const peer = z
       .describe(
         'name of the peer that is asked (C-FIND) how many images a study of this one has, its own name for itself; null: nobody',
       ),
+    deidentify: z
+      .boolean()
+      .default(false)
+      .describe('what goes to it by C-MOVE and C-GET is de-identified on the way, by the rules of `deidentify`'),
     models: z.array(z.string().min(1)).max(100).default([]).describe('asked for by name; empty: the rules decide'),
   })
   .superRefine((one, context) => {

@@ -121,6 +121,7 @@ export function openImages(options: ImagesOptions): Images {
         making.delete(id)
       }
     },
+    maxDeidentified: deidentifier?.maxDeidentified ?? 0,
     deidentifies: source => deidentifier?.deidentifies(source),
     async deidentify(bytes, site) {
       if (!deidentifier) throw new RaylogError('internal', 'this process was opened without de-identification')

@@ -145,6 +145,8 @@ export interface Images {
    * not, and otherwise the size up to which that is done.
    */
   deidentifies(source: Instance['source']): { maxBytes: number } | undefined
+  /** Size up to which an object may be de-identified, bytes. */
+  readonly maxDeidentified: number
   /**
    * By PS3.15 Annex E as the settings say, in a thread of its own.
    * @param bytes a whole object; given away

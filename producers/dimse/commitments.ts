@@ -150,7 +150,7 @@ async function tell(
       .catch(() => undefined) // it has ended meanwhile
     if (answer?.status === status.success) return
   }
-  const call = directory(asked.peer)
+  const call = directory(asked.peer)?.call
   if (!call)
     throw new RaylogError('delivery-failed', 'it ended the association, and its address is not in the settings')
   const peer = await call([{ abstractSyntax: commitmentClass, transferSyntaxes: [...plainSyntaxes] }], {

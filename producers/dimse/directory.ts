@@ -11,8 +11,14 @@ export type Call = (
   options: { signal: AbortSignal; roles?: ReadonlyMap<string, Roles> },
 ) => Promise<Requestor>
 
+export interface Callable {
+  call: Call
+  /** What goes to it is de-identified. */
+  deidentify: boolean
+}
+
 /** Undefined for an AE title that nobody has, or nobody whose address is known. */
-export type Directory = (aeTitle: string) => Call | undefined
+export type Directory = (aeTitle: string) => Callable | undefined
 
 export interface DirectoryOptions {
   network: Network
@@ -29,9 +35,10 @@ export function createDirectory({ network, aeTitle, associateMs, answerMs }: Dir
     const peer = network.peers.find(each => each.aeTitle === wanted && each.host !== null)
     if (!peer || peer.host === null) return undefined
     const called = { ...peer, host: peer.host, port: peer.port ?? dicomPort }
-    return async (contexts, { signal, roles = new Map() }) => {
+    const call: Call = async (contexts, { signal, roles = new Map() }) => {
       const socket = await connectTo(called, network.dicomTls, { timeoutMs: associateMs, signal })
       return associate(socket, { called: wanted, calling: aeTitle, contexts, roles, associateMs, answerMs })
     }
+    return { call, deidentify: peer.deidentify }
   }
 }

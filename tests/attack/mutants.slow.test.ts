@@ -29,12 +29,12 @@ import { checkStored, ofMessages, ofReading, stow } from './answers.ts'
 import { connections, idle, objectFiles, openFiles } from './left-behind.ts'
 import { contextsOfMutants, type Mutant, mutants, type Stream, storeOf, streams } from './mutants.ts'
 
-const runs = Number(process.env.RAYLOG_FUZZ_RUNS ?? 1_000)
+const runs = Number(process.env.RAYLOG_FUZZ_RUNS ?? 2_000)
 const seed = Number(process.env.RAYLOG_FUZZ_SEED ?? 20_261)
 /** An honest image for so many damaged ones. */
 const attackersToOne = 10
 /** What is live may grow by, bytes: what caches with bounds (opened objects, pictures, the end of the log) take as they fill. */
-const mostGrowth = 64 * 1024 * 1024
+const mostGrowth = 96 * 1024 * 1024
 /** Sockets of our own client that are kept for the next request, and the like. */
 const fewMore = 8
 /** Its study is what the messages ask for. */

@@ -212,6 +212,7 @@ function picture(previews: { made: number }): Ports['images'] {
         .png()
         .toBuffer()
     },
+    maxDeidentified: 0,
     deidentifies: () => undefined,
     deidentify: () => Promise.reject(new Error('not asked for here')),
     close: () => Promise.resolve(),

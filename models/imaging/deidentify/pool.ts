@@ -17,8 +17,10 @@ export interface DeidentifierOptions {
   threads?: number
 }
 
+export type Deidentifier = Pick<Images, 'maxDeidentified' | 'deidentifies' | 'deidentify' | 'close'>
+
 /** The caller closes it. */
-export function openDeidentifier(options: DeidentifierOptions): Pick<Images, 'deidentifies' | 'deidentify' | 'close'> {
+export function openDeidentifier(options: DeidentifierOptions): Deidentifier {
   const { key, site: ours, metrics, logger, threads = 2 } = options
   const { sources, budgetMs, ...rules } = options.settings
   const { maxBytes } = rules
@@ -51,6 +53,7 @@ export function openDeidentifier(options: DeidentifierOptions): Pick<Images, 'de
   }
 
   return {
+    maxDeidentified: maxBytes,
     deidentifies: ({ kind, peer }) =>
       sources.some(one => one === '*' || one === kind || one === `${kind}:${peer}`) ? { maxBytes } : undefined,
     async deidentify(bytes, site = ours) {

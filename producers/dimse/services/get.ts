@@ -5,10 +5,10 @@ import { abortReason, ProtocolError } from '../../../dicom/pdu.ts'
 import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
 import { serviceClass } from '../sop-classes.ts'
 import {
-  contextFor,
-  dataSetOf,
   type Outcome,
+  type Outgoing,
   outcomeOf,
+  outgoing,
   type RetrieveOptions,
   retrieve,
   type Sender,
@@ -26,7 +26,8 @@ export function getService(options: GetOptions): Service {
 }
 
 function backSender({ association, command }: Message, options: GetOptions): Sender {
-  const { images, logger, answerMs } = options
+  const { logger, answerMs } = options
+  const deidentify = association.peer?.deidentify ?? false
   const takers = [...association.contexts].flatMap(([id, context]) => (context.peerIsScp ? [{ id, ...context }] : []))
   let lastId = 0
 
@@ -47,18 +48,21 @@ function backSender({ association, command }: Message, options: GetOptions): Sen
       return cancelled
     },
     async send(instance): Promise<Outcome> {
-      const context = contextFor(instance, takers, images)
-      if (context === undefined) return 'failed'
+      let sending: Outgoing
+      let context: (typeof takers)[number] | undefined
       let dataSet: AsyncIterable<Buffer>
       try {
-        dataSet = await dataSetOf(options, instance, context.transferSyntax)
+        sending = await outgoing(options, instance, deidentify)
+        context = sending.contextOf(takers)
+        if (context === undefined) return 'failed'
+        dataSet = await sending.dataSet(context.transferSyntax)
       } catch (thrown) {
         logger.warn({ code: toRaylogError(thrown).code, key: instance.object.key }, 'not sent')
         return 'failed'
       }
       lastId = (lastId % 65_535) + 1
       try {
-        await association.send(context.id, writeStoreRequest(lastId, instance.sopClass, instance.sopInstance), dataSet)
+        await association.send(context.id, writeStoreRequest(lastId, instance.sopClass, sending.sopInstance), dataSet)
       } catch (thrown) {
         // Half of a data set cannot be taken back.
         if (thrown instanceof RaylogError) throw new ProtocolError(abortReason.notSpecified, thrown.message)

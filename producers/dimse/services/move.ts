@@ -3,13 +3,13 @@
 import { commandField, writeStoreRequest } from '../../../dicom/command.ts'
 import { maxContexts, type ProposedSyntaxes, type Requestor } from '../../../dicom/requestor.ts'
 import { toRaylogError } from '../../../schemas/errors.ts'
-import type { Call, Directory } from '../directory.ts'
+import type { Callable, Directory } from '../directory.ts'
 import { serviceClass } from '../sop-classes.ts'
 import {
-  contextFor,
-  dataSetOf,
   type Outcome,
+  type Outgoing,
   outcomeOf,
+  outgoing,
   type RetrieveOptions,
   retrieve,
   type Sender,
@@ -26,8 +26,8 @@ const destinationUnknown = 0xa801
 export function moveService(options: MoveOptions): Service {
   function serve(message: Message): Promise<Answer> {
     const { association, command } = message
-    const call = options.directory(command.destination)
-    if (call) return retrieve(message, options, instances => awaySender(message, options, call, instances))
+    const found = options.directory(command.destination)
+    if (found) return retrieve(message, options, instances => awaySender(message, options, found, instances))
     options.logger.warn({ calling: association.calling, destination: command.destination }, 'unknown destination')
     return Promise.resolve({ code: destinationUnknown, comment: 'the move destination is not known here' })
   }
@@ -66,7 +66,7 @@ const maxCalls = 3
 function awaySender(
   { association, command }: Message,
   options: MoveOptions,
-  call: Call,
+  { call, deidentify }: Callable,
   instances: readonly Stored[],
 ): Sender {
   const { images, logger } = options
@@ -93,19 +93,21 @@ function awaySender(
   }
 
   async function attempt(instance: Stored, at: number): Promise<Outcome> {
-    const { sopClass, sopInstance } = instance
     const peer = await peerFor(instance, at)
-    const context = contextFor(instance, peer.contexts, images)
-    if (!context) return 'failed'
+    let sending: Outgoing
+    let context: (typeof peer.contexts)[number] | undefined
     let dataSet: AsyncIterable<Buffer>
     try {
-      dataSet = await dataSetOf(options, instance, context.transferSyntax)
+      sending = await outgoing(options, instance, deidentify)
+      context = sending.contextOf(peer.contexts)
+      if (!context) return 'failed'
+      dataSet = await sending.dataSet(context.transferSyntax)
     } catch (thrown) {
       tell(thrown)
       return 'failed'
     }
     const ours: unknown[] = []
-    const request = (id: number) => writeStoreRequest(id, sopClass, sopInstance, originator)
+    const request = (id: number) => writeStoreRequest(id, instance.sopClass, sending.sopInstance, originator)
     try {
       return outcomeOf((await peer.request(context, request, noting(dataSet, ours))).status)
     } catch (thrown) {

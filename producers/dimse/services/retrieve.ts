@@ -1,9 +1,10 @@
 /** What C-MOVE and C-GET share (PS3.4 C.4.2, C.4.3): which instances, one sub-operation after the other, and what is told. */
+import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
 import { status, writeResponse } from '../../../dicom/command.ts'
 import { writeElements } from '../../../dicom/data-set.ts'
 import { metaBytes, readFileMeta } from '../../../dicom/part10.ts'
-import type { DicomReader, ReadableObject } from '../../../models/imaging/port.ts'
+import type { DicomReader, Images, ReadableObject } from '../../../models/imaging/port.ts'
 import type { QueryLevel } from '../../../schemas/dicom-index.ts'
 import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
 import type { DicomIndex } from '../../../storage/dicom-query.ts'
@@ -17,9 +18,9 @@ import { type Answer, AssociationEnded, type Message } from './service.ts'
 
 export interface RetrieveOptions {
   index: DicomIndex
-  objects: Pick<ObjectStore, 'range' | 'stream'>
-  /** Gives what a peer does not take as it is stored in a transfer syntax that it takes. */
-  images: { dicom: Pick<DicomReader, 'transcode' | 'transcodesTo'> }
+  objects: Pick<ObjectStore, 'get' | 'range' | 'stream'>
+  /** Gives what a peer does not take as it is stored in a transfer syntax that it takes; and without the people in it. */
+  images: Pick<Images, 'deidentify' | 'maxDeidentified'> & { dicom: Pick<DicomReader, 'transcode' | 'transcodesTo'> }
   logger: Logger
   audit: AskedAudit
   /** Instances of one request; more are refused with "unable to calculate number of matches". */
@@ -30,6 +31,7 @@ export interface RetrieveOptions {
 
 /** An instance to be sent. */
 export interface Stored {
+  site: string
   sopClass: string
   sopInstance: string
   transferSyntax: string
@@ -66,8 +68,8 @@ async function instancesOf(
   for await (const { instance } of index.find(query)) {
     if (!instance) continue
     if (found.length === maxInstances) throw new RaylogError('too-large', `more than ${maxInstances} instances`)
-    const { uid: sopInstance, transferSyntax, object, values } = instance
-    found.push({ sopClass: String(values['00080016']?.[0] ?? ''), sopInstance, transferSyntax, object })
+    const { site, uid: sopInstance, transferSyntax, object, values } = instance
+    found.push({ site, sopClass: String(values['00080016']?.[0] ?? ''), sopInstance, transferSyntax, object })
   }
   return found
 }
@@ -181,33 +183,62 @@ function failedIdentifier(uids: readonly string[], transferSyntax: string): Buff
   return writeElements({ [failedList]: { vr: 'UI', Value: uids.slice(0, room) } }, transferSyntax)
 }
 
-/** A context of the instance's class: in the syntax that it is stored in, or else one that it can be given in. */
-export function contextFor<C extends { abstractSyntax: string; transferSyntax: string }>(
-  { sopClass, transferSyntax }: Stored,
-  contexts: readonly C[],
-  { dicom }: RetrieveOptions['images'],
-): C | undefined {
-  const usable = contexts.filter(({ abstractSyntax }) => abstractSyntax === sopClass)
-  for (const syntax of [transferSyntax, ...dicom.transcodesTo(transferSyntax)]) {
-    const found = usable.find(each => each.transferSyntax === syntax)
-    if (found) return found
-  }
-  return undefined
+/** What is sent of a stored instance: as it is, or without the people in it. */
+export interface Outgoing {
+  sopInstance: string
+  /** Of those given, a context of its class: in the syntax that it has, or else one that it can be given in. */
+  contextOf<C extends { abstractSyntax: string; transferSyntax: string }>(contexts: readonly C[]): C | undefined
+  /** @throws RaylogError object-missing, decode-failed and its like, before the first byte */
+  dataSet(transferSyntax: string): Promise<AsyncIterable<Buffer>>
 }
 
-/**
- * The data set of a stored object: as it stands, from its first byte, or in another transfer syntax.
- * @throws RaylogError object-missing, decode-failed and its like, before the first byte
- */
-export async function dataSetOf(
-  { objects, images }: Pick<RetrieveOptions, 'objects' | 'images'>,
-  { object, transferSyntax }: Stored,
-  as: string,
-): Promise<AsyncIterable<Buffer>> {
-  if (as !== transferSyntax) return (await images.dicom.transcode(object, as)).dataSet
-  const head = await objects.range(object.key, { start: 0, end: metaBytes - 1 })
-  const start = readFileMeta(head)?.dataAt ?? 0
-  return chunksOf(await objects.stream(object.key, { start, end: object.bytes - 1 }))
+/** @throws RaylogError what de-identification does, too-large where it may not be held in memory for it */
+export async function outgoing(options: SendOptions, stored: Stored, deidentify: boolean): Promise<Outgoing> {
+  return deidentify ? withoutPeople(options, stored) : asStored(options, stored)
+}
+
+type SendOptions = Pick<RetrieveOptions, 'objects' | 'images'>
+
+function contextIn(sopClass: string, syntaxes: readonly string[]): Outgoing['contextOf'] {
+  return contexts => {
+    const usable = contexts.filter(({ abstractSyntax }) => abstractSyntax === sopClass)
+    for (const syntax of syntaxes) {
+      const found = usable.find(each => each.transferSyntax === syntax)
+      if (found) return found
+    }
+    return undefined
+  }
+}
+
+function asStored({ objects, images }: SendOptions, stored: Stored): Outgoing {
+  const { object, sopClass, sopInstance, transferSyntax } = stored
+  return {
+    sopInstance,
+    contextOf: contextIn(sopClass, [transferSyntax, ...images.dicom.transcodesTo(transferSyntax)]),
+    async dataSet(as) {
+      if (as !== transferSyntax) return (await images.dicom.transcode(object, as)).dataSet
+      const head = await objects.range(object.key, { start: 0, end: metaBytes - 1 })
+      const start = readFileMeta(head)?.dataAt ?? 0
+      return chunksOf(await objects.stream(object.key, { start, end: object.bytes - 1 }))
+    },
+  }
+}
+
+/** In the syntax that de-identification leaves it in, and no other. */
+async function withoutPeople({ objects, images }: SendOptions, { object, site }: Stored): Promise<Outgoing> {
+  if (object.bytes > images.maxDeidentified)
+    throw new RaylogError('too-large', `larger than may be de-identified: ${images.maxDeidentified} bytes`)
+  const { bytes } = await images.deidentify(await objects.get(object.key), site)
+  const clean = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const meta = readFileMeta(clean)
+  if (!meta) throw new RaylogError('not-deidentified', 'only DICOM objects are sent')
+  return {
+    sopInstance: meta.sopInstance,
+    contextOf: contextIn(meta.sopClass, [meta.transferSyntax]),
+    async dataSet() {
+      return Readable.from([clean.subarray(meta.dataAt)])
+    },
+  }
 }
 
 /** What a C-STORE's status says (PS3.4 B.2.3): warnings have stored it too. */
