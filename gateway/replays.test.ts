@@ -155,4 +155,34 @@ describe('asking for a replay', () => {
     })
     expect(await get(`replays/${id}/flips`)).toMatchObject({ items: [], next: null })
   })
+
+  it('has a complete comparison once all that was said is read, also where an image was sent twice', async () => {
+    const { id } = await read(await post('replays', asked))
+    const run: ReplayRunDoc = {
+      ...{ id: `${id}:1`, replay: id, epoch: 1, owner: null, beat: 1, state: 'done' },
+      ...{ next: [], counts: { ...noCounts, read: 3, predicted: 3 }, codes: {}, activeMs: 5 },
+      ...{ givesWayTo: null, error: null, startedAt: began, updatedAt: began },
+    }
+    await started.documents.insert('replayRuns', run)
+    const said = [1, 2].map(n => ({ ...inReplay(n), id: `pr_twice_${n}`, replay: id }))
+    const [twice, once] = said
+    if (!twice || !once) throw new Error('there are two')
+    await started.publish(topics.predictions, twice, once, twice)
+    await started.documents.upsert('replayed', said)
+    const isComplete = async () => (await get(`replays/${id}/comparison`)).complete
+    expect(await isComplete()).toBe(false)
+    const topic = topics.predictions.name
+    const bounds = (await started.log.topics()).find(({ name }) => name === topic)?.bounds ?? []
+    const readTo = (back: number) =>
+      started.log.seek(
+        'persist',
+        bounds.map(({ partition, low, high }) => ({ topic, partition, offset: Math.max(low, high - back) })),
+      )
+    await readTo(1)
+    expect(await isComplete()).toBe(false)
+    await readTo(0)
+    // What comes later does not matter.
+    await started.publish(topics.predictions, aPrediction(3))
+    await expect.poll(isComplete).toBe(true)
+  })
 })

@@ -70,14 +70,15 @@ export async function startReplay(sources: SettingSources, flags: StartFlags): P
     modalities: flags.modality ?? [],
     ratePerSecond: flags.rate ?? null,
   }
-  printPlan(await api.call('POST', '/api/v1/replays/plan', plan, request))
+  printPlan(flags.model, await api.call('POST', '/api/v1/replays/plan', plan, request))
   if (flags.dryRun) return console.log('\nA dry run: nothing was changed.')
   const started = await api.call('POST', '/api/v1/replays', replay, request)
   console.log(`\n${started.id} is started. Follow it with "raylog replay list"; it goes on without this command.`)
   if (!flags.detach) await follow(api, started.id)
 }
 
-function printPlan(said: z.infer<typeof plan>): void {
+function printPlan(model: string, said: z.infer<typeof plan>): void {
+  const production = Object.keys(said.productionVersions).map(version => model.replace(/@.*/, `@${version}`))
   const about = said.complete ? '' : ' (about: there are too many to look at each now)'
   const { checked, gone: missing, first } = said.objects
   const rows = [
@@ -88,7 +89,7 @@ function printPlan(said: z.infer<typeof plan>): void {
     ['erased since', checked === 0 ? 'none' : `${missing} of ${checked} that were looked for`],
     ...goneLines(first, missing).map(line => ['', line]),
     ['takes about', said.durationMs === null ? 'not known yet' : duration(said.durationMs)],
-    ['is compared with', Object.keys(said.productionVersions).join(', ') || 'nothing: production said nothing then'],
+    ['is compared with', production.join(', ') || 'nothing: production said nothing then'],
   ]
   console.log(table(rows))
 }

@@ -12,6 +12,7 @@ import { type ApiContext, type App, found } from './context.ts'
 import { Comparing, type Comparison, type Flip, type Group, type Judged } from './replays-comparison.ts'
 import { csvOf } from './replays-csv.ts'
 import { pairsOf } from './replays-pairs.ts'
+import { createSettled } from './replays-settled.ts'
 import type { Histogram, Interval } from './replays-statistics.ts'
 import { newestRun } from './replays-view.ts'
 import { idParams, listOf } from './shapes.ts'
@@ -88,8 +89,8 @@ interface Compared {
 
 const tags = ['replays']
 
-export function addComparisonRoutes(app: App, { deps: { documents }, clock }: ApiContext): void {
-  const compare = createCompare(documents, clock)
+export function addComparisonRoutes(app: App, { deps: { documents, log }, clock }: ApiContext): void {
+  const compare = createCompare(documents, createSettled(log), clock)
   const get = async (id: string) => found(await documents.get('replays', id), 'replay')
   app.get(
     '/replays/:id/comparison',
@@ -148,7 +149,11 @@ const freshMs = 2_000
 const kept = 8
 
 /** Walks all pairs, so it is kept: for good once nothing can be added, for a moment before. */
-function createCompare(documents: DocumentStore, clock: Clock): (replay: ReplayDoc) => Promise<Compared> {
+function createCompare(
+  documents: DocumentStore,
+  settled: ReturnType<typeof createSettled>,
+  clock: Clock,
+): (replay: ReplayDoc) => Promise<Compared> {
   const cache = new LRUCache<string, { sign: string; until: number; compared: Promise<Compared> }>({ max: kept })
 
   async function signOf(replay: ReplayDoc): Promise<{ sign: string; complete: boolean }> {
@@ -158,9 +163,11 @@ function createCompare(documents: DocumentStore, clock: Clock): (replay: ReplayD
       documents.count('feedback'),
       documents.find('feedback', { limit: 1 }),
     ])
+    const ended = run !== undefined && isEnded(run.state)
+    const complete = ended && (replayed >= run.counts.predicted || (await settled(replay.id)))
     // Feedback changes in place too: by its newest time.
-    const sign = [run?.state, replayed, feedback, newest.items[0]?.at].join(' ')
-    return { sign, complete: run !== undefined && isEnded(run.state) && replayed >= run.counts.predicted }
+    const sign = [run?.state, replayed, complete, feedback, newest.items[0]?.at].join(' ')
+    return { sign, complete }
   }
 
   async function make(replay: ReplayDoc, complete: boolean): Promise<Compared> {

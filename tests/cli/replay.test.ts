@@ -31,6 +31,7 @@ describe('raylog replay, beside a running Raylog', { timeout: 120_000 }, () => {
     expect(code).toBe(0)
     expect(stdout).toContain(`${erased} of ${images} that were looked for`)
     expect(stdout).toMatch(/in_[0-9a-f]{32} of study st_[0-9a-f]{32}/)
+    expect(stdout).toMatch(/is compared with +pneumonia@1/)
     expect(named(stdout)).toHaveLength(10)
     expect(gone).toEqual(expect.arrayContaining(named(stdout)))
     expect(stdout).toContain('and 2 more')
