@@ -8,6 +8,7 @@ import { browserPath, type OpenPage, openPage, out, overflow, unnamed } from './
 
 const sizes = { 390: 844, 1280: 800, 1920: 1080 } as const
 const images = 80
+const nameBefore = "getComputedStyle(document.querySelector('.table td.figure'), '::before').content"
 
 describe.skipIf(!browserPath)(
   `the replay view (${browserPath ? 'in a browser' : 'skipped: no chromium is installed'})`,
@@ -128,6 +129,9 @@ describe.skipIf(!browserPath)(
         await page.goto(comparison)
         await page.locator('.flip-card img.shown').first().waitFor()
         expect(await overflow(page)).toBe(0)
+        // Where the heads of the columns are not shown each figure says what it is.
+        const named = /Images/.test(await page.evaluate<string>(nameBefore))
+        expect(named).toBe(width < 620)
         await page.screenshot({ path: join(out, `replay-${theme}-${width}.png`) })
         await page.locator('.flips').scrollIntoViewIfNeeded()
         await page.screenshot({ path: join(out, `replay-flips-${theme}-${width}.png`) })

@@ -95,11 +95,11 @@ function Matrix({ of, candidate }: { of: Compared; candidate: string }) {
   return (
     <section aria-label="Agreement">
       <h2>Agreement</h2>
+      <p className="small muted">
+        Rows: production ({of.model.name}@{versions}). Columns: {candidate}.
+      </p>
       <div className="table-scroll">
-        <table className="matrix">
-          <caption className="small muted">
-            Rows: production ({of.model.name}@{versions}). Columns: {candidate}.
-          </caption>
+        <table className="matrix" aria-label={`Images by what production and ${candidate} say`}>
           <thead>
             <tr>
               <td />
@@ -161,10 +161,14 @@ function Groups({ what, of }: { what: string; of: Compared['byClass'] }) {
             {of.map(group => (
               <tr key={group.name}>
                 <td>{group.name || '(none)'}</td>
-                <td className="figure">{integer.format(group.pairs)}</td>
-                <td>{shareWords(group.agreement)}</td>
-                <td className="figure">{integer.format(group.toPositive + group.toNegative + group.other)}</td>
-                <td>{shiftWords(group.shift)}</td>
+                <td className="figure" data-name="Images">
+                  {integer.format(group.pairs)}
+                </td>
+                <td data-name="Agreement">{shareWords(group.agreement)}</td>
+                <td className="figure" data-name="Flips">
+                  {integer.format(group.toPositive + group.toNegative + group.other)}
+                </td>
+                <td data-name="Score shift">{shiftWords(group.shift)}</td>
               </tr>
             ))}
           </tbody>
@@ -202,8 +206,8 @@ function Truth({ of }: { of: NonNullable<Compared['truth']> }) {
             {rows.map(([name, before, after]) => (
               <tr key={name}>
                 <td>{name}</td>
-                <td>{before}</td>
-                <td>{after}</td>
+                <td data-name="Production">{before}</td>
+                <td data-name="Candidate">{after}</td>
               </tr>
             ))}
           </tbody>
