@@ -121,7 +121,8 @@ async function judgeAll(raylog: Raylog, truths: ReadonlyMap<string, string>): Pr
 async function takePicture(raylog: Raylog, id: string, path: string): Promise<void> {
   await using stack = new AsyncDisposableStack()
   const browser = stack.adopt(await launch(), opened => opened.close())
-  const page = await browser.newPage({ viewport: { width, height: 2_400 }, deviceScaleFactor: 2, colorScheme: 'light' })
+  const page = await browser.newPage({ viewport: { width, height: 2_400 }, deviceScaleFactor: 2 })
+  await page.addInitScript("localStorage.setItem('raylog.theme', 'light')")
   await page.goto(`${raylog.url}/replay/${id}?token=${raylog.token}`)
   const card = page.locator('.flips > li').first()
   await card.locator('img.shown').waitFor()
