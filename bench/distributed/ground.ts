@@ -40,16 +40,21 @@ export interface Ground extends AsyncDisposable {
 /** Studies that the instances are spread over: enough to fill the partitions evenly. */
 const studies = 500
 
-/** Says why and ends this process, without an error, where the services cannot be had here. */
-export async function groundOrSkip(bench: string): Promise<Ground> {
+/** @returns why not, where the services cannot be had here */
+export async function groundOrReason(): Promise<Ground | string> {
   let services: Services
   try {
     services = await startServices()
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    return skip(bench, `the services cannot be had here: ${reason}`)
+    return `the services cannot be had here: ${error instanceof Error ? error.message : String(error)}`
   }
   return openGround(services)
+}
+
+/** Says why and ends this process, without an error, where the services cannot be had here. */
+export async function groundOrSkip(bench: string): Promise<Ground> {
+  const ground = await groundOrReason()
+  return typeof ground === 'string' ? skip(bench, ground) : ground
 }
 
 /** The benchmark is left out: no figures, and no error. */
