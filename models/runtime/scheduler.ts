@@ -10,6 +10,7 @@
 import type { Clock } from '../../monitoring/clock.ts'
 import type { Metrics } from '../../monitoring/metrics.ts'
 import { RaylogError } from '../../schemas/errors.ts'
+import { Background } from './background.ts'
 import type { DoneMessage, Marks, Opened, OpenMessage } from './protocol.ts'
 import { preciseNow } from './protocol.ts'
 import { type Item, type Waiting, WorkQueue } from './queue.ts'
@@ -21,10 +22,6 @@ const PREFETCH_BELOW_MS = 100
 const LOAD_MS = 40
 /** An image that was with two workers when they ended is taken to be the cause. */
 const DEATHS_ALLOWED = 2
-/** Background work keeps out of the way until nothing live has come for so long, ms. */
-const QUIET_MS = 2_000
-/** While live work comes, background work rests after each image for so many times as long as that took. */
-const RESTS = 3
 /** Longest load of background work, where its images are short: a live image may have to wait for it, ms. */
 const BACKGROUND_BATCH_MS = 25
 /** Said of a wait that is no longer needed. A constant: an exception of its own, with its stack, for each costs a tenth of a ms. */
@@ -60,10 +57,7 @@ export class Scheduler {
   /** ms for an image, by model; undefined until one was run. */
   readonly #imageMs: (number | undefined)[] = []
   #loads = 0
-  /** When live work last came, ms since the epoch. */
-  #liveAt = Number.NEGATIVE_INFINITY
-  /** Until when background work rests while live work comes, ms since the epoch. */
-  #restUntil = Number.NEGATIVE_INFINITY
+  readonly #pace = new Background()
   #delay = new AbortController()
 
   constructor(options: SchedulerOptions) {
@@ -82,14 +76,14 @@ export class Scheduler {
   }
 
   add(item: Item): void {
-    if (item.priority !== 'background') this.#liveAt = item.arrivedAt
+    if (item.priority !== 'background') this.#pace.cameHere()
     this.#queue.add(item)
     this.#pump()
   }
 
   /** Live work comes elsewhere. Loads that were sent stay where they are. */
   giveWay(): void {
-    this.#liveAt = preciseNow()
+    this.#pace.cameElsewhere()
   }
 
   /** Takes back an item that has not been sent. */
@@ -173,7 +167,7 @@ export class Scheduler {
     const [waiting] = this.#queue.waitingBackground()
     // Something live waits, for company or for a worker: nothing may take its place.
     if (!waiting || this.#queue.waiting().length > 0) return undefined
-    const quiet = preciseNow() - this.#liveAt >= QUIET_MS
+    const quiet = this.#pace.isQuiet
     if (!quiet && (!idle || !this.#mayShare() || this.#rests())) return undefined
     const share = quiet ? Math.min(this.#share(waiting), this.#brief(waiting.model)) : 1
     if (!idle && waiting.count < share) return undefined
@@ -190,7 +184,7 @@ export class Scheduler {
 
   /** Whether background work is to rest; looks again when it has. */
   #rests(): boolean {
-    const left = this.#restUntil - preciseNow()
+    const left = this.#pace.restMs
     if (left > 0) this.#lookAgainIn(left)
     return left > 0
   }
@@ -252,7 +246,7 @@ export class Scheduler {
     const label = { model: models[load.model]?.name ?? '' }
     const before = this.#imageMs[load.model]
     const now = message.busyMs / load.items.length
-    if (load.background) this.#restUntil = preciseNow() + RESTS * message.busyMs
+    if (load.background) this.#pace.done(message.busyMs)
     this.#imageMs[load.model] = before === undefined ? now : before + NEWEST * (now - before)
     for (const { images, inferMs } of message.runs) {
       metrics.batchSize.observe(label, images)
