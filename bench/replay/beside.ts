@@ -111,13 +111,6 @@ export async function besideReplay(system: System, candidate: Candidate, turns: 
     await Promise.all(Array.from({ length: lanes }, (_, first) => lane(first)))
     await until('all are through', () => dashboard.count() >= before + count, { deadlineMs: 300_000 })
     into.push(...dashboard.latencies(acknowledged))
-    console.error(
-      into === label.beside ? 'beside' : 'alone',
-      dashboard
-        .latencies(acknowledged)
-        .map(x => Math.round(x))
-        .join(' '),
-    )
   }
 
   await live([])
