@@ -2,9 +2,10 @@
 import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
+import type { Peer } from '../../schemas/peers.ts'
 import { isFound } from '../../schemas/prediction.ts'
-import type { Prediction, Report, StudyAssessed } from '../../schemas/topics.ts'
-import type { DocumentStore } from '../../storage/documents.ts'
+import type { Instance, Prediction, Report, StudyAssessed } from '../../schemas/topics.ts'
+import { allOf, type DocumentStore } from '../../storage/documents.ts'
 import type { Facts } from './rules.ts'
 
 /** persist may be behind, so what is not there yet is waited for; after this it was erased, ms. */
@@ -16,8 +17,46 @@ export async function factsOf(documents: DocumentStore, clock: Clock, report: Re
     const prediction = await documents.get('predictions', report.prediction)
     return prediction ? await ofPrediction(documents, prediction) : absent(report, clock)
   }
+  return ofStudy(await assessmentOf(documents, clock, report))
+}
+
+/**
+ * Names of the peers that sent what the report is about. Over DIMSE an image says the AE title that it came from, so peers of
+ * one AE title are one here.
+ * @throws RaylogError as `factsOf`, also where one of the images is not there
+ */
+export async function sendersOf(
+  documents: DocumentStore,
+  clock: Clock,
+  report: Report,
+  peers: readonly Peer[],
+): Promise<ReadonlySet<string>> {
+  const senders = new Set<string>()
+  for (const { source } of await imagesOf(documents, clock, report)) {
+    if (source.kind === 'retrieve') senders.add(source.peer)
+    if (source.kind !== 'dimse') continue
+    for (const { name, aeTitle } of peers) if (aeTitle === source.peer) senders.add(name)
+  }
+  return senders
+}
+
+async function imagesOf(documents: DocumentStore, clock: Clock, report: Report): Promise<Instance[]> {
+  if (report.prediction !== null) {
+    const prediction = await documents.get('predictions', report.prediction)
+    const image = prediction && (await documents.get('instances', prediction.instance))
+    return image ? [image] : absent(report, clock)
+  }
+  const { study, images } = await assessmentOf(documents, clock, report)
+  const all = await allOf(documents, 'instances', { study })
+  const covered = new Set(images)
+  // Those of an earlier version do not say which they cover.
+  const found = images.length === 0 ? all : all.filter(({ id }) => covered.has(id))
+  return found.length < covered.size ? absent(report, clock) : found
+}
+
+async function assessmentOf(documents: DocumentStore, clock: Clock, report: Report): Promise<StudyAssessed> {
   const study = await documents.get('assessments', ids.studyRevision(report.study, report.revision ?? 1))
-  return study ? ofStudy(study) : absent(report, clock)
+  return study ?? absent(report, clock)
 }
 
 function absent(report: Report, clock: Clock): never {

@@ -1,6 +1,7 @@
 /** Each thing that a rule can say, with a report that it fits and one that it does not, as the stage judges them. */
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { platformConfig } from '../../schemas/config.ts'
 import { ids } from '../../schemas/ids.ts'
 import { type Prediction, type Report, type StudyAssessed, topics } from '../../schemas/topics.ts'
 import { anAssessment, anInstance, aPrediction } from '../../tests/gateway/samples.ts'
@@ -16,15 +17,21 @@ beforeAll(async () => {
 })
 afterAll(() => stores.close())
 
+const peers = ['CT1', 'MR1'].map(aeTitle => ({ name: `${aeTitle}-of-north`, aeTitle, services: [] }))
+
 /** Destinations that are given the report: each has the one rule of its name. */
 async function givenTo(rules: Record<string, object>, report: Report): Promise<string[]> {
   const path = join(stores.folder, 'share')
   const destinations = Object.entries(rules).map(([name, rule]) => ({ name, kind: 'folder', path, rules: [rule] }))
-  const stage = await openForTest(deliver, stores, { settings: { destinations }, publish: async () => [] })
-  await stage.hand(topics.reports, report)
-  await stage.close()
+  const network = { peers: platformConfig.parse({ peers }).peers, dicomTls: null }
+  const stage = await openForTest(deliver, stores, { settings: { destinations }, network, publish: async () => [] })
+  await stage.hand(topics.reports, report).finally(() => stage.close())
+  return queuedFor(report)
+}
+
+async function queuedFor(report: Report): Promise<string[]> {
   const { items } = await stores.documents.find('reportDeliveries', { where: { report: report.id } })
-  return items.map(({ destination }) => destination)
+  return items.map(({ destination }) => destination).toSorted()
 }
 
 /** A report of a study: urgent, of DX, at main, with pneumonia found by chest@1.0.0. */
@@ -103,5 +110,43 @@ describe('a rule fits the report of one answer by', () => {
     ['revisions: it counts as first', { fits: { revisions: 'first' }, not: { revisions: 'later' } }],
   ])('%s', async (_, { fits, not, said, priority }) => {
     expect(await givenTo({ fits, not }, await ofPrediction(said, priority))).toEqual(['fits'])
+  })
+})
+
+describe('a rule fits by who sent the images', () => {
+  const rules = {
+    ct: { peers: ['CT1-of-north'] },
+    mr: { peers: ['MR1-of-north'] },
+    either: { peers: ['CT1-of-north', 'MR1-of-north'] },
+    'ct-with-another-label': { peers: ['CT1-of-north'], labels: ['effusion'] },
+    all: {},
+  }
+  const from = (kind: 'dimse' | 'retrieve' | 'upload', peer: string) => ({ source: { kind, peer } })
+
+  it('of a study, some image: of those that it covers, and all of them must be there', async () => {
+    const study = `st_sent_${++cases}`
+    const [one, two, later] = [1, 2, 3].map(n => `in_${study}_${n}`)
+    const report = await ofStudy({ study, images: [one ?? '', two ?? ''] })
+    const instance = (id: string | undefined, over: object) => anInstance(cases, { ...over, id: id ?? '', study })
+    const keep = (...all: ReturnType<typeof anInstance>[]) => stores.documents.upsert('instances', all)
+    await keep(instance(one, from('upload', 'CT1')), instance(later, from('dimse', 'MR1')))
+    await expect(givenTo(rules, { ...report, at: Date.now() })).rejects.toMatchObject({ code: 'busy' })
+    expect(await queuedFor(report), 'who does not ask for it waits for nothing').toEqual(['all'])
+    await keep(instance(two, from('dimse', 'CT1')))
+    expect(await givenTo(rules, report)).toEqual(['all', 'ct', 'either'])
+  })
+
+  it('of one answer, its image, also where it was retrieved from the peer', async () => {
+    const report = await ofPrediction()
+    const prediction = await stores.documents.get('predictions', report.prediction ?? '')
+    const id = prediction?.instance ?? ''
+    await stores.documents.upsert('instances', [anInstance(cases, { id, ...from('retrieve', 'MR1-of-north') })])
+    expect(await givenTo(rules, report)).toEqual(['all', 'either', 'mr'])
+  })
+
+  it('and says at the start which peer there is not', async () => {
+    await expect(givenTo({ who: { peers: ['nobody'] } }, await ofStudy())).rejects.toMatchObject({
+      ...{ code: 'config-invalid', message: expect.stringContaining('nobody') },
+    })
   })
 })

@@ -7,6 +7,9 @@ const words = z.array(z.string().min(1)).max(1_000).default([])
 export const rule = z.strictObject({
   formats: words.describe('dicom-sr, pdf, fhir, hl7 …; empty: all that the destination can be given'),
   sites: words.describe('empty: all'),
+  peers: words.describe(
+    'some image that it is about came from one of these, by their names in `peers`; empty: from anywhere',
+  ),
   models: words.describe('some result is of one of these, NAME or NAME@VERSION; empty: all'),
   modalities: words.describe('empty: all'),
   labels: words.describe('some result has one of these labels; empty: all'),
@@ -28,12 +31,14 @@ export type Rule = z.infer<typeof rule>
 export interface Facts {
   modality: string | null
   priority: string
+  /** Names of the peers that sent the images, where a rule asks for them. */
+  peers?: ReadonlySet<string>
   findings: { model: { name: string; version: string }; label: string; present: boolean }[]
 }
 
 /** Whether a rule can only be judged by what the report is about. */
-export const needsFacts = ({ models, modalities, labels, present, priorities }: Rule): boolean =>
-  [models, modalities, labels, priorities].some(list => list.length > 0) || present !== null
+export const needsFacts = ({ peers, models, modalities, labels, present, priorities }: Rule): boolean =>
+  [peers, models, modalities, labels, priorities].some(list => list.length > 0) || present !== null
 
 const among = (list: readonly string[], value: string | null) =>
   list.length === 0 || (value !== null && list.includes(value))
@@ -47,8 +52,9 @@ export function fitsEvent(
   return among(formats, format) && among(sites, site) && (revisions === 'any' || (revisions === 'later') === later)
 }
 
-export function fitsFacts({ models, modalities, labels, present, priorities }: Rule, facts: Facts): boolean {
+export function fitsFacts({ peers, models, modalities, labels, present, priorities }: Rule, facts: Facts): boolean {
   if (!among(modalities, facts.modality) || !among(priorities, facts.priority)) return false
+  if (peers.length > 0 && !peers.some(peer => facts.peers?.has(peer))) return false
   const named = facts.findings.filter(
     ({ model, label }) =>
       (models.length === 0 || models.includes(model.name) || models.includes(`${model.name}@${model.version}`)) &&

@@ -5,14 +5,15 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { createAuditTrail } from '../../kafka/audit-trail.ts'
+import type { Network } from '../../kafka/ports.ts'
 import { defineStage } from '../../kafka/stage.ts'
-import { allToTheirEnd } from '../../schemas/errors.ts'
+import { allToTheirEnd, RaylogError } from '../../schemas/errors.ts'
 import { ids } from '../../schemas/ids.ts'
 import { newDelivery, type ReportDeliveryDoc } from '../../schemas/report-delivery.ts'
 import { type Report, topics } from '../../schemas/topics.ts'
-import { deliverConfig } from './config.ts'
+import { type DeliverConfig, deliverConfig } from './config.ts'
 import { createDepartures } from './departures.ts'
-import { factsOf } from './facts.ts'
+import { factsOf, sendersOf } from './facts.ts'
 import { madeBy, notMade } from './formats.ts'
 import { openSender } from './kinds/all.ts'
 import { dicomHeadBytes, isDicomFile } from './names.ts'
@@ -35,6 +36,9 @@ export const deliver = defineStage({
     const { documents, objects, metrics } = deps
     const { maxBytes, leaseMs, pollMs, stopMs } = config
     const owner = `${hostname()}/${randomUUID()}`
+    const unknown = unknownPeer(config, network)
+    if (unknown !== undefined)
+      throw new RaylogError('config-invalid', `deliver: a rule names ${unknown}, which is no peer`)
     const trail = createAuditTrail({ publish, clock, logger, randomId: randomUUID })
     const destinations = await Promise.all(
       config.destinations.map(async destination => {
@@ -62,13 +66,18 @@ export const deliver = defineStage({
     function wantedBy(report: Report): (one: (typeof destinations)[number]) => Promise<boolean> {
       const offered = { format: report.format, isDicom: once(() => isDicom(report)) }
       const facts = once(() => factsOf(documents, clock, report))
+      const senders = once(() => sendersOf(documents, clock, report, network.peers))
       /** @throws RaylogError busy: what the report is about is not here yet; not-found: it will not come */
       return async ({ destination, sender }) => {
         const fitting = destination.rules.filter(rule => fitsEvent(rule, report))
         if (fitting.length === 0 || !(await sender.takes(offered))) return false
         if (fitting.some(rule => !needsFacts(rule))) return true
         const known: Facts = await facts()
-        return fitting.some(rule => fitsFacts(rule, known))
+        if (fitting.some(rule => rule.peers.length === 0 && fitsFacts(rule, known))) return true
+        const bySender = fitting.filter(({ peers }) => peers.length > 0)
+        if (bySender.length === 0) return false
+        const all: Facts = { ...known, peers: await senders() }
+        return bySender.some(rule => fitsFacts(rule, all))
       }
     }
 
@@ -100,6 +109,11 @@ export const deliver = defineStage({
     }
   },
 })
+
+const unknownPeer = ({ destinations }: DeliverConfig, { peers }: Network): string | undefined =>
+  destinations
+    .flatMap(({ rules }) => rules.flatMap(rule => rule.peers))
+    .find(name => !peers.some(peer => peer.name === name))
 
 function once<T>(work: () => Promise<T>): () => Promise<T> {
   let result: Promise<T> | undefined

@@ -84,6 +84,21 @@ describe.skipIf(missing)(title, { timeout: 300_000 }, () => {
     expect(await modality('every')).toEqual({ known: expect.toSatisfy(count => count > 150), refused: [] })
   })
 
+  it('has of each context the transfer syntax that it proposed first, not one that we would like better', async () => {
+    await open()
+    const [j2k, implicit] = [`${encapsulated}90`, '1.2.840.10008.1.2']
+    expect(await modality('order', j2k, implicit)).toEqual([[j2k], [implicit]])
+  })
+
+  it('may send the SOP classes of its settings alone, and its images have its site and priority', async () => {
+    const { sopClass } = chestUids(1)
+    const other = '1.2.840.10008.5.1.4.1.1.7'
+    const peer = { name: 'ct', aeTitle: 'CT1', addresses: ['127.0.0.1'], site: 'north', priority: 'stat' }
+    await open({}, [{ ...peer, sopClasses: [sopClass] }])
+    expect(await modality('classes', sopClass, other)).toEqual({ [sopClass]: 0, [other]: 'refused 1' })
+    expect(stage.published).toMatchObject([{ dicom: { sopClass }, site: 'north', priority: 'stat' }])
+  })
+
   it('may store private SOP classes where the settings say so, and is told that nobody knows them where not', async () => {
     const [ours, theirs] = ['1.2.840.10008.5.1.4.1.1.999.1', '1.3.46.670589.11.0.0.12.1']
     await open()

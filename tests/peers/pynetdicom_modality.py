@@ -100,6 +100,14 @@ def classes(port, *uids):
     return answers
 
 
+def order(port, first, second):
+    """The transfer syntax of each context, where one proposes FIRST before SECOND and the other SECOND before FIRST."""
+    assoc = called(port, (SC, first, second), (DX, second, first))
+    accepted = {context.abstract_syntax: [str(one) for one in context.transfer_syntax] for context in assoc.accepted_contexts}
+    assoc.release()
+    return [accepted.get(SC), accepted.get(DX)]
+
+
 def rejected(port, calling, title):
     """Result, source and reason of the rejection, while another association is open where there is room for one."""
     heard = []
