@@ -1,9 +1,9 @@
-/** Three ways to Kafka under one face, for the benchmark: the log's adapter, bare kafkajs, @platformatic/kafka. */
+/** Ways to Kafka under one face, for the benchmark: the log's adapter, bare kafkajs, @platformatic/kafka, librdkafka. */
 import { randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { CompressionTypes, Kafka, logLevel } from 'kafkajs'
+import { CompressionTypes, type Consumer, Kafka, logLevel, type Producer, type ProducerConfig } from 'kafkajs'
 import { openLog } from '../../tests/services/kafka-kit.ts'
 
 export interface BenchRecord {
@@ -47,14 +47,14 @@ export const ours: Client = {
 }
 
 /**
- * All replicas, and not idempotent: with several sends under way its idempotent producer mixes up its sequence numbers and
- * then refuses everything (tulios/kafkajs issues 598 and 1005; seen here too).
+ * All replicas; idempotent as its manual has it, with one request under way. With several sends under way that one mixes up
+ * its sequence numbers and may then refuse everything (tulios/kafkajs issues 598 and 1005; seen here too).
  */
-export const bareKafkajs: Client = {
-  name: 'kafkajs, bare',
+const bare = (name: string, options: ProducerConfig): Client => ({
+  name,
   async open(brokers) {
     const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING })
-    const producer = kafka.producer({ allowAutoTopicCreation: false })
+    const producer = kafka.producer({ allowAutoTopicCreation: false, ...options })
     await producer.connect()
     return {
       append: async (topic, records) =>
@@ -74,7 +74,9 @@ export const bareKafkajs: Client = {
       close: () => producer.disconnect(),
     }
   },
-}
+})
+export const bareKafkajs = bare('kafkajs, bare', {})
+export const idempotentKafkajs = bare('kafkajs, bare, idempotent', { idempotent: true, maxInFlightRequests: 1 })
 
 /** What is used of it; it is not a dependency, so its own types are not there. */
 interface Platformatic {
@@ -87,9 +89,24 @@ interface Platformatic {
   }
 }
 
-/** @param folder where `npm install @platformatic/kafka` was run */
-export async function platformatic(folder: string): Promise<Client> {
-  const at = createRequire(join(folder, 'package.json')).resolve('@platformatic/kafka')
+/** @param folder where `npm install` of one or both was run; they are no dependencies */
+export async function peersOf(folder: string): Promise<Client[]> {
+  const { resolve } = createRequire(join(folder, 'package.json'))
+  const found = async (name: string, client: (at: string) => Promise<Client>): Promise<Client[]> => {
+    try {
+      return [await client(resolve(name))]
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND') return []
+      throw error
+    }
+  }
+  return [
+    ...(await found('@platformatic/kafka', platformatic)),
+    ...(await found('@confluentinc/kafka-javascript', confluent)),
+  ]
+}
+
+async function platformatic(at: string): Promise<Client> {
   const { Producer, Consumer }: Platformatic = await import(pathToFileURL(at).href)
   return {
     name: '@platformatic/kafka',
@@ -120,6 +137,52 @@ export async function platformatic(folder: string): Promise<Client> {
           }
         },
         close: () => producer.close(true),
+      }
+    },
+  }
+}
+
+/** What is used of it. */
+interface Confluent {
+  KafkaJS: {
+    Kafka: new (
+      options: object,
+    ) => {
+      producer(options: object): Pick<Producer, 'connect' | 'send' | 'disconnect'>
+      consumer(options: object): Pick<Consumer, 'connect' | 'disconnect'> & {
+        subscribe(options: object): Promise<void>
+        run(options: object): Promise<void>
+      }
+    }
+  }
+}
+
+/** librdkafka through Confluent's binding: idempotent, all replicas, its own batching as it is shipped. */
+async function confluent(at: string): Promise<Client> {
+  const { KafkaJS }: Confluent = (await import(pathToFileURL(at).href)).default
+  return {
+    name: '@confluentinc/kafka-javascript',
+    async open(brokers) {
+      const kafka = new KafkaJS.Kafka({ kafkaJS: { brokers: [...brokers], clientId: 'bench', logLevel: 0 } })
+      const producer = kafka.producer({ kafkaJS: { idempotent: true, acks: -1 } })
+      await producer.connect()
+      return {
+        append: async (topic, records) => void (await producer.send({ topic, messages: [...records] })),
+        async consume(topic, onRecord) {
+          const consumer = kafka.consumer({
+            kafkaJS: { groupId: randomUUID(), fromBeginning: true, autoCommit: false },
+            'js.consumer.max.batch.size': -1,
+          })
+          await consumer.connect()
+          await consumer.subscribe({ topics: [topic] })
+          await consumer.run({
+            eachBatch: async ({ batch }: { batch: { messages: { value: Buffer | null }[] } }) => {
+              for (const { value } of batch.messages) if (value) onRecord(value)
+            },
+          })
+          return () => consumer.disconnect()
+        },
+        close: () => producer.disconnect(),
       }
     },
   }

@@ -1,5 +1,6 @@
 /** Members of a group in processes of their own, under load: they come, leave in order, and are killed. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { loadavg } from 'node:os'
 import { createInterface } from 'node:readline'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -101,6 +102,21 @@ describe('a group under load', () => {
     await until('every partition is read', () => everyPartition.every(p => firstAfter(p) !== undefined), { everyMs: 5 })
     return Math.max(...everyPartition.map(p => firstAfter(p) ?? Number.POSITIVE_INFINITY)) - from
   }
+  /** The longest time between two records that any member read from `from` on, ms. */
+  function longestGap(from: number): number {
+    const times = [
+      from,
+      ...records()
+        .map(({ at }) => at)
+        .filter(at => at > from),
+    ].sort((a, b) => a - b)
+    return Math.max(...times.slice(1).map((at, index) => at - (times[index] ?? at)))
+  }
+  const measured = (what: string, took: number, from: number, twice: number) =>
+    console.log(
+      `${what}: every partition read by the other after ${seconds(took)}, nothing read for ${seconds(longestGap(from))} ` +
+        `at most, ${twice} of ${load.acked.size} records read twice; load ${loadavg()[0]?.toFixed(0)}`,
+    )
   const everyPartition = Array.from({ length: partitions }, (_, partition) => partition)
 
   /** @returns how many were read twice */
@@ -157,7 +173,7 @@ describe('a group under load', () => {
     await leaves.exited
     const twice = await nothingLost()
     drainsFirst()
-    console.log(`a member left in order: all partitions read by the other after ${seconds(took)}, ${twice} read twice`)
+    measured('a member left in order', took, asked, twice)
     expect(twice).toBe(0)
     // 1 s on a machine that does nothing else; the figure above is the measurement.
     expect(took).toBeLessThan(30_000)
@@ -173,7 +189,7 @@ describe('a group under load', () => {
     await until('the other has all', () => stays.owned.size === partitions, { deadlineMs: 60_000, everyMs: 5 })
     const took = await tookOver(killed, [stays])
     const twice = await nothingLost()
-    console.log(`a member was killed: all partitions read by the other after ${seconds(took)}, ${twice} read twice`)
+    measured(`a member was killed, session timeout ${seconds(sessionTimeoutMs)}`, took, killed, twice)
     // Three seconds after it on a machine that does nothing else; the figure above is the measurement.
     expect(took).toBeLessThan(sessionTimeoutMs + 30_000)
     // What was handled and not committed: at most one chunk of 20 for each of its partitions.

@@ -2,6 +2,7 @@
  * Two, then three, then one process of `infer` under load: how long images wait while partitions change hands, when one comes,
  * leaves in order, and is killed, and what is done twice.
  */
+import { loadavg } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createCodec } from '../../../kafka/codec.ts'
@@ -113,7 +114,7 @@ const twice = () => predicted.length - new Set(predicted.map(({ instance }) => i
 
 const told: string[] = []
 const tell = (what: string, took: number, since: number) =>
-  told.push(`${what}: every partition again after ${seconds(took)}, longest without a prediction ${seconds(longestGap(since))}, ${twice()} twice so far`) // biome-ignore format: one line
+  told.push(`${what}: every partition again after ${seconds(took)}, longest without a prediction ${seconds(longestGap(since))}, ${twice()} twice so far; load ${loadavg()[0]?.toFixed(0)}`) // biome-ignore format: one line
 
 describe('processes of infer under load', { timeout: 600_000 }, () => {
   let second: Raylog
