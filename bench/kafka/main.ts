@@ -151,8 +151,10 @@ async function killed(kafka: Kafka, session: Session, topic: string, which: numb
   stopped = true
   await sending
   await Promise.race([Promise.all(pending), wait(60_000)])
+  // What is said from here on may come after its partition was read.
+  const written = [...said]
   const there = await numbersOf(kafka, topic)
-  return { lost: [...said].filter(n => !there.has(n)).length, said: said.size, failures, longestMs: longest }
+  return { lost: written.filter(n => !there.has(n)).length, said: written.length, failures, longestMs: longest }
 }
 
 async function numbersOf(kafka: Kafka, topic: string): Promise<Set<number>> {

@@ -90,18 +90,29 @@ function startUploads(raylog: Raylog) {
   }
 }
 
-/** From `since` until an image that came after it was predicted, for the partition that waited longest, ms. */
-async function resumed(since: number): Promise<number> {
+interface Resumed {
+  /** Until an image that came after it was predicted, for the partition that waited longest, ms. */
+  took: number
+  /** Of this the time until that image had come: nobody's partition waits for it. */
+  came: number
+}
+
+async function resumed(since: number): Promise<Resumed> {
   const partitions = Array.from({ length: topics.instances.partitions }, (_, partition) => partition)
-  const firstOf = (partition: number) =>
-    predicted.find(({ instance, at }) => {
+  const firstOf = (partition: number): Resumed | undefined => {
+    for (const { instance, at } of predicted) {
       const image = images.get(instance)
-      return image?.partition === partition && image.at > since && at > since
-    })
+      if (image?.partition === partition && image.at > since && at > since)
+        return { took: at - since, came: image.at - since }
+    }
+    return undefined
+  }
   await until('every partition is worked on', () => partitions.every(partition => firstOf(partition)), {
     deadlineMs: 120_000,
   })
-  return Math.max(...partitions.map(partition => firstOf(partition)?.at ?? Number.POSITIVE_INFINITY)) - since
+  return partitions
+    .flatMap(partition => firstOf(partition) ?? [])
+    .reduce((last, each) => (each.took > last.took ? each : last))
 }
 
 /** The longest time between two predictions from `since` on, ms. */
@@ -113,8 +124,8 @@ function longestGap(since: number): number {
 const twice = () => predicted.length - new Set(predicted.map(({ instance }) => instance)).size
 
 const told: string[] = []
-const tell = (what: string, took: number, since: number) =>
-  told.push(`${what}: every partition again after ${seconds(took)}, longest without a prediction ${seconds(longestGap(since))}, ${twice()} twice so far; load ${loadavg()[0]?.toFixed(0)}`) // biome-ignore format: one line
+const tell = (what: string, { took, came }: Resumed, since: number) =>
+  told.push(`${what}: every partition again after ${seconds(took)} (its image came after ${seconds(came)}), longest without a prediction ${seconds(longestGap(since))}, ${twice()} twice so far; load ${loadavg()[0]?.toFixed(0)}`) // biome-ignore format: one line
 
 describe('processes of infer under load', { timeout: 600_000 }, () => {
   let second: Raylog
@@ -137,19 +148,19 @@ describe('processes of infer under load', { timeout: 600_000 }, () => {
   it('go on soon after the session timeout when one is killed', async () => {
     const since = Date.now()
     await third.kill()
-    const took = await resumed(since)
-    tell('one was killed', took, since)
+    const again = await resumed(since)
+    tell('one was killed', again, since)
     // Three seconds after it on a machine that does nothing else; the figure is the measurement.
-    expect(took).toBeLessThan(sessionTimeoutMs + 60_000)
+    expect(again.took).toBeLessThan(sessionTimeoutMs + 60_000)
   })
 
   it('go on without the session timeout when one leaves in order', async () => {
     const since = Date.now()
     expect(await second.stop()).toBe(0)
-    const took = await resumed(since)
-    tell('one left in order', took, since)
-    // 1 s on a machine that does nothing else, with images that come every few hundred ms to a partition; the figure is the measurement.
-    expect(took).toBeLessThan(sessionTimeoutMs)
+    const again = await resumed(since)
+    tell('one left in order', again, since)
+    // 1 s on a machine that does nothing else, without the time until an image comes; the figure is the measurement, kept in docs/durability.md.
+    expect(again.took).toBeLessThan(sessionTimeoutMs)
   })
 
   it('lose nothing, and do twice at most what was under way when one was killed', async () => {
