@@ -116,6 +116,20 @@ describe('one', () => {
     })
   })
 
+  it('instance says what de-identification did to it, which no list does; one from before that says nothing', async () => {
+    const name = { tag: '00100010', name: "Patient's Name", action: 'dummy', count: 1 }
+    const deidentified = { options: ['clean-pixels'], changes: [name], pixels: 'untouched' }
+    const { deidentified: _, ...older } = anInstance(706, { study: 'st_0705' })
+    const clean = anInstance(705, { study: 'st_0705', deidentified })
+    await gateway.documents.upsert('instances', [clean, older as typeof clean])
+    expect((await get('instances/in_0705')).body).toMatchObject({ instance: { deidentified } })
+    expect((await get('instances/in_0706')).body).toMatchObject({ instance: { deidentified: null } })
+    const { body } = await get('instances?study=st_0705')
+    expect(body).toMatchObject({ items: [{ id: 'in_0706' }, { id: 'in_0705' }] })
+    expect(JSON.stringify(body)).not.toContain('deidentified')
+    for (const { id } of [clean, older]) await gateway.documents.delete('instances', id)
+  })
+
   it('instance says which others have its SOP Instance UID and other content', async () => {
     const uid = {
       sopClass: '1.2',

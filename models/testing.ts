@@ -148,6 +148,7 @@ export const instanceOf = (object: Instance['object'], changes: Partial<Instance
   view: null,
   laterality: null,
   studyInstances: null,
+  deidentified: null,
   rows: 8,
   columns: 8,
   frames: 1,

@@ -24,6 +24,18 @@ export async function* chunksOf(
   }
 }
 
+/** All of it in memory of its own. @throws RaylogError too-large, saying `why` */
+export async function gathered(bytes: AsyncIterable<Uint8Array>, most: number, why: string): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of bytes) {
+    size += chunk.length
+    if (size > most) throw new RaylogError('too-large', `${why}: ${most} bytes`)
+    chunks.push(Uint8Array.from(chunk))
+  }
+  return Buffer.concat(chunks)
+}
+
 /**
  * How a file of someone else's is opened: a link leads elsewhere, and the opening of a pipe waits for a writer, for ever.
  * Both may have taken a file's place since it was looked at.

@@ -73,6 +73,20 @@ describe('where the settings ask for it', () => {
     expect(published[0]?.patient).toMatch(/^pt_/)
   })
 
+  it('the event tells what was done to which attribute, and of others nothing', async () => {
+    const intake = await intakeWith({ sources: ['dimse'] })
+    await intake.receive(pieces(canary), from('dimse'))
+    await intake.receive(pieces(canary), from('upload'))
+    const [clean, whole] = published
+    expect(clean?.deidentified?.options).toEqual(['shift-dates', 'clean-pixels'])
+    expect(clean?.deidentified?.pixels).toBe('untouched')
+    const changed = new Map(clean?.deidentified?.changes.map(one => [one.name, [one.tag, one.action, one.count]]))
+    expect(changed.get("Patient's Name")).toEqual(['00100010', 'dummy', 1])
+    expect(changed.get('Study Instance UID')).toEqual(['0020000d', 'uid', 1])
+    expect(JSON.stringify(clean?.deidentified)).not.toMatch(identity)
+    expect(whole?.deidentified).toBeNull()
+  })
+
   it('a patient of another site is another one, as on the log', async () => {
     const intake = await intakeWith({ sources: ['*'] })
     const keys = await Promise.all(

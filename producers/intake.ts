@@ -6,12 +6,13 @@
  */
 import type { Ports } from '../kafka/ports.ts'
 import type { Publish, Seal, Sealed } from '../kafka/stage.ts'
-import type { Described, ImageFacts } from '../models/imaging/port.ts'
+import type { DeidentifyReport, Described, ImageFacts } from '../models/imaging/port.ts'
 import type { Clock } from '../monitoring/clock.ts'
 import { RaylogError, toRaylogError } from '../schemas/errors.ts'
 import { ids } from '../schemas/ids.ts'
 import { type Instance, type Priority, type StoredObject, topics } from '../schemas/topics.ts'
 import type { ObjectWriter } from '../storage/objects.ts'
+import { gathered } from './bytes.ts'
 import { createGate } from './gate.ts'
 import { Head, Shelf } from './head.ts'
 import { checkIdentity, type Expected } from './identity.ts'
@@ -122,17 +123,13 @@ export function createIntake(options: IntakeOptions): Intake {
     bytes: AsyncIterable<Uint8Array>,
     { expect, site }: Hints,
     most: number,
+    reports: DeidentifyReport[],
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    const chunks: Uint8Array[] = []
-    let size = 0
-    for await (const chunk of bytes) {
-      size += chunk.length
-      if (size > most) throw new RaylogError('too-large', `larger than may be de-identified: ${most} bytes`)
-      chunks.push(Uint8Array.from(chunk))
-    }
-    if (size === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
-    const { bytes: clean, original } = await deps.images.deidentify(Buffer.concat(chunks), site ?? options.site)
+    const whole = await gathered(bytes, most, 'larger than may be de-identified')
+    if (whole.length === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
+    const { bytes: clean, original, report } = await deps.images.deidentify(whole, site ?? options.site)
     checkIdentity(original, expect)
+    reports.push(report)
     yield clean
   }
 
@@ -228,7 +225,12 @@ export function createIntake(options: IntakeOptions): Intake {
     }
   }
 
-  function toEvent({ facts, patient }: Described, object: StoredObject, hints: Hints): Instance {
+  function toEvent(
+    { facts, patient }: Described,
+    object: StoredObject,
+    hints: Hints,
+    report: DeidentifyReport | undefined,
+  ): Instance {
     const { contentType: _, ...said } = facts
     const site = hints.site ?? options.site
     const id = ids.instance(site, facts.dicom?.sopInstance ?? null, object.sha256)
@@ -245,6 +247,7 @@ export function createIntake(options: IntakeOptions): Intake {
       patient: patient && deps.secrets.pseudonym(site, patient),
       requested: [...(hints.requested ?? [])],
       priority: hints.priority ?? 'routine',
+      deidentified: report ? { ...report, options: [...report.options], changes: [...report.changes] } : null,
       receivedAt: clock.now(),
     }
   }
@@ -254,13 +257,19 @@ export function createIntake(options: IntakeOptions): Intake {
     try {
       const { source, cameBy } = hints
       const clean = deps.images.deidentifies(source) ?? (cameBy && deps.images.deidentifies(cameBy))
+      const reports: DeidentifyReport[] = []
       const announce = once((described: Described, object: StoredObject) => {
-        const event = toEvent(described, object, hints)
+        const event = toEvent(described, object, hints, reports[0])
         hints.beforePublish?.(event)
         return event
       })
       const { described, object, told } = clean
-        ? await keep(deidentified(bytes, hints, Math.min(clean.maxBytes, maxBytes)), announce, undefined, signal)
+        ? await keep(
+            deidentified(bytes, hints, Math.min(clean.maxBytes, maxBytes), reports),
+            announce,
+            undefined,
+            signal,
+          )
         : await keep(bytes, announce, hints.expect, signal)
       const event = announce(described, object)
       if (!told) await publish(topics.instances, event)

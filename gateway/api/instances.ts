@@ -11,6 +11,7 @@ import { patientIdentity } from './patient.ts'
 import {
   deliveryShape,
   idParams,
+  instanceAlone,
   instanceShape,
   listOf,
   paging,
@@ -24,7 +25,7 @@ import {
 const listQuery = z.object({ site: word, study: word, modality: word, source: word, patient: word, ...paging })
 
 const detail = z.object({
-  instance: instanceShape,
+  instance: instanceAlone,
   predictions: z.array(predictionShape),
   reports: z.array(reportShape),
   deliveries: z.array(deliveryShape),
@@ -85,7 +86,9 @@ export function addInstanceRoutes(app: App, context: ApiContext): void {
         othersOfItsUid(instance),
       ])
       const routes = context.deps.models.routes(instance)
-      return { instance, predictions, reports, deliveries, routes, patient, sameUid }
+      // Documents from before there was such a field have none.
+      const alone = { ...instance, deidentified: instance.deidentified ?? null }
+      return { instance: alone, predictions, reports, deliveries, routes, patient, sameUid }
     },
   )
   app.get(

@@ -8,7 +8,10 @@ import { recordOf } from './avro-zod.ts'
 
 const at = z.int().describe('ms since the epoch')
 
-export const instanceShape = recordOf(topics.instances.schema)
+const wholeInstance = recordOf(topics.instances.schema)
+/** What de-identification did is as long as all the rest: it is told of one alone. */
+export const instanceShape = wholeInstance.omit({ deidentified: true })
+export const instanceAlone = instanceShape.extend({ deidentified: wholeInstance.shape.deidentified })
 export const predictionShape = recordOf(topics.predictions.schema)
 export const reportShape = recordOf(topics.reports.schema)
 export const auditShape = recordOf(topics.audit.schema)

@@ -105,6 +105,35 @@ export const instances = defineTopic({
         default: null,
         doc: 'images of the whole study, where the data set says (Number of Study Related Instances)',
       },
+      {
+        name: 'deidentified',
+        default: null,
+        doc: 'what de-identification did as it came in, never what was there; null: it was stored as it came',
+        type: optional({
+          type: 'record',
+          name: 'Deidentified',
+          fields: [
+            { name: 'options', type: { type: 'array', items: 'string' }, doc: 'of PS3.15 E.3' },
+            {
+              name: 'changes',
+              type: {
+                type: 'array',
+                items: {
+                  type: 'record',
+                  name: 'DeidentifiedAttribute',
+                  fields: [
+                    { name: 'tag', type: 'string', doc: 'eight hexadecimal digits, or "private"' },
+                    { name: 'name', type: 'string', doc: 'of the attribute, in the standard' },
+                    { name: 'action', type: 'string' },
+                    { name: 'count', type: 'int', doc: 'elements, those within sequences counted' },
+                  ],
+                },
+              },
+            },
+            { name: 'pixels', type: 'string' },
+          ],
+        }),
+      },
       { name: 'acquiredAt', type: optional(timestamp), default: null },
       { name: 'receivedAt', type: timestamp },
     ],

@@ -22,6 +22,7 @@ export const anInstance = (n: number, over: Partial<Instance> = {}): Instance =>
   view: 'PA',
   laterality: null,
   studyInstances: null,
+  deidentified: null,
   rows: 512,
   columns: 512,
   frames: 1,

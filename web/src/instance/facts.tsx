@@ -77,8 +77,27 @@ export function SameUid({ others }: { others: readonly Instance[] }) {
   )
 }
 
+const doneTo: Readonly<Record<string, string>> = {
+  remove: 'removed',
+  empty: 'emptied',
+  dummy: 'replaced',
+  uid: 'another UID',
+  shift: 'moved to another day',
+  words: 'words of imaging kept',
+  content: 'texts replaced, codes kept',
+}
+const pixels: Readonly<Record<string, string>> = {
+  regions: 'regions of the pixels made black',
+  blanked: 'all pixels made black',
+  'overlays-removed': 'overlays in the pixels removed',
+}
+
+function changesOf({ changes, pixels: how }: NonNullable<Instance['deidentified']>): string {
+  return [`${changes.length} attributes changed`, pixels[how]].filter(Boolean).join(', ')
+}
+
 export function Facts({ instance }: { instance: Instance }) {
-  const { source, equipment, object } = instance
+  const { source, equipment, object, deidentified } = instance
   const facts: [string, string | null][] = [
     ['Received', time(instance.receivedAt)],
     ['Acquired', instance.acquiredAt === null ? null : time(instance.acquiredAt)],
@@ -89,6 +108,7 @@ export function Facts({ instance }: { instance: Instance }) {
     ['Frames', instance.frames > 1 ? String(instance.frames) : null],
     ['Pixels', instance.photometric],
     ['Device', [equipment?.manufacturer, equipment?.model, equipment?.station].filter(Boolean).join(' ') || null],
+    ['De-identified', deidentified ? changesOf(deidentified) : null],
     ['File', `${object.contentType}, ${bytes(object.bytes)}`],
   ]
   return (
@@ -97,6 +117,19 @@ export function Facts({ instance }: { instance: Instance }) {
       <dl className="facts-list small">
         {facts.map(([name, value]) => value && <Fact key={name} name={name} value={value} />)}
       </dl>
+      {deidentified && deidentified.changes.length > 0 && (
+        <details className="small">
+          <summary>What de-identification did</summary>
+          <ul>
+            {deidentified.changes.map(({ tag, name, action, count }) => (
+              <li key={`${tag} ${action}`}>
+                {name}: {doneTo[action] ?? action}
+                {count > 1 && ` (${count} times)`}
+              </li>
+            ))}
+          </ul>
+        </details>
+      )}
       <a className="button" href={objectUrl(instance.id)} download>
         <DownloadIcon /> The stored file
       </a>

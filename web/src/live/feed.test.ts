@@ -16,6 +16,7 @@ const instance = (id: string, receivedAt: number, more: Partial<Instance> = {}):
   view: 'PA',
   laterality: null,
   studyInstances: null,
+  deidentified: null,
   rows: 8,
   columns: 8,
   frames: 1,
