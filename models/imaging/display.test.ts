@@ -28,7 +28,8 @@ const row = (samples: DecodedFrame['samples'], more: Partial<DecodedFrame> = {})
   ...more,
 })
 
-describe('what a person sees is what pydicom computes, to one grey level', () => {
+/** Windows by pydicom; tables, ramps and padding reckoned with numpy as the standard says. DCMTK is asked in display.slow.test.ts. */
+describe('what a person sees is what Python reckons, to one grey level', () => {
   for (const [name, { note, data }] of Object.entries(shown)) {
     it(`${name}: ${note}`, async () => {
       const got = toDisplay(await decodeFrame(readFileSync(join(folder, name))))
