@@ -74,7 +74,7 @@ const plain = {
     view: null,
     laterality: null,
     studyInstances: null,
-  deidentified: null,
+    deidentified: null,
     rows: 1,
     columns: 1,
     frames: 1,
