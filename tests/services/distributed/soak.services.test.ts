@@ -1,38 +1,46 @@
 /**
- * A day's load in minutes: small events through every process, whose memory must stay flat. RAYLOG_SOAK_EVENTS=200000 is the
- * full size. What is flat: what is left after a full collection, at the end and when a third of the events were through. What is
+ * A day's load in minutes: small events through every process, whose memory must stay flat; one in a hundred is a digit that is
+ * uploaded, inferred, reported and announced. RAYLOG_SOAK_EVENTS=200000 is the full size. What is flat: what is left after a full collection, at the end and when a third of the events were through. What is
  * resident says nothing of it in minutes: V8 collects its old space when it has grown to a few times what is live.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { createCodec } from '../../../kafka/codec.ts'
 import type { KafkaLog } from '../../../kafka/kafkajs/log.ts'
 import type { NewRecord } from '../../../kafka/log.ts'
 import type { Codec } from '../../../kafka/ports.ts'
 import { topics } from '../../../schemas/topics.ts'
 import { range } from '../../contract/log-kit.ts'
-import { isIdle, listAll } from '../../harness/census.ts'
+import { census, isIdle } from '../../harness/census.ts'
 import { residentMbOf, treeOf } from '../../harness/cost.ts'
 import { type Held, heldBy, inspectable } from '../../harness/heap.ts'
 import type { Raylog } from '../../harness/raylog.ts'
+import { type Receiver, startReceiver } from '../../harness/receiver.ts'
+import { uploadDigits } from '../../harness/senders.ts'
 import { until } from '../../harness/until.ts'
 import { openLog } from '../kafka-kit.ts'
 import { apart, type Processes, startProcesses } from './processes.ts'
-import { startServices } from './services.ts'
+import { type Services, startServices } from './services.ts'
 
 const events = Number(process.env.RAYLOG_SOAK_EVENTS ?? 10_000)
 const chunk = 600
+const digitsPerChunk = 6
 /** The server of MongoDB's protocol keeps everything in memory: ids come again, and are the same documents. */
 const differentIds = 3_000
 /** Their images come again and again: they are not complete in minutes. */
 const stayOpen = 'assess-study.idleMs={CT: 86400000}'
 
 const open = new AsyncDisposableStack()
+let services: Services
+let receiver: Receiver
 let processes: Processes<keyof typeof apart>
 let log: KafkaLog
 beforeAll(async () => {
-  const services = open.use(await startServices())
+  services = open.use(await startServices())
+  receiver = open.use(await startReceiver())
+  const hook = `notify.webhooks=[{url: "${receiver.url}", secret: "a-secret-of-the-test"}]`
   processes = open.use(
-    await startProcesses(services, apart, { set: ['logLevel=warn', stayOpen], nodeFlags: [inspectable] }),
+    await startProcesses(services, apart, { set: ['logLevel=warn', stayOpen, hook], nodeFlags: [inspectable] }),
   )
   log = await openLog(services.kafka, { registry: { url: services.registry.url, auth: null } })
   open.defer(() => log.close())
@@ -90,11 +98,22 @@ const said = {
   timings: { queueMs: 0, fetchMs: 0, decodeMs: 0, prepareMs: 0, inferMs: 0, batch: 1 },
 }
 
+const announcement = z.object({ data: z.object({ prediction: z.object({ id: z.string() }) }) })
+
 /** Events that stages have not committed. */
 async function behind(raylog: Raylog): Promise<number> {
   const { items } = await raylog.json<{ items: { lag: number }[] }>('/api/v1/monitoring/lag')
   return Math.max(0, ...items.map(({ lag }) => lag))
 }
+
+/** What the servers take, MB: that of MongoDB's protocol keeps all documents in memory, so nothing is asked of it. */
+const ofServices = () =>
+  Object.entries({
+    Kafka: services.kafka.nodes.map(({ pid }) => pid),
+    registry: [services.registry.server.pid],
+    documents: [services.mongo.server.pid],
+    S3: [services.s3.server.pid],
+  }).map(([name, pids]) => `${name} ${residentMbOf(treeOf(pids)).toFixed(0)}`)
 
 type Levels = Map<string, Held>
 
@@ -119,6 +138,8 @@ describe.skipIf(process.platform !== 'linux')('every process of a distributed Ra
     const codec = createCodec(log)
     const samples = new Map<string, number[]>(Object.keys(processes.of).map(name => [name, []]))
     const began = Date.now()
+    const digits: string[] = []
+    const servicesBefore = ofServices()
     let warm: Levels = new Map()
     let warmAt = 0
     for (let at = 0; at < events; at += chunk) {
@@ -128,14 +149,28 @@ describe.skipIf(process.platform !== 'linux')('every process of a distributed Ra
         warmAt = at
       }
       const numbers = range(at, Math.min(events, at + chunk))
-      await log.append(await Promise.all(numbers.map(n => eventOf(codec, n))))
+      const first = (at / chunk) * digitsPerChunk
+      const [uploaded] = await Promise.all([
+        uploadDigits(gateway, range(first, first + digitsPerChunk)),
+        Promise.all(numbers.map(n => eventOf(codec, n))).then(records => log.append(records)),
+      ])
+      digits.push(...uploaded.acknowledged)
       // Never far ahead, so that what is measured is working through them, not having them wait.
       await until('the stages keep up', async () => (await behind(gateway)) < 2_000, { everyMs: 100 })
       for (const [name, raylog] of Object.entries(processes.of))
         samples.get(name)?.push(residentMbOf(treeOf([raylog.pid])))
     }
     await until('every stage is idle', () => isIdle(gateway), { deadlineMs: 300_000, everyMs: 200 })
-    expect((await listAll(gateway, 'parked')).length).toBe(0)
+    const announced = () => receiver.received.length >= digits.length
+    await until('each digit is announced', announced, { deadlineMs: 120_000, everyMs: 200 })
+    const { predictions, reports, parked } = await census(gateway)
+    expect(parked).toEqual([])
+    expect(digits.length).toBeGreaterThan(0)
+    expect(predictions.map(({ instance }) => instance).sort()).toEqual(digits.toSorted())
+    const ids = predictions.map(({ id }) => id).sort()
+    expect(reports.map(({ prediction }) => prediction).sort()).toEqual(ids)
+    const told = receiver.received.map(({ body }) => announcement.parse(JSON.parse(body)).data.prediction.id)
+    expect(told.sort()).toEqual(ids)
     const end = await levels()
     const third = (of: readonly number[], which: number) =>
       median(of.slice(Math.floor((of.length * which) / 3), Math.floor((of.length * (which + 1)) / 3)))
@@ -151,7 +186,8 @@ describe.skipIf(process.platform !== 'linux')('every process of a distributed Ra
     const words = held.map(({ name, live, native }) => `${name} ${fromTo(live)} (native ${fromTo(native)})`)
     console.log(
       `${events} events, ${perSecond.toFixed(0)} a second; MB resident by third of the time: ${resident.join(', ')}; ` +
-        `MB live from a third of the events on: ${words.join(', ')}`,
+        `MB live from a third of the events on: ${words.join(', ')}; ${digits.length} digits inferred, reported and announced; ` +
+        `MB resident of the servers, before and after: ${servicesBefore.join(', ')}; ${ofServices().join(', ')}`,
     )
     const since = (events - warmAt) / 1_000
     for (const { name, live, native } of held) {
