@@ -45,7 +45,9 @@ async function measure(ground: Ground, scenario: Scenario, python: string): Prom
     await turn(ground, contender, { scenario, objects, count: Math.max(count, warmUp) })
   for (let n = 0; n < Number(flags.rounds); n++) {
     alone.push(await raw.measure(2_000))
-    for (const [at, { what, contender }] of contenders.entries()) {
+    const order = [...contenders.entries()]
+    // Each after the other as often as before it.
+    for (const [at, { what, contender }] of n % 2 === 0 ? order : order.toReversed()) {
       const one = await turn(ground, contender, { scenario, objects, count })
       turns[at]?.push(one)
       console.error(scenario.name, what, JSON.stringify(one))

@@ -1,7 +1,7 @@
 /**
  * Distributed mode on one machine against the runtime alone: instances already on Kafka until their predictions are
- * documents, by `infer` and `persist` in processes of their own, over bare session.run() in as many single-threaded
- * processes as cores; in turns. Kafka, the document database and S3 share the cores with them.
+ * documents, by one process of `infer` and `persist` with a worker for each core, over bare session.run() in as many
+ * single-threaded processes as cores; in turns. Kafka, the document database and S3 share the cores with them.
  *
  *   node bench/distributed.ts [--seconds 5 | --count IMAGES] [--rounds 3] [--workers N] [--only text]
  *

@@ -16,12 +16,14 @@ export interface Measured {
   gateway: Raylog
   /** Images of the flood that finds the capacity. */
   flood: number
-  /** At half of the capacity. */
+  /** At half of the capacity, so long at least. */
   seconds: number
+  /** And until there are so many. */
+  images?: number
 }
 
 /** Finds the capacity first: as many as come out when more come in than can. */
-export async function addedLatency({ intake, gateway, flood, seconds }: Measured): Promise<Row> {
+export async function addedLatency({ intake, gateway, flood, seconds, images = 0 }: Measured): Promise<Row> {
   const socket = io(gateway.url, { path: '/live', auth: { token: gateway.token }, transports: ['websocket'] })
   const sopOf = new Map<string, string>()
   const seen = new Map<string, { at: number; inferMs: number }>()
@@ -49,7 +51,7 @@ export async function addedLatency({ intake, gateway, flood, seconds }: Measured
   const lanes = 4
   const begun = performance.now()
   const lane = async (first: number) => {
-    for (let n = first; n < rate * seconds; n += lanes) {
+    for (let n = first; n < Math.max(rate * seconds, images); n += lanes) {
       const due = begun + (n / rate) * 1_000
       if (due > performance.now()) await wait(due - performance.now())
       const one = radiograph(1_000_000 + n, { size: 256 })

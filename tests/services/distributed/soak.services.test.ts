@@ -1,7 +1,8 @@
 /**
  * A day's load in minutes: small events through every process, whose memory must stay flat; one in a hundred is a digit that is
- * uploaded, inferred, reported and announced. RAYLOG_SOAK_EVENTS=200000 is the full size. What is flat: what is left after a full collection, at the end and when a third of the events were through. What is
- * resident says nothing of it in minutes: V8 collects its old space when it has grown to a few times what is live.
+ * uploaded, inferred, reported and announced. RAYLOG_SOAK_EVENTS=200000 is the full size. What is flat: what is left after a full
+ * collection, at the end and when a third of the events were through. What is resident says nothing of it in minutes: V8 collects
+ * its old space when it has grown to a few times what is live.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
