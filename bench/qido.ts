@@ -20,7 +20,7 @@ import { createHealth } from '../monitoring/health.ts'
 import { createMetrics } from '../monitoring/metrics.ts'
 import { platformConfig } from '../schemas/config.ts'
 import type { DicomInstanceDoc, DicomSeriesDoc, DicomStudyDoc } from '../schemas/dicom-index.ts'
-import { createDicomIndex, studyDigests } from '../storage/dicom-query.ts'
+import { createDicomIndex, markOf, studyDigests } from '../storage/dicom-query.ts'
 import { openSecrets } from '../storage/file-secrets.ts'
 import { openFolderObjects } from '../storage/folder-objects.ts'
 import { openSqliteDocuments } from '../storage/sqlite-documents.ts'
@@ -63,6 +63,7 @@ function studyOf(n: number): { study: DicomStudyDoc; series: DicomSeriesDoc[]; i
     '00081030': ['Thorax routine'],
     '0020000D': [uid],
   }
+  const sealed = secrets.seal(JSON.stringify(values), id)
   const study: DicomStudyDoc = {
     id,
     site: 'main',
@@ -73,7 +74,8 @@ function studyOf(n: number): { study: DicomStudyDoc; series: DicomSeriesDoc[]; i
     family: studyDigests.family(secrets, nameOf(patient)),
     accession: studyDigests.accession(secrets, `ACC${n}`),
     modalities: n % 10 === 0 ? `\\${modality}\\SR\\` : `\\${modality}\\`,
-    sealed: secrets.seal(JSON.stringify(values), id),
+    sealed,
+    mark: markOf(sealed),
   }
   const series: DicomSeriesDoc[] = []
   const instances: DicomInstanceDoc[] = []

@@ -181,6 +181,8 @@ export interface DicomStudyDoc {
   modalities: string
   /** Values of patient and study, sealed for this id. */
   sealed: string
+  /** Another one where `sealed` is: who holds that opened need not read it again. What was written before has none. */
+  mark?: string
 }
 
 export interface DicomSeriesDoc {

@@ -152,10 +152,15 @@ export type Versioned = { [C in Collection]: Documents[C] extends { version: num
 
 /**
  * The time field by which each collection is listed (newest first, id as the tie-break), and the fields that a query
- * may filter by. Adapters make an index (field, time, id) for each.
+ * may filter by. Adapters make an index (field, time, id) for each, and one of (time, id) that carries what is named there
+ * besides, so that listing that alone reads no documents.
  */
 export const collections: {
-  readonly [C in Collection]: { readonly time: keyof Documents[C] & string; readonly filters: readonly string[] }
+  readonly [C in Collection]: {
+    readonly time: keyof Documents[C] & string
+    readonly filters: readonly string[]
+    readonly carries?: readonly string[]
+  }
 } = {
   instances: {
     time: 'receivedAt',
@@ -173,7 +178,11 @@ export const collections: {
   replayRuns: { time: 'epoch', filters: ['replay'] },
   replayGone: { time: 'receivedAt', filters: ['replay'] },
   replayed: { time: 'predictedAt', filters: ['site', 'study', 'instance', 'model.name', 'label', 'replay'] },
-  dicomStudies: { time: 'at', filters: ['site', 'uid', 'patient', 'patientId', 'family', 'accession', 'modalities'] },
+  dicomStudies: {
+    time: 'at',
+    filters: ['site', 'uid', 'patient', 'patientId', 'family', 'accession', 'modalities'],
+    carries: ['mark'],
+  },
   dicomSeries: { time: 'at', filters: ['uid', 'study', 'modality'] },
   dicomInstances: { time: 'at', filters: ['uid', 'study', 'series'] },
   commitments: { time: 'dueAt', filters: ['state'] },

@@ -2,6 +2,7 @@
  * Queries over what is stored, for QIDO-RS and C-FIND alike: by level, with the matching of PS3.4 C.2.2.2. Answers carry the
  * patient's real identity: whoever may query may retrieve the object, which says the same.
  */
+import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import {
   type DicomInstanceDoc,
@@ -18,10 +19,13 @@ import type { DicomAttributes } from '../schemas/dicom-json.ts'
 import { type MatchKey, matchKey } from './dicom/keys.ts'
 import { createLookups } from './dicom/lookups.ts'
 import { digests as studyDigests } from './dicom/narrow.ts'
-import type { DocumentStore } from './documents.ts'
+import type { DocumentStore, FilterValue } from './documents.ts'
 import type { Secrets } from './secrets.ts'
 
 export { studyDigests }
+
+/** The mark of a study: it goes with what is sealed. */
+export const markOf = (sealed: string): string => createHash('sha256').update(sealed).digest('base64url').slice(0, 16)
 
 export interface DicomQuery {
   level: QueryLevel
@@ -59,24 +63,31 @@ export interface DicomIndex {
 }
 
 export interface DicomIndexOptions {
-  documents: Pick<DocumentStore, 'find' | 'getMany' | 'countBy'>
+  documents: Pick<DocumentStore, 'find' | 'list' | 'getMany' | 'countBy'>
   secrets: Pick<Secrets, 'open' | 'digest'>
   /** Opened studies and series that are held in memory, so that a search by part of a name opens each once. */
   held?: number
 }
 
 export function createDicomIndex({ documents, secrets, held = 20_000 }: DicomIndexOptions): DicomIndex {
-  const opened = new LRUCache<string, { sealed: string; values: IndexedValues }>({ max: held })
+  const opened = new LRUCache<string, { sealed: string; mark: string | undefined; values: IndexedValues }>({
+    max: held,
+  })
 
-  function open({ id, sealed }: { id: string; sealed: string }): IndexedValues {
+  function open({ id, sealed, mark }: { id: string; sealed: string; mark?: string }): IndexedValues {
     const known = opened.get(id)
-    if (known?.sealed === sealed) return known.values
+    if (known?.sealed === sealed && known.mark === mark) return known.values
     const values: IndexedValues = JSON.parse(secrets.open(sealed, id))
-    opened.set(id, { sealed, values })
+    opened.set(id, { sealed, mark, values })
     return values
   }
 
-  const lookups = createLookups({ documents, secrets, open })
+  function heldOf(id: string, mark: FilterValue): IndexedValues | undefined {
+    const known = opened.get(id)
+    return known?.mark !== undefined && known.mark === mark ? known.values : undefined
+  }
+
+  const lookups = createLookups({ documents, secrets, open, held: heldOf })
   return {
     async *find(query) {
       let left = query.limit ?? Number.POSITIVE_INFINITY

@@ -7,10 +7,13 @@ import type { Filter, FilterValue, Query } from './documents.ts'
 export interface Declared {
   readonly time: string
   readonly filters: readonly string[]
+  readonly carries?: readonly string[]
 }
 
 /** The fields that a collection may be filtered by. */
-export const fieldsOf = ({ time, filters }: Declared): readonly string[] => [...new Set(['id', time, ...filters])]
+export const fieldsOf = ({ time, filters, carries = [] }: Declared): readonly string[] => [
+  ...new Set(['id', time, ...filters, ...carries]),
+]
 
 /** @throws RaylogError bad-request for a field that is not declared: nothing else reaches a query by its name */
 export function declaredField(collection: Collection, field: string): string {

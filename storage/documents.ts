@@ -23,7 +23,7 @@ export interface Query {
   cursor?: string
   /** 1..1000, default 50. */
   limit?: number
-  /** Passes over so many first; each costs a step in the index, so a cursor is better where one can be kept. */
+  /** Passes over so many first; each costs a step in an index, so a cursor is better where one can be kept. */
   offset?: number
 }
 
@@ -41,6 +41,11 @@ export interface DocumentStore {
   getMany<C extends Collection>(collection: C, ids: readonly string[]): Promise<Documents[C][]>
   /** @throws RaylogError bad-request for a filter that is not declared or a cursor that is not one */
   find<C extends Collection>(collection: C, query?: Query): Promise<Page<Documents[C]>>
+  /**
+   * A page as `find` has it, but only declared fields of each document, in the order given; null where one has none.
+   * Of those that the index by time carries, many are had for the price of a few documents.
+   */
+  list(collection: Collection, fields: readonly string[], query?: Query): Promise<Page<FilterValue[]>>
   count(collection: Collection, where?: Filter): Promise<number>
   /** Number of documents for each value of a declared filter field; null counts as ''. */
   countBy(collection: Collection, field: string, where?: Filter): Promise<Record<string, number>>

@@ -1,15 +1,15 @@
 /** The DocumentStore on MongoDB. See storage/documents.ts for the contract and docs/adr/0006 for what was chosen and why. */
-import { MongoClient, type Collection as MongoCollection, MongoServerError } from 'mongodb'
+import { type Document, MongoClient, type Collection as MongoCollection, MongoServerError } from 'mongodb'
 import type { Logger } from 'pino'
 import { type Clock, systemClock } from '../monitoring/clock.ts'
-import { type Collection, collections } from '../schemas/documents.ts'
+import { type Collection, collections, type Documents } from '../schemas/documents.ts'
 import { RaylogError } from '../schemas/errors.ts'
-import { cursorOf, declaredField, listingOf } from './document-query.ts'
+import { cursorOf, declaredField, type Listing, listingOf } from './document-query.ts'
 import type { DocumentStore } from './documents.ts'
 import { decode, encode, type Stored } from './mongo/codec.ts'
 import { duplicateKey, fromMongo } from './mongo/errors.ts'
 import { createLookups, type Lookups } from './mongo/lookups.ts'
-import { indexesOf, matchOf, pageOf, pathOf } from './mongo/query.ts'
+import { indexesOf, matchOf, pageOf, pathOf, projectionOf, valueAt } from './mongo/query.ts'
 import { createUpserts, type Upserts } from './mongo/upserts.ts'
 import { within } from './outage.ts'
 
@@ -95,6 +95,32 @@ export async function openMongoDocuments(options: MongoDocumentsOptions): Promis
     return made
   }
 
+  async function getMany<C extends Collection>(collection: C, ids: readonly string[]): Promise<Documents[C][]> {
+    if (ids.length === 0) return []
+    const found = await lookupsOf(collection).find(ids)
+    return ids.flatMap(id => {
+      const stored = found.get(id)
+      return stored ? [decode<C>(stored)] : []
+    })
+  }
+
+  /** @param projection of what an index has: then no document is fetched, neither of the page nor of those passed over */
+  async function page(collection: Collection, listing: Listing, projection?: Document) {
+    const { filter, sort } = pageOf(collection, listing)
+    const limit = listing.limit + 1
+    const options = { sort, limit, skip: listing.offset, batchSize: limit, maxTimeMS: deadlineMs }
+    const fields = projection && { projection: { ...projection, [pathOf(collections[collection].time)]: 1 } }
+    const found = await guarded(() =>
+      from(collection)
+        .find(filter, { ...options, ...fields })
+        .toArray(),
+    )
+    const items = found.slice(0, listing.limit)
+    const last = found.length > listing.limit ? items.at(-1) : undefined
+    const next = last ? cursorOf(collection, listing.order, placeOf(collection, decode(last))) : null
+    return { items, next }
+  }
+
   return {
     queries: () => [...lookups.values()].reduce((sum, each) => sum + each.queries(), 0),
     bulks: () => [...upserts.values()].reduce((sum, each) => sum + each.bulks(), 0),
@@ -126,26 +152,24 @@ export async function openMongoDocuments(options: MongoDocumentsOptions): Promis
       const found = (await lookupsOf(collection).find([id])).get(id)
       return found && decode(found)
     },
-    async getMany(collection, ids) {
-      if (ids.length === 0) return []
-      const found = await lookupsOf(collection).find(ids)
-      return ids.flatMap(id => {
-        const stored = found.get(id)
-        return stored ? [decode<typeof collection>(stored)] : []
-      })
-    },
+    getMany,
     async find(collection, query = {}) {
       const listing = listingOf(collection, query)
-      const { filter, sort } = pageOf(collection, listing)
-      const limit = listing.limit + 1
-      const found = await guarded(() =>
-        from(collection)
-          .find(filter, { sort, limit, skip: listing.offset, batchSize: limit, maxTimeMS: deadlineMs })
-          .toArray(),
-      )
-      const items = found.slice(0, listing.limit).map(stored => decode<typeof collection>(stored))
-      const last = found.length > listing.limit ? items.at(-1) : undefined
-      return { items, next: last ? cursorOf(collection, listing.order, placeOf(collection, last)) : null }
+      const found = await page(collection, listing, listing.offset < farOff ? undefined : { _id: 1 })
+      if (listing.offset < farOff)
+        return { items: found.items.map(stored => decode<typeof collection>(stored)), next: found.next }
+      return {
+        items: await getMany(
+          collection,
+          found.items.map(({ _id }) => _id),
+        ),
+        next: found.next,
+      }
+    },
+    async list(collection, fields, query = {}) {
+      const paths = fields.map(field => pathOf(declaredField(collection, field)))
+      const { items, next } = await page(collection, listingOf(collection, query), projectionOf(paths))
+      return { items: items.map(stored => paths.map(path => valueAt(stored, path))), next }
     },
     async count(collection, where = {}) {
       const filter = matchOf(collection, where)
@@ -178,6 +202,9 @@ export async function openMongoDocuments(options: MongoDocumentsOptions): Promis
     },
   }
 }
+
+/** From so many on those that are passed over are counted by the index alone, and the page is fetched by id. */
+const farOff = 1_000
 
 const collectionNames = (): Collection[] => Object.keys(collections).filter(isCollection)
 const isCollection = (name: string): name is Collection => name in collections

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Collection, Documents } from '../schemas/documents.ts'
 import { checkedId } from './document-query.ts'
-import type { DocumentStore } from './documents.ts'
+import type { DocumentStore, FilterValue } from './documents.ts'
 import type { DocumentOperations, StoredDocument } from './sqlite/documents-wire.ts'
 import { openThread } from './sqlite/thread.ts'
 
@@ -53,6 +53,15 @@ export async function openSqliteDocuments({ folder }: SqliteDocumentsOptions): P
     async find(collection, query = {}) {
       const { items, next } = await thread.call('find', { collection, query })
       return { items: items.map(json => JSON.parse(json)), next }
+    },
+    async list(collection, fields, query = {}) {
+      const { cells: json, next } = await thread.call('list', { collection, fields, query })
+      const cells: FilterValue[] = JSON.parse(json)
+      const { length } = fields
+      const items = Array.from({ length: cells.length / length }, (_, at) =>
+        cells.slice(at * length, (at + 1) * length),
+      )
+      return { items, next }
     },
     count: (collection, where = {}) => thread.call('count', { collection, where }),
     async countBy(collection, field, where = {}) {

@@ -11,7 +11,7 @@ import {
 import { isPersonName } from '../../schemas/dicom-json.ts'
 import { ids } from '../../schemas/ids.ts'
 import type { Instance } from '../../schemas/topics.ts'
-import { studyDigests } from '../../storage/dicom-query.ts'
+import { markOf, studyDigests } from '../../storage/dicom-query.ts'
 import type { DocumentStore } from '../../storage/documents.ts'
 import type { Secrets } from '../../storage/secrets.ts'
 
@@ -75,6 +75,8 @@ function newStudy(secrets: IndexPorts['secrets'], instance: Instance, dicom: Dic
   const name = values['00100010']?.[0] ?? null
   const family = isPersonName(name) ? name.Alphabetic : undefined
   const [patientId, accession] = [text('00100020'), text('00080050')]
+  const said = JSON.stringify({ ...only(values, 'PATIENT', 'STUDY'), '0020000D': [dicom.study] })
+  const sealed = secrets.seal(said, instance.study)
   const doc: DicomStudyDoc = {
     id: instance.study,
     site: instance.site,
@@ -85,10 +87,8 @@ function newStudy(secrets: IndexPorts['secrets'], instance: Instance, dicom: Dic
     family: family === undefined ? null : studyDigests.family(secrets, family),
     accession: accession === undefined ? null : studyDigests.accession(secrets, accession),
     modalities: '',
-    sealed: secrets.seal(
-      JSON.stringify({ ...only(values, 'PATIENT', 'STUDY'), '0020000D': [dicom.study] }),
-      instance.study,
-    ),
+    sealed,
+    mark: markOf(sealed),
   }
   return withModality(doc, instance.modality)
 }

@@ -37,8 +37,10 @@ export function matchKey(name: string, value: string): MatchKey | undefined | 'u
   const { vr } = attribute
   if (rangeVrs.has(vr)) return rangeKey(attribute, text)
   if (wildVrs.has(vr) && /[*?]/.test(text)) {
-    const pattern = wildcard(text, vr === 'PN')
-    return key(attribute, text, undefined, undefined, each => groupsOf(each).some(group => pattern.test(group)))
+    const isName = vr === 'PN'
+    const parts = (isName ? lowered(text) : text).split(/\*+/)
+    const textsOf = isName ? groupsOf : (value: DicomValue) => [unpadded(String(value ?? ''))]
+    return key(attribute, text, undefined, undefined, each => textsOf(each).some(value => fits(value, parts)))
   }
   const values = (listVrs.has(vr) ? text.split('\\') : [text]).map(each => each.trim()).filter(each => each !== '')
   if (['IS', 'DS', 'US'].includes(vr)) {
@@ -48,7 +50,7 @@ export function matchKey(name: string, value: string): MatchKey | undefined | 'u
   }
   if (vr === 'PN') {
     const wanted = foldName(text)
-    return key(attribute, text, values, undefined, each => groupsOf(each).some(group => foldName(group) === wanted))
+    return key(attribute, text, values, undefined, each => groupsOf(each).some(group => withoutEmpty(group) === wanted))
   }
   const wanted = new Set(values)
   return key(attribute, text, values, undefined, each => wanted.has(String(each ?? '')))
@@ -63,32 +65,31 @@ const key = (
 ): MatchKey => ({ attribute, text, values, range, matches })
 
 /** Names match whatever their case (C.2.2.2.1 allows it), and without the delimiters of empty components at their end. */
-export const foldName = (text: string): string =>
-  text
-    .normalize('NFC')
-    .toLowerCase()
-    .replace(/[\^= ]+$/, '')
+export const foldName = (text: string): string => withoutEmpty(lowered(text))
 
-/** A name as a whole, and each of its component groups: what is typed is one of them. */
-function groupsOf(value: DicomValue): string[] {
-  if (value === null || typeof value !== 'object') return [String(value ?? '')]
+const lowered = (text: string): string => text.normalize('NFC').toLowerCase()
+const unpadded = (text: string): string => text.replace(/ +$/, '')
+const withoutEmpty = (text: string): string => text.replace(/[\^= ]+$/, '')
+
+/** By the name's object, which is held as long as the index holds the study: thousands of names are searched again and again. */
+const knownGroups = new WeakMap<object, readonly string[]>()
+
+/** A name as a whole, and each of its component groups, in lower case: what is typed is one of them. */
+function groupsOf(value: DicomValue): readonly string[] {
+  if (value === null || typeof value !== 'object') return [unpadded(lowered(String(value ?? '')))]
+  const known = knownGroups.get(value)
+  if (known !== undefined) return known
   if (!isPersonName(value)) return []
   const groups = [value.Alphabetic ?? '', value.Ideographic ?? '', value.Phonetic ?? '']
-  return [...groups.filter(group => group !== ''), groups.join('=')]
+  const made = [...groups.filter(group => group !== ''), groups.join('=')].map(group => unpadded(lowered(group)))
+  knownGroups.set(value, made)
+  return made
 }
 
 /**
- * `*` is any text, `?` one character. Stars are joined and matched greedily without nesting, so that no pattern takes long.
- */
-function wildcard(text: string, isName: boolean): { test(value: string): boolean } {
-  const fold = isName ? (value: string) => value.normalize('NFC').toLowerCase() : (value: string) => value
-  const parts = fold(text).split(/\*+/)
-  return { test: value => fits(fold(value.replace(/ +$/, '')), parts) }
-}
-
-/**
- * Whether the text is the parts in their order, with anything between them. What was matched is never looked at again: the
- * steps are at most the length of the text times that of the longest part.
+ * Whether the text is the parts in their order, with anything between them, where `?` is one character: a wild card that is
+ * split at its stars. Matched greedily without nesting, so that no pattern takes long: what was matched is never looked at
+ * again, and the steps are at most the length of the text times that of the longest part.
  * @param text a string, or what answers for its characters
  */
 export function fits(text: ArrayLike<string>, parts: readonly string[]): boolean {

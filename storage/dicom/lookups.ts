@@ -6,62 +6,39 @@ import type {
   IndexedValues,
   QueryLevel,
 } from '../../schemas/dicom-index.ts'
-import type { Documents } from '../../schemas/documents.ts'
 import type { DicomMatch, DicomQuery, KeysByLevel } from '../dicom-query.ts'
-import type { DocumentStore, Filter, Page } from '../documents.ts'
+import type { DocumentStore, Filter } from '../documents.ts'
 import type { Secrets } from '../secrets.ts'
-import type { MatchKey } from './keys.ts'
 import { modalitiesOf, type Narrowed, narrowInstances, narrowSeries, narrowStudies } from './narrow.ts'
+import { fits, type PagePorts, pages, studyPages } from './pages.ts'
 
 export interface Search extends DicomQuery {
   byLevel: KeysByLevel
 }
 
-export interface LookupPorts {
-  documents: Pick<DocumentStore, 'find' | 'getMany' | 'countBy'>
+export interface LookupPorts extends PagePorts {
+  documents: Pick<DocumentStore, 'find' | 'list' | 'getMany' | 'countBy'>
   secrets: Pick<Secrets, 'digest'>
-  open(doc: { id: string; sealed: string }): IndexedValues
+  open(doc: { id: string; sealed: string; mark?: string }): IndexedValues
 }
 
 type Lookup = (search: Search) => AsyncGenerator<DicomMatch, void, undefined>
-type Indexed = 'dicomStudies' | 'dicomSeries' | 'dicomInstances'
 
-/** The first page is as long as what is wanted; where that is not enough, later ones are longer. */
-const firstPage = 128
-const largestPage = 1000
 /** Parents looked up together; a document store takes so many values of one field apart (documents-query.ts). */
 const parentsAtOnce = 32
 
 export function createLookups(ports: LookupPorts): Record<QueryLevel, Lookup> {
   const { documents, open } = ports
 
-  /** Pages of a collection; those to be passed over are left to the store where it alone decides what matches. */
-  async function* pages<C extends Indexed>(
-    collection: C,
-    { where }: Pick<Narrowed, 'where'>,
-    skipped: number,
-    { limit: wanted = firstPage, signal }: Pick<Search, 'limit' | 'signal'>,
-  ): AsyncGenerator<Documents[C][], void, undefined> {
-    const order = collection === 'dicomStudies' ? 'newest' : 'oldest'
-    let limit = Math.max(1, Math.min(wanted, largestPage))
-    let cursor: string | null = null
-    do {
-      signal?.throwIfAborted()
-      const offset = cursor === null ? skipped : 0
-      const place: { cursor?: string } = cursor === null ? {} : { cursor }
-      const page: Page<Documents[C]> = await documents.find(collection, { where, order, limit, offset, ...place })
-      yield page.items
-      cursor = page.next
-      limit = Math.min(largestPage, limit * 4)
-    } while (cursor !== null)
-  }
-
   async function* studies(search: Search): AsyncGenerator<DicomMatch, void, undefined> {
     const keys = [...search.byLevel.PATIENT, ...search.byLevel.STUDY]
     const narrowed = await narrowStudies(ports, keys, search.site)
     const { exact } = narrowed
     const skip = skipper(search.offset, exact)
-    for await (const page of pages('dicomStudies', narrowed, skip.inStore, search)) {
+    const found = exact
+      ? pages(ports, 'dicomStudies', narrowed, skip.inStore, search)
+      : studyPages(ports, narrowed, keys, search)
+    for await (const page of found) {
       const matches: DicomMatch[] = []
       for (const study of page) {
         const values = studyValues(study, open(study))
@@ -76,7 +53,7 @@ export function createLookups(ports: LookupPorts): Record<QueryLevel, Lookup> {
     const keys = search.byLevel.SERIES
     const own = narrowSeries(keys)
     for await (const { where, skip } of underParents(search, own, studies, 'study')) {
-      for await (const page of pages('dicomSeries', { where }, skip.inStore, search)) {
+      for await (const page of pages(ports, 'dicomSeries', { where }, skip.inStore, search)) {
         const parents = await parentsOf(page)
         const matches: DicomMatch[] = []
         for (const doc of page) {
@@ -96,7 +73,7 @@ export function createLookups(ports: LookupPorts): Record<QueryLevel, Lookup> {
     const keys = search.byLevel.IMAGE
     const own = narrowInstances(keys)
     for await (const { where, skip } of underParents(search, own, series, 'series')) {
-      for await (const page of pages('dicomInstances', { where }, skip.inStore, search)) {
+      for await (const page of pages(ports, 'dicomInstances', { where }, skip.inStore, search)) {
         const parents = await seriesOf(page)
         for (const doc of page) {
           if (search.site !== undefined && doc.site !== search.site) continue
@@ -198,10 +175,6 @@ export function createLookups(ports: LookupPorts): Record<QueryLevel, Lookup> {
 
   return { PATIENT: patients, STUDY: studies, SERIES: series, IMAGE: instances }
 }
-
-/** An element fits where one of its values does (C.2.2.2.1: multiple values). */
-const fits = (values: IndexedValues, keys: readonly MatchKey[]): boolean =>
-  keys.every(key => values[key.attribute.tag]?.some(value => key.matches(value)) === true)
 
 interface Skipper {
   /** Matches that the store itself passes over. */

@@ -2,7 +2,7 @@
 import type { Document, IndexDescription } from 'mongodb'
 import { type Collection, collections } from '../../schemas/documents.ts'
 import { type Condition, conditionsOf, type Listing } from '../document-query.ts'
-import type { Filter } from '../documents.ts'
+import type { Filter, FilterValue } from '../documents.ts'
 
 /** `id` is kept as `_id`. */
 export const pathOf = (field: string): string => (field === 'id' ? '_id' : field)
@@ -42,9 +42,21 @@ export function pageOf(collection: Collection, { where, order, after }: Listing)
 
 /** (field, time, id) for each filter, and (time, id): the order of the pages, whatever the filter. Read either way. */
 export function indexesOf(collection: Collection): IndexDescription[] {
-  const { time, filters } = collections[collection]
+  const { time, filters, carries = [] } = collections[collection]
   const order = time === 'id' ? ['_id'] : [pathOf(time), '_id']
   const keys = filters.map(field => [...new Set([pathOf(field), ...order])])
-  if (time !== 'id') keys.push(order)
+  if (time !== 'id') keys.push([...order, ...carries.map(pathOf)])
   return keys.map(names => ({ key: Object.fromEntries(names.map(name => [name, 1])) }))
+}
+
+export const projectionOf = (paths: readonly string[]): Document => ({
+  _id: 1,
+  ...Object.fromEntries(paths.map(path => [path, 1])),
+})
+
+/** What stands at a path; null where nothing does, or what no filter compares with. */
+export function valueAt(stored: Document, path: string): FilterValue {
+  let value: unknown = stored
+  for (const part of path.split('.')) value = Object(value)[part]
+  return typeof value === 'string' || typeof value === 'number' ? value : null
 }

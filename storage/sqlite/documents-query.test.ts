@@ -49,6 +49,20 @@ describe('queries of the document store', () => {
     ['site and a time range', { site: 'main', predictedAt: { gte: 100 } }],
   ]
 
+  it('list what an index carries without looking at the documents', () => {
+    const carried = findSql('dicomStudies', {}, { fields: ['id', 'mark'] })
+    expect(planOf(carried)).toContain('USING INDEX dicomStudies by time with mark')
+    expect(planOf(carried)).not.toContain('TEMP B-TREE')
+    // What is not in the index is taken out of the JSON. (A column that is made so is not called covered, though it is.)
+    const readsJson = ({ text, values }: Sql): boolean =>
+      db
+        .prepare(`EXPLAIN ${text}`)
+        .all(...values)
+        .some(row => String(row.p4).startsWith('json_extract'))
+    expect(readsJson(carried)).toBe(false)
+    expect(readsJson(findSql('dicomStudies', {}, { fields: ['id', 'uid'] }))).toBe(true)
+  })
+
   it.each(wheres)('list pages in the order of an index, without sorting: %s', (_, where) => {
     for (const query of [{ where }, { where, ...after }] satisfies Query[]) {
       const plan = planOf(findSql('predictions', query))

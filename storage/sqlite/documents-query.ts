@@ -66,37 +66,70 @@ function conditions(collection: Collection, where: Filter, grouped?: string): Sq
   return { text: texts.length > 0 ? texts.join(' AND ') : 'TRUE', values }
 }
 
-/** What a row of `find` gives: the JSON, and where it stands. */
+/** What a row of `find` gives: the JSON, and where it stands. Of `list`: the fields instead of the JSON. */
 export interface Found extends Place {
   json: string
 }
 
-/** @returns SQL whose rows are `Found`, one more than the page holds where there is a next page */
-export function findSql(collection: Collection, query: Query): Sql & { limit: number } {
-  const { where, order, limit, offset, after } = listingOf(collection, query)
+export interface PageSql extends Sql {
+  limit: number
+  /** Whether the rows come last first. */
+  reversed: boolean
+}
+
+/** From so many on it is worth knowing whether the end is nearer: counting all costs as much as passing over a few thousand. */
+const farOff = 20_000
+
+/** Whether `findSql` is quicker with the number of all documents. */
+export function isFarOff(collection: Collection, query: Query): boolean {
+  const { where, offset, after } = listingOf(collection, query)
+  return offset >= farOff && after === undefined && conditionsOf(collection, where).length === 0
+}
+
+/**
+ * @param options.fields instead of the JSON
+ * @param options.total number of all documents: what is past the middle is then reached from the end
+ * @returns SQL whose rows are `Found`, one more than the page holds where there is a next page
+ */
+export function findSql(
+  collection: Collection,
+  query: Query,
+  options: { fields?: readonly string[]; total?: number } = {},
+): PageSql {
+  const { where, order, limit, after, ...listing } = listingOf(collection, query)
   const time = quote(collections[collection].time)
-  const [direction, follows] = order === 'newest' ? ['DESC', '<'] : ['ASC', '>']
+  const selected = options.fields?.map((field, at) => `${column(collection, field)} AS f${at}`).join(', ') ?? 'json'
+  const { offset, rows, reversed } = fromNearerEnd(listing.offset, limit + 1, options.total)
+  const [direction, follows] = (order === 'newest') !== reversed ? ['DESC', '<'] : ['ASC', '>']
   const values: Bound[] = []
   const all = alternatives(where)
   const several = all.length > 1
-  const paged = `LIMIT ${limit + 1} OFFSET ${offset}`
+  const paged = `LIMIT ${rows} OFFSET ${offset}`
   const branches = all.map(alternative => {
     const condition = conditions(collection, alternative)
     values.push(...condition.values)
     if (after) values.push(after.time, after.id)
-    return `SELECT * FROM (SELECT json, ${time} AS time, id FROM ${quote(collection)}
+    return `SELECT * FROM (SELECT ${selected}, ${time} AS time, id FROM ${quote(collection)}
       WHERE ${condition.text}${after ? ` AND (${time}, id) ${follows} (?, ?)` : ''}
-      ORDER BY ${time} ${direction}, id ${direction} ${several ? `LIMIT ${limit + offset + 1}` : paged})`
+      ORDER BY ${time} ${direction}, id ${direction} ${several ? `LIMIT ${offset + rows}` : paged})`
   })
   if (branches.length === 0)
-    return { text: `SELECT json, 0 AS time, id FROM ${quote(collection)} LIMIT 0`, values, limit }
+    return { text: `SELECT ${selected}, 0 AS time, id FROM ${quote(collection)} LIMIT 0`, values, limit, reversed }
   const merge = several ? ` ORDER BY time ${direction}, id ${direction} ${paged}` : ''
-  return { text: branches.join(' UNION ALL ') + merge, values, limit }
+  return { text: branches.join(' UNION ALL ') + merge, values, limit, reversed }
+}
+
+function fromNearerEnd(offset: number, rows: number, total: number | undefined) {
+  if (total === undefined || offset <= total / 2) return { offset, rows, reversed: false }
+  const there = Math.max(0, Math.min(rows, total - offset))
+  return { offset: Math.max(0, total - offset - there), rows: there, reversed: true }
 }
 
 export function countSql(collection: Collection, where: Filter): Sql {
   const { text, values } = conditions(collection, where)
-  return { text: `SELECT count(*) AS n FROM ${quote(collection)} WHERE ${text}`, values }
+  // Without a condition, not even a true one, SQLite adds up what its pages hold instead of going through them.
+  const all = text === 'TRUE'
+  return { text: `SELECT count(*) AS n FROM ${quote(collection)}${all ? '' : ` WHERE ${text}`}`, values }
 }
 
 export function countBySql(collection: Collection, field: string, where: Filter): Sql {

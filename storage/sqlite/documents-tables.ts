@@ -42,6 +42,9 @@ function makeTable(db: DatabaseSync, collection: string, declared: Declared): vo
     db.exec(
       `CREATE INDEX IF NOT EXISTS ${quote(`${collection} by ${name}`)} ON ${table} (${columns.map(quote).join(', ')})`,
     )
-  if (time !== 'id') index('time', [time, 'id'])
+  const carries = declared.carries ?? []
+  if (time !== 'id') index(['time', ...carries].join(' with '), [time, 'id', ...carries])
+  // As it was before it carried anything: two of them would be written for nothing.
+  if (carries.length > 0) db.exec(`DROP INDEX IF EXISTS ${quote(`${collection} by time`)}`)
   for (const field of filters) index(field, [...new Set([field, time, 'id', ...site])])
 }

@@ -16,6 +16,11 @@ export type DocumentOperations = {
   /** Those that are there, in the order asked for. */
   get: { input: { collection: Collection; ids: readonly string[] }; output: string[] }
   find: { input: { collection: Collection; query: Query }; output: { items: string[]; next: string | null } }
+  /** The fields of all documents, one after the other, as JSON: thousands of texts cross in a tenth of the time as one. */
+  list: {
+    input: { collection: Collection; fields: readonly string[]; query: Query }
+    output: { cells: string; next: string | null }
+  }
   count: { input: { collection: Collection; where: Filter }; output: number }
   countBy: { input: { collection: Collection; field: string; where: Filter }; output: [string, number][] }
   delete: { input: { collection: Collection; id: string }; output: boolean }

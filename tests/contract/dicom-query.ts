@@ -6,6 +6,7 @@ import {
   createDicomIndex,
   type DicomIndex,
   type DicomQuery,
+  markOf,
   studyDigests,
 } from '../../storage/dicom-query.ts'
 import type { DocumentStore } from '../../storage/documents.ts'
@@ -48,6 +49,7 @@ function documents(site: string) {
       '00081030': [n % 2 === 0 ? 'CHEST routine' : 'HEAD'],
       ...(day !== undefined && { '00080020': [String(day)] }),
     }
+    const sealed = secrets.seal(JSON.stringify(values), id)
     studies.push({
       id,
       site,
@@ -58,7 +60,9 @@ function documents(site: string) {
       family: studyDigests.family(secrets, patient.name),
       accession: studyDigests.accession(secrets, `ACC${n}`),
       modalities: both ? '\\CT\\SR\\' : '\\CT\\',
-      sealed: secrets.seal(JSON.stringify(values), id),
+      sealed,
+      // Every third as it was before there were marks.
+      ...(n % 3 !== 0 && { mark: markOf(sealed) }),
     })
     for (const [number, modality, images] of [[1, 'CT', 3] as const, ...(both ? [[2, 'SR', 1] as const] : [])]) {
       const seriesId = `${id}-se${number}`
@@ -143,6 +147,29 @@ export function dicomQueryContract(
         expect(await uids(keys, { offset: 4, limit: 5 })).toEqual(all.slice(4, 9))
         expect(await uids(keys, { offset: all.length })).toEqual([])
       }
+    })
+
+    it('look again at what changed since it was held', async () => {
+      const site = 'changing'
+      const keys = { PatientName: '*ind*' }
+      const asked = { level: 'STUDY', keys, site, limit: 1 } as const
+      const write = (n: number, name: string) => {
+        const id = `changing-${n}`
+        const sealed = secrets.seal(JSON.stringify({ '00100010': [{ Alphabetic: name }], '0020000D': [`9.${n}`] }), id)
+        return opened.store.upsert('dicomStudies', [
+          {
+            ...{ id, site, at: 100 - n, uid: `9.${n}`, patient: null, patientId: null, family: null },
+            ...{ accession: null, modalities: '', sealed, mark: markOf(sealed) },
+          },
+        ])
+      }
+      for (let n = 0; n < 9; n++) await write(n, n === 7 ? 'Lindt^Eva' : 'Doe^Eva')
+      expect(await found(asked, '0020000D')).toEqual(['9.7'])
+      await write(7, 'Doe^Eva')
+      await write(5, 'Winder^Eva')
+      expect(await found(asked, '0020000D')).toEqual(['9.5'])
+      expect(await found({ ...asked, keys: { PatientName: '*Doe*', ModalitiesInStudy: 'CT' } }, '0020000D')).toEqual([])
+      for (let n = 0; n < 9; n++) await opened.store.delete('dicomStudies', `changing-${n}`)
     })
 
     it('count what belongs to a study, a series and a patient', async () => {
