@@ -5,6 +5,7 @@
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { type Command, writeStoreRequest } from '../dicom/command.ts'
+import { outcomeOf } from '../dicom/outcome.ts'
 import { type FileMeta, metaBytes, readFileMeta } from '../dicom/part10.ts'
 import type { Requestor } from '../dicom/requestor.ts'
 import { talk } from '../dicom/talk.ts'
@@ -23,7 +24,7 @@ export interface DicomTarget {
 }
 
 /** For the connection and the association, and for the answer to an image, ms. */
-const waitMs = { associateMs: 30_000, answerMs: 120_000 }
+export const waitMs = { associateMs: 30_000, answerMs: 120_000 }
 
 /** @throws where it does not say what it is */
 async function readMeta(path: string): Promise<FileMeta> {
@@ -42,9 +43,9 @@ async function readMeta(path: string): Promise<FileMeta> {
 const hex = (status: number) => `0x${status.toString(16).toUpperCase().padStart(4, '0')}`
 
 function toAttempt({ status, comment }: Pick<Command, 'status' | 'comment'>): Attempt {
-  // Warnings (0xBxxx) mean that it is stored; 0xA7xx that there is no room for the moment (PS3.4 B.2.3).
-  const ok = status === 0 || (status & 0xf000) === 0xb000
-  return { ok, again: (status & 0xff00) === 0xa700, text: comment ? `${hex(status)} ${comment}` : hex(status) }
+  const outcome = outcomeOf(status)
+  const ok = outcome === 'done' || outcome === 'warning'
+  return { ok, again: outcome === 'later', text: comment ? `${hex(status)} ${comment}` : hex(status) }
 }
 
 async function store(peer: Requestor, path: string, meta: FileMeta): Promise<Attempt> {

@@ -39,6 +39,9 @@ export const lossySyntaxes: ReadonlySet<string> = new Set([
 /** Uncompressed; octets of frames and bulk data are little endian in each of them. */
 export const nativeSyntaxes: readonly string[] = ['1.2.840.10008.1.2.1', '1.2.840.10008.1.2']
 
+/** Of the query parameter `window` (PS3.18 8.3.5.1.4), the first where none is named. */
+export const windowFunctions = ['linear', 'linear-exact', 'sigmoid'] as const
+
 export interface DicomwebService {
   readonly service: 'QIDO-RS' | 'WADO-RS' | 'STOW-RS'
   readonly method: 'GET' | 'POST'

@@ -13,6 +13,8 @@ export interface ErrorEntry {
   readonly http: number
   /** DIMSE status where a C-STORE sender is told of it (PS3.4 B.2.3, PS3.7 C). */
   readonly dimse: number
+  /** Whether somebody who sends an image can be told of it: by C-STORE, or in the answer of STOW-RS. */
+  readonly intake?: true
   readonly title: string
   /** What an operator or sender should do. */
   readonly remedy: string

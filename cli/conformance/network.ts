@@ -13,12 +13,10 @@ import {
   verification,
 } from '../../producers/dimse/syntaxes.ts'
 import { indexedAttributes, queryLevels } from '../../schemas/dicom-index.ts'
-import { errorTable } from '../../schemas/errors.ts'
 import { peer } from '../../schemas/peers.ts'
+import { commitmentStatuses, queryStatuses, stepStatuses, storeStatuses } from './statuses.ts'
 import storageNames from './storage-classes.json' with { type: 'json' }
 import { table } from './table.ts'
-
-const hex = (code: number) => `0x${code.toString(16).toUpperCase().padStart(4, '0')}`
 
 /** Defaults of the settings, as the schema has them. */
 function defaults(): Record<string, unknown> {
@@ -118,20 +116,7 @@ ${table(
 Storage level 2 (full): all attributes are kept, private ones too, byte for byte. An instance that comes again is the same instance; the same SOP Instance UID with
 other content is kept beside it, and queries and retrievals give the first.
 
-${table(
-  ['status', 'when'],
-  [
-    ['0x0000', 'the image is durably stored'],
-    ...[0xa700, 0xa900, 0xc000].map(code => [
-      hex(code),
-      Object.entries(errorTable)
-        .filter(([, entry]) => entry.dimse === code)
-        .map(([name]) => `\`${name}\``)
-        .join(', '),
-    ]),
-    ['0x0122', 'the SOP class is not that of the presentation context'],
-  ],
-)}
+${storeStatuses()}
 
 The words are codes of docs/errors.md; Error Comment (0000,0902) has the code and the reason. After 0xA700 it is worth sending again.
 
@@ -184,22 +169,7 @@ in one of ${transcodedTo('1.2.840.10008.1.2.5')
   )}, if one of them is and Raylog decodes what is stored; what was lossy then says so in Lossy Image Compression (0028,2110). Otherwise
 the sub-operation fails.
 
-${table(
-  ['status', 'when'],
-  [
-    ['0xFF00', 'pending; of C-MOVE and C-GET after each sub-operation, with its counters'],
-    ['0xFF01', 'pending, and some keys of the query are not supported'],
-    ['0x0000', 'complete'],
-    ['0xB000', 'complete, some sub-operations failed; Failed SOP Instance UID List (0008,0058) names them'],
-    ['0xFE00', 'cancelled'],
-    ['0xA700', 'a store is away, or more matches than `dimse.query.maxMatches`'],
-    ['0xA701', 'more instances than `dimse.query.maxInstances`'],
-    ['0xA702', 'no sub-operation succeeded'],
-    ['0xA801', 'the move destination is not known'],
-    ['0xA900', 'the identifier does not fit the information model'],
-    ['0xC000', 'the identifier cannot be understood'],
-  ],
-)}`
+${queryStatuses()}`
 
 const commitment = () => `### 4.4 Storage commitment
 
@@ -213,14 +183,7 @@ association while that lasts, or else on one of ours to the peer's address, with
 (Storage Media File-Set) are not supported. As SCU Raylog asks a PACS that was sent reports, where its destination says so (docs/delivery.md), and takes the answer on the same association or on one of
 the PACS's own.
 
-${table(
-  ['failure reason', 'when'],
-  [
-    ['0x0110', 'the stored object does not have its digest'],
-    ['0x0112', 'no such instance here'],
-    ['0x0119', 'it is of another SOP class'],
-  ],
-)}`
+${commitmentStatuses()}`
 
 const procedureSteps = () => `### 4.5 Modality Performed Procedure Step
 
@@ -232,16 +195,7 @@ ${table(
 N-CREATE and N-SET, from peers that may store. Of a step are kept its UID, study, status and the number of instances that it refers to, nothing else: when the last step of a study is COMPLETED or
 DISCONTINUED, that number is what the study is to have (docs/studies.md).
 
-${table(
-  ['status', 'when'],
-  [
-    ['0x0000', 'kept'],
-    ['0x0106', 'no UID, no study, or a status that a step cannot have'],
-    ['0x0110', 'the step is at its end, or a store is away'],
-    ['0x0111', 'there is such a step already'],
-    ['0x0112', 'there is no such step'],
-  ],
-)}`
+${stepStatuses()}`
 
 const verificationSection = () => `## 4. Network services
 

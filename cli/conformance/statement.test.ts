@@ -3,11 +3,19 @@ import { resolve } from 'node:path'
 import { expect, it } from 'vitest'
 import { isStorageClass } from '../../producers/dimse/syntaxes.ts'
 import { conformanceStatement } from './statement.ts'
+import { intakeFailures } from './statuses.ts'
 import storageClasses from './storage-classes.json' with { type: 'json' }
 
 it('is what the tables of the code say', () => {
   const committed = readFileSync(resolve(import.meta.dirname, '../../docs/dicom-conformance.md'), 'utf8')
   expect(committed, 'run "npm run conformance"').toBe(conformanceStatement())
+})
+
+it('tells senders of images of the errors that concern them, and of no others', () => {
+  const codes = intakeFailures().flatMap(([, named]) => [...named.matchAll(/`([a-z-]+)`/g)].map(([, code]) => code))
+  expect(codes).toEqual(expect.arrayContaining(['truncated', 'identity-mismatch', 'store-full', 'busy', 'stopping']))
+  for (const code of ['outdated', 'not-acceptable', 'no-such-model', 'infer-failed', 'config-invalid'])
+    expect(codes).not.toContain(code)
 })
 
 it('has every storage SOP class of the standard', () => {

@@ -3,8 +3,8 @@ import { transcodedTo } from '../../models/imaging/dicom/syntaxes.ts'
 import { dicomweb } from '../../producers/dicomweb/stage.ts'
 import { transferSyntaxNames } from '../../producers/dimse/syntaxes.ts'
 import { indexedAttributes, queryLevels } from '../../schemas/dicom-index.ts'
-import { compressedTypes, dicomwebServices, lossySyntaxes } from '../../schemas/dicomweb.ts'
-import { errorTable } from '../../schemas/errors.ts'
+import { compressedTypes, dicomwebServices, lossySyntaxes, windowFunctions } from '../../schemas/dicomweb.ts'
+import { intakeFailures } from './statuses.ts'
 import { table } from './table.ts'
 
 const code = (text: string) => `\`${text}\``
@@ -33,17 +33,8 @@ const frames = () =>
     ]),
   )
 
-/** Of an object that STOW-RS refuses, as the code has them. */
-function failures(): string {
-  const byStatus = Map.groupBy(Object.entries(errorTable), ([, { dimse }]) => dimse)
-  return table(
-    ['FailureReason (0008,1197)', 'codes of docs/errors.md'],
-    [0xa700, 0xa900, 0xc000].map(status => [
-      `0x${status.toString(16).toUpperCase()}`,
-      (byStatus.get(status) ?? []).map(([name]) => code(name)).join(', '),
-    ]),
-  )
-}
+/** Of an object that STOW-RS refuses. */
+const failures = () => table(['FailureReason (0008,1197)', 'codes of docs/errors.md'], intakeFailures())
 
 const limits = () => {
   const { maxBytes, maxInstances, maxJsonBytes }: Record<string, unknown> = Object(dicomweb.config.parse({}))
@@ -76,7 +67,8 @@ Frames are uncompressed (\`application/octet-stream\`), or compressed as they ar
 
 ${frames()}
 
-Pictures: \`window\` (linear), \`viewport\` (width and height), \`quality\`. Bulk data: one range of bytes.
+Pictures: \`window\` (${windowFunctions.join(', ')}), \`viewport\` (width and height), \`quality\`. Bulk data: one range of bytes. Not offered: rendered studies and series (their thumbnail is, a
+picture of the first image), rendered frames several at a time, parts of an image (\`viewport\` with a region), presentation states, and annotations.
 
 ### 5.3 Store
 

@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { compressedTypes, nativeSyntaxes } from '../../schemas/dicomweb.ts'
+import { compressedTypes, nativeSyntaxes, windowFunctions } from '../../schemas/dicomweb.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { etagOf, unchanged, unsatisfiable } from '../api/bytes.ts'
 import { type Accepted, acceptedBy, refuse, takes } from './accept.ts'
@@ -137,6 +137,9 @@ function rangeOf(
   return start >= bytes || end <= start ? 'unsatisfiable' : { start, end }
 }
 
+/** PS3.18 8.3.5.1.4, as VOI LUT Function (0028,1056) has them. */
+const windowPattern = new RegExp(`^-?\\d+(\\.\\d+)?,\\d+(\\.\\d+)?(,(${windowFunctions.join('|')}))?$`, 'i')
+
 export const renderedQuery = z.object({
   accept: z.string().optional(),
   quality: z.coerce.number().int().min(1).max(100).optional().describe('of JPEG'),
@@ -147,9 +150,9 @@ export const renderedQuery = z.object({
     .describe('width,height in pixels; the picture fits within, and is never enlarged'),
   window: z
     .string()
-    .regex(/^-?\d+(\.\d+)?,\d+(\.\d+)?(,linear)?$/i, 'centre,width,linear')
+    .regex(windowPattern, `centre,width,function; function one of ${windowFunctions.join(', ')}`)
     .optional()
-    .describe('centre,width,linear; in modality units'),
+    .describe(`centre,width,function, in modality units; function one of ${windowFunctions.join(', ')}`),
 })
 
 export async function sendRendered(
@@ -167,8 +170,7 @@ export async function sendRendered(
   context.audit.viewed(request, seen(located))
   const [width, height] = query.viewport?.split(',').map(Number) ?? []
   if (width === 0 || height === 0) throw new RaylogError('bad-request', 'viewport: width and height from 1')
-  const [center, spread] = query.window?.split(',').map(Number) ?? []
-  if (spread === 0) throw new RaylogError('bad-request', 'window: the width is above 0')
+  const window = windowOf(query.window)
   const etag = etagOf(
     'rendered',
     doc.object.sha256,
@@ -185,11 +187,21 @@ export async function sendRendered(
       frame,
       format,
       ...(width !== undefined && height !== undefined && { box: { width, height } }),
-      ...(center !== undefined && spread !== undefined && { window: { center, width: spread } }),
+      ...(window && { window }),
       ...(query.quality !== undefined && { quality: query.quality }),
     },
   )
   return reply.header('content-type', `image/${format}`).send(picture)
+}
+
+/** @throws RaylogError bad-request */
+function windowOf(text: string | undefined) {
+  if (text === undefined) return undefined
+  const [center = 0, width = 0] = text.split(',').slice(0, 2).map(Number)
+  const said = text.split(',')[2]?.toLowerCase()
+  const shape = windowFunctions.find(each => each === said) ?? 'linear'
+  if (width === 0) throw new RaylogError('bad-request', 'window: the width is above 0')
+  return { center, width, shape }
 }
 
 const thumbnailBox = '128,128'

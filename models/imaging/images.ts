@@ -106,7 +106,7 @@ export function openImages(options: ImagesOptions): Images {
     describe,
     attributes: readAttributes,
     async preview(object, options = {}) {
-      const id = `${object.sha256} ${options.frame ?? 1} ${options.size ?? ''} ${options.box?.width ?? ''} ${options.box?.height ?? ''} ${options.window?.center ?? ''} ${options.window?.width ?? ''} ${options.format ?? ''} ${options.quality ?? ''}`
+      const id = `${object.sha256} ${options.frame ?? 1} ${options.size ?? ''} ${options.box?.width ?? ''} ${options.box?.height ?? ''} ${options.window?.center ?? ''} ${options.window?.width ?? ''} ${options.window?.shape ?? ''} ${options.format ?? ''} ${options.quality ?? ''}`
       const known = cache.get(id)
       if (known !== undefined) return known
       const running = making.get(id)

@@ -40,7 +40,7 @@ export interface PreviewOptions {
   /** Longest side, pixels; never enlarged. */
   size?: number
   /** Centre and width in modality units (after rescale), instead of the image's own window. */
-  window?: { center: number; width: number }
+  window?: { center: number; width: number; shape?: 'linear' | 'linear-exact' | 'sigmoid' }
   /** The picture fits within, pixels; never enlarged. Instead of `size`. */
   box?: { width: number; height: number }
   /** PNG unless it says otherwise. */

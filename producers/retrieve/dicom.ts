@@ -2,6 +2,7 @@
 
 import { commandField, status, writeQueryRequest } from '../../dicom/command.ts'
 import { explicitLittle, implicitLittle } from '../../dicom/data-set.ts'
+import { outcomeOf } from '../../dicom/outcome.ts'
 import { filePrefix } from '../../dicom/part10.ts'
 import type { ProposedSyntaxes, Requestor, StoreSubOperation, UsableContext } from '../../dicom/requestor.ts'
 import { type TalkOptions, talk } from '../../dicom/talk.ts'
@@ -23,7 +24,7 @@ export interface DicomSourceOptions {
 }
 
 /** Study Root Query/Retrieve (PS3.4 C.6.2). */
-const model = {
+export const model = {
   find: '1.2.840.10008.5.1.4.1.2.2.1',
   move: '1.2.840.10008.5.1.4.1.2.2.2',
   get: '1.2.840.10008.5.1.4.1.2.2.3',
@@ -31,7 +32,7 @@ const model = {
 
 const isVideo = (syntax: string) => compressedTypes[syntax]?.startsWith('video/') ?? false
 /** Endoscopic, microscopic and photographic video, multi-frame ultrasound, and secondary capture in true colour. */
-const videoClasses = new Set(
+export const videoClasses = new Set(
   ['77.1.1.1', '77.1.2.1', '77.1.4.1', '3.1', '7.4'].map(tail => `1.2.840.10008.5.1.4.1.1.${tail}`),
 )
 
@@ -39,7 +40,7 @@ const videoClasses = new Set(
  * Contexts in which images of the class may come back: each compressed syntax in one of its own, so that what is stored
  * compressed comes as it is, and is not made plain first.
  */
-function contextsFor(abstractSyntax: string): ProposedSyntaxes[] {
+export function contextsFor(abstractSyntax: string): ProposedSyntaxes[] {
   const alone = Object.keys(compressedTypes).filter(syntax => !isVideo(syntax) || videoClasses.has(abstractSyntax))
   const each = [[explicitLittle, implicitLittle], ...alone.map(syntax => [syntax])]
   return each.map(transferSyntaxes => ({ abstractSyntax, transferSyntaxes }))
@@ -90,8 +91,7 @@ export function dicomSource(options: DicomSourceOptions): Source {
 
   function refusal(operation: string, code: number): RaylogError {
     const text = `${peer.name}: ${operation} ended with 0x${code.toString(16).toUpperCase().padStart(4, '0')}`
-    // Out of resources passes; refused, or not understood, does not (PS3.4 C.4).
-    return new RaylogError((code & 0xff00) === 0xa700 && code !== 0xa801 ? 'delivery-failed' : 'peer-refused', text)
+    return new RaylogError(outcomeOf(code) === 'later' ? 'delivery-failed' : 'peer-refused', text)
   }
 
   /** @returns false where the peer takes no C-GET */
@@ -129,7 +129,8 @@ export function dicomSource(options: DicomSourceOptions): Source {
     let last: number | undefined
     for await (const { command } of responses) last = command.status
     // Warning: some sub-operations failed. What is missing is asked for again.
-    if (last !== status.success && last !== 0xb000) throw refusal(operation, last ?? 0xc000)
+    const outcome = outcomeOf(last ?? 0xc000)
+    if (outcome !== 'done' && outcome !== 'warning') throw refusal(operation, last ?? 0xc000)
   }
 
   return {

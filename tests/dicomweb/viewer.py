@@ -103,6 +103,8 @@ for path, ds in zip(paths, datasets):
 uids = (study, series, datasets[0].SOPInstanceUID)
 bright = client.retrieve_instance_rendered(*uids, media_types=("image/png",), params={"window": "-5000,10,linear"})
 dark = client.retrieve_instance_rendered(*uids, media_types=("image/png",), params={"window": "90000,10,linear"})
+by_function = lambda window: client.retrieve_instance_rendered(*uids, media_types=("image/png",), params={"window": window})
+said["functions"] = [by_function(f"5000,9000,{name}") != by_function("5000,9000,sigmoid") for name in ("linear", "linear-exact")]
 said["window"] = [Image.open(io.BytesIO(picture)).convert("L").getextrema() for picture in (bright, dark)]
 said["jpeg"] = client.retrieve_instance_rendered(*uids, media_types=("image/jpeg",), params={"quality": 50})[:2] == b"\xff\xd8"
 

@@ -151,9 +151,20 @@ describe('WADO-RS', () => {
     expect([png.status, png.headers.get('content-type')]).toEqual([200, 'image/png'])
     const bytes = Buffer.from(await png.arrayBuffer())
     expect(bytes.readUInt32BE(20)).toBeLessThanOrEqual(8)
+    // Each function of PS3.3 C.11.2.1 gives another picture; linear is what is meant where none is named.
+    const pictureOf = async (window: string) => {
+      const answer = await filled.kit.ask(`${path}/rendered?window=${window}`, { headers: { accept: 'image/png' } })
+      expect(answer.status, window).toBe(200)
+      return Buffer.from(await answer.arrayBuffer()).toString('base64')
+    }
+    const [plain, ...functions] = await Promise.all(
+      ['40,40', '40,40,linear', '40,40,linear-exact', '40,40,SIGMOID'].map(pictureOf),
+    )
+    expect(functions[0]).toBe(plain)
+    expect(new Set(functions).size).toBe(3)
     const jpeg = await filled.kit.ask(`${path}/frames/1/rendered?quality=50`)
     expect(jpeg.headers.get('content-type')).toBe('image/jpeg')
-    for (const query of ['viewport=0,0', 'viewport=1', 'window=1', 'quality=0'])
+    for (const query of ['viewport=0,0', 'viewport=1', 'window=1', 'window=1,0', 'window=1,2,cubic', 'quality=0'])
       expect((await filled.kit.ask(`${path}/rendered?${query}`)).status).toBe(400)
     expect((await filled.kit.ask(`${path}/rendered`, { headers: { accept: 'image/gif' } })).status).toBe(406)
   })

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { status, writeAction, writeStoreRequest } from '../../../dicom/command.ts'
 import { explicitLittle, implicitLittle, writeElements } from '../../../dicom/data-set.ts'
+import { outcomeOf } from '../../../dicom/outcome.ts'
 import { type FileMeta, readFileMeta } from '../../../dicom/part10.ts'
 import type { Requestor } from '../../../dicom/requestor.ts'
 import { talk } from '../../../dicom/talk.ts'
@@ -53,15 +54,16 @@ export function dicomSender({ settings, network, documents, clock }: DicomOption
   const { aeTitle: called, host } = peer
   const at = { ...peer, host, port: peer.port ?? dicomPort }
 
-  /** C-STORE. Warnings (0xBxxx) mean that it is kept; 0xA7xx that there is no room for the moment (PS3.4 B.2.3). */
+  /** C-STORE. */
   async function store(requestor: Requestor, { sopClass, sopInstance }: FileMeta, dataSet: Buffer): Promise<Receipt> {
     const context = requestor.contexts.find(({ abstractSyntax }) => abstractSyntax === sopClass)
     if (!context)
       throw new Undelivered(`${name} does not take SOP class ${sopClass}`, { code: 'peer-refused', final: true })
     const command = (id: number) => writeStoreRequest(id, sopClass, sopInstance)
     const { status: code } = await requestor.request(context, command, dataSet)
-    if (code === status.success || (code & 0xf000) === 0xb000) return { text: `C-STORE ${hex(code)}` }
-    const again = (code & 0xff00) === 0xa700
+    const outcome = outcomeOf(code)
+    if (outcome === 'done' || outcome === 'warning') return { text: `C-STORE ${hex(code)}` }
+    const again = outcome === 'later'
     throw new Undelivered(`${name}: C-STORE ended with ${hex(code)}`, {
       code: again ? 'delivery-failed' : 'peer-refused',
       final: !again,

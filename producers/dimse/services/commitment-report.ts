@@ -19,7 +19,7 @@ export interface CommitmentReportOptions {
 }
 
 /** Statuses of N-EVENT-REPORT (PS3.7 10.1.1.1.8). */
-const reportStatus = { invalidArgument: 0x0115, failure: 0x0110 } as const
+export const reportStatus = { invalidArgument: 0x0115, failure: 0x0110 } as const
 /** Of an instance that the answer does not name: the reason "processing failure" (PS3.3 C.14.1.1). */
 const notNamed = 0x0110
 

@@ -22,7 +22,12 @@ export interface CommitmentOptions {
 
 const requestAction = 1
 /** Statuses of N-ACTION (PS3.7 10.1.4.1.10). */
-const actionStatus = { noSuchInstance: 0x0112, noSuchAction: 0x0123, invalidArgument: 0x0115, failure: 0x0110 } as const
+export const actionStatus = {
+  noSuchInstance: 0x0112,
+  noSuchAction: 0x0123,
+  invalidArgument: 0x0115,
+  failure: 0x0110,
+} as const
 
 export function commitmentService(options: CommitmentOptions): Service {
   const { commitments, clock, logger } = options

@@ -24,9 +24,8 @@ export interface FindOptions {
   maxIdentifierBytes: number
 }
 
-/** Pending, where some keys narrowed nothing and are not answered (PS3.4 C.4.1.1.4). */
-const pendingSomeKeysUnsupported = 0xff01
-const outOfResources = 0xa700
+/** Of PS3.4 C.4.1.1.4. Pending, where some keys narrowed nothing; more matches than the limit. */
+export const findStatus = { someKeysUnsupported: 0xff01, tooMany: 0xa700 } as const
 /** Matches between two turns of the event loop, in which a C-CANCEL can be seen and others are served. */
 const matchesATurn = 16
 
@@ -58,14 +57,14 @@ export function findService(options: FindOptions): Service {
     const { association, id, context, command } = message
     const query = { level, keys: Object.fromEntries(keys), signal: association.signal }
     const some = index.unsupported(query).length > 0
-    const pending = writeResponse(command, some ? pendingSomeKeysUnsupported : status.pending, { hasDataSet: true })
+    const pending = writeResponse(command, some ? findStatus.someKeysUnsupported : status.pending, { hasDataSet: true })
     const write = answerWriter(options.aeTitle, level, keys, context.abstractSyntax)
     let sent = 0
     for await (const match of index.find(query)) {
       if (sent % matchesATurn === 0) await turn()
       if (await isCancelled(message)) return { code: status.cancelled }
       if (sent++ >= options.maxMatches)
-        return { code: outOfResources, comment: `more than ${options.maxMatches} matches: ask for less` }
+        return { code: findStatus.tooMany, comment: `more than ${options.maxMatches} matches: ask for less` }
       await association.send(id, pending, writeElements(write(match), context.transferSyntax))
     }
     return { code: status.success }

@@ -5,9 +5,9 @@ import { abortReason, ProtocolError } from '../../../dicom/pdu.ts'
 import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
 import { serviceClass } from '../sop-classes.ts'
 import {
+  countedAs,
   type Outcome,
   type Outgoing,
-  outcomeOf,
   outgoing,
   type RetrieveOptions,
   retrieve,
@@ -68,7 +68,7 @@ function backSender({ association, command }: Message, options: GetOptions): Sen
         if (thrown instanceof RaylogError) throw new ProtocolError(abortReason.notSpecified, thrown.message)
         throw thrown
       }
-      return outcomeOf((await answerTo(lastId)).status)
+      return countedAs((await answerTo(lastId)).status)
     },
     close: () => Promise.resolve(),
   }

@@ -6,9 +6,9 @@ import { toRaylogError } from '../../../schemas/errors.ts'
 import type { Callable, Directory } from '../directory.ts'
 import { serviceClass } from '../sop-classes.ts'
 import {
+  countedAs,
   type Outcome,
   type Outgoing,
-  outcomeOf,
   outgoing,
   type RetrieveOptions,
   retrieve,
@@ -21,7 +21,8 @@ export interface MoveOptions extends RetrieveOptions {
   directory: Directory
 }
 
-const destinationUnknown = 0xa801
+/** Of PS3.4 C.4.2.1.5. */
+export const moveStatus = { destinationUnknown: 0xa801 } as const
 
 export function moveService(options: MoveOptions): Service {
   function serve(message: Message): Promise<Answer> {
@@ -29,7 +30,7 @@ export function moveService(options: MoveOptions): Service {
     const found = options.directory(command.destination)
     if (found) return retrieve(message, options, instances => awaySender(message, options, found, instances))
     options.logger.warn({ calling: association.calling, destination: command.destination }, 'unknown destination')
-    return Promise.resolve({ code: destinationUnknown, comment: 'the move destination is not known here' })
+    return Promise.resolve({ code: moveStatus.destinationUnknown, comment: 'the move destination is not known here' })
   }
   return { field: commandField.move, takes: uid => serviceClass(uid)?.service === 'move', serve }
 }
@@ -61,7 +62,7 @@ function proposal(instances: readonly Stored[], from: number, { dicom }: MoveOpt
 }
 
 /** A destination that was there and broke off is called again, so often in one request. */
-const maxCalls = 3
+export const maxCalls = 3
 
 function awaySender(
   { association, command }: Message,
@@ -109,7 +110,7 @@ function awaySender(
     const ours: unknown[] = []
     const request = (id: number) => writeStoreRequest(id, instance.sopClass, sending.sopInstance, originator)
     try {
-      return outcomeOf((await peer.request(context, request, noting(dataSet, ours))).status)
+      return countedAs((await peer.request(context, request, noting(dataSet, ours))).status)
     } catch (thrown) {
       // Half of a data set cannot be taken back; but the destination is not at fault.
       if (ours.length > 0) failures--

@@ -30,7 +30,7 @@ export interface ProcedureStepOptions {
 }
 
 /** Statuses of N-CREATE and N-SET (PS3.7 10.1.3.1.9, 10.1.5.1.6). */
-const stepStatus = { failure: 0x0110, duplicate: 0x0111, noSuchInstance: 0x0112, invalidValue: 0x0106 } as const
+export const stepStatus = { failure: 0x0110, duplicate: 0x0111, noSuchInstance: 0x0112, invalidValue: 0x0106 } as const
 const tags = {
   status: '00400252',
   scheduled: '00400270',

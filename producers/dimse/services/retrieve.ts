@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { Logger } from 'pino'
 import { status, writeResponse } from '../../../dicom/command.ts'
 import { writeElements } from '../../../dicom/data-set.ts'
+import { outcomeOf } from '../../../dicom/outcome.ts'
 import { metaBytes, readFileMeta } from '../../../dicom/part10.ts'
 import type { DicomReader, Images, ReadableObject } from '../../../models/imaging/port.ts'
 import type { QueryLevel } from '../../../schemas/dicom-index.ts'
@@ -51,7 +52,7 @@ export interface Sender {
 }
 
 /** Statuses of PS3.4 C.4.2.1.5. */
-const retrieveStatus = { tooMany: 0xa701, nothingSent: 0xa702, someFailed: 0xb000 } as const
+export const retrieveStatus = { tooMany: 0xa701, nothingSent: 0xa702, someFailed: 0xb000 } as const
 
 /** Failed SOP Instance UID List. */
 const failedList = '00080058'
@@ -241,8 +242,8 @@ async function withoutPeople({ objects, images }: SendOptions, { object, site }:
   }
 }
 
-/** What a C-STORE's status says (PS3.4 B.2.3): warnings have stored it too. */
-export function outcomeOf(code: number): Outcome {
-  if (code === status.success) return 'completed'
-  return (code & 0xf000) === 0xb000 ? 'warning' : 'failed'
+/** As what a sub-operation counts whose C-STORE ended so. */
+export function countedAs(code: number): Outcome {
+  const outcome = outcomeOf(code)
+  return outcome === 'done' ? 'completed' : outcome === 'warning' ? 'warning' : 'failed'
 }
