@@ -14,6 +14,7 @@ import {
 } from '../../producers/dimse/syntaxes.ts'
 import { indexedAttributes, queryLevels } from '../../schemas/dicom-index.ts'
 import { peer } from '../../schemas/peers.ts'
+import { requestorSection } from './requestor.ts'
 import { commitmentStatuses, queryStatuses, stepStatuses, storeStatuses } from './statuses.ts'
 import storageNames from './storage-classes.json' with { type: 'json' }
 import { table } from './table.ts'
@@ -204,4 +205,4 @@ const verificationSection = () => `## 4. Network services
 SCP of Verification (${verification}), on any presentation context.`
 
 export const networkSection = (): string =>
-  [model(), verificationSection(), storage(), query(), commitment(), procedureSteps()].join('\n\n')
+  [model(), verificationSection(), storage(), query(), commitment(), procedureSteps(), requestorSection()].join('\n\n')
