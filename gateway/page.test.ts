@@ -87,7 +87,7 @@ describe('the OpenAPI document', () => {
       studies/{id} predictions predictions/{id} predictions/{id}/explanation reports reports/{id} reports/{id}/object stats models
       parked parked/{id}/retry parked/{id}/drop parked/retry monitoring/health monitoring/lag endpoints log/topics
       predictions/{id}/feedback worklist expected studies/{id}/complete studies/{id}/reviewed replays replays/plan replays/arrivals replays/{id} replays/{id}/pause replays/{id}/resume
-      replays/{id}/cancel replays/{id}/comparison replays/{id}/comparison.csv replays/{id}/flips audit retrievals
+      replays/{id}/cancel replays/{id}/comparison replays/{id}/comparison.csv replays/{id}/flips replays/{id}/gone audit retrievals
       retrievals/{id} retrievals/{id}/pause retrievals/{id}/resume retrievals/{id}/cancel deliveries deliveries/queues
       deliveries/{id} reports/resend studies/{id}/reports notifications notifications/push notifications/push/{id}
       notifications/{id} notifications/{id}/acknowledge notifications/{id}/seen`
