@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type EmbeddedLog, openEmbeddedLog } from '../../kafka/embedded/log.ts'
-import type { Subscriber } from '../../kafka/log.ts'
+import type { Lag, Subscriber } from '../../kafka/log.ts'
 import { topics } from '../../schemas/topics.ts'
 import { until } from '../../tests/harness/until.ts'
 import { GiveWay } from './give-way.ts'
@@ -85,6 +85,20 @@ it('knows how old what waits is also where others before it were done meanwhile'
   now = 1_500
   expect(await live.look(), 'the second three wait for 900 ms').toBeNull()
   now = 1_600
+  expect(await live.look()).toBe('infer')
+})
+
+it('is not held up by what the log has lost since: its end goes back, and nothing more comes', async () => {
+  const infer = { topic: instances, partition: 0 }
+  let lags: Lag[] = [{ ...infer, committed: 5, high: 8, lag: 3 }]
+  const live = open({ lag: async stage => (stage === 'infer' ? lags : []), subscribe: log.subscribe })
+  await live.look()
+  lags = [{ ...infer, committed: 6, high: 6, lag: 0 }]
+  now = 60_000
+  expect(await live.look(), 'all is done').toBeNull()
+  lags = [{ ...infer, committed: 6, high: 7, lag: 1 }]
+  expect(await live.look(), 'another has just come').toBeNull()
+  now = 61_000
   expect(await live.look()).toBe('infer')
 })
 

@@ -89,7 +89,8 @@ export class GiveWay {
     // What retention has removed waits no more, whatever was committed.
     const done = high - lag
     const name = `${stage} ${topic}/${partition}`
-    const marks = (this.#marks.get(name) ?? []).filter(mark => mark.high > done)
+    // Nor does what the log has lost: its end is then before a mark, which would stay, and age, on a topic that is quiet.
+    const marks = (this.#marks.get(name) ?? []).filter(mark => mark.high > done && mark.high <= high)
     this.#marks.set(name, marks)
     const newest = marks.at(-1)?.high ?? done
     if (high > newest && marks.length < looksKept) marks.push({ high, at: now })

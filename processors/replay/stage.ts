@@ -41,7 +41,9 @@ export const replay = defineStage({
       .min(100)
       .max(3_600_000)
       .default(1_000)
-      .describe('an event of live work may wait so long for such a stage, as replays look every beatMs, ms'),
+      .describe(
+        'an event of live work may wait so long for such a stage until it is committed, as replays look every beatMs, ms; several times what an image takes in the slowest model, or steady live work keeps replays standing still',
+      ),
     giveWayAbove: z
       .int()
       .min(1)
