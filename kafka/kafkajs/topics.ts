@@ -25,6 +25,7 @@ export interface TopicsOptions {
 /** Kafka's number for a topic among the things that are configured, and for a value that was set on it. */
 const topicResource = 2
 const ownConfig = 1
+const inSyncConfig = 'min.insync.replicas'
 const patienceMs = 30_000
 const brokerTimeoutMs = 10_000
 const answerTimeoutMs = 15_000
@@ -39,8 +40,8 @@ export function createTopics({ wire, kafkajs, offsets, clock, settings }: Topics
     ['retention.bytes', String(retention.maxBytes ?? -1)],
     ['max.message.bytes', String(settings.maxRecordBytes + overheadBytes)],
     ['cleanup.policy', !compacted ? 'delete' : isLimited(retention) ? 'compact,delete' : 'compact'],
-    // With one copy missing it goes on; with two it refuses rather than keep the only one.
-    ['min.insync.replicas', copies > 2 ? '2' : '1'],
+    // With one copy missing it goes on; with two it refuses rather than keep the only one. More is an operator's choice.
+    [inSyncConfig, copies > 2 ? '2' : '1'],
   ]
   const entriesOf = (pairs: Iterable<[string, string]>) => [...pairs].map(([name, value]) => ({ name, value }))
 
@@ -76,7 +77,7 @@ export function createTopics({ wire, kafkajs, offsets, clock, settings }: Topics
       // What the copies that there are can keep, whatever is asked for.
       ...configOf(spec, fewest).flatMap(([name, value]) => {
         const now = configs?.get(name)?.value ?? ''
-        if (now === value) return []
+        if (now === value || (name === inSyncConfig && Number(now) >= Number(value))) return []
         return [{ kind: 'configure' as const, topic, name, from: now, to: value, loses: loses(name, now, value, spec) }]
       }),
     ]
