@@ -27,11 +27,25 @@ function open(publish: (entries: AuditEntry[]) => void = () => undefined) {
       told.push(...(entries as AuditEntry[]))
       return []
     },
-    clock: { now: () => now, sleep: () => Promise.resolve() },
+    clock: { now: () => now, sleep: () => setImmediate() },
     logger: pino({ level: 'silent' }),
     randomId: () => String(ids++),
   })
   return { trail, told, pass: (ms: number) => (now += ms) }
+}
+
+/** With windows of a second, by a clock that the test moves. */
+function openByHand() {
+  const clock = new HandClock()
+  const told: AuditEntry[] = []
+  const trail = createAuditTrail({
+    async publish(_topic, ...entries) {
+      told.push(...(entries as AuditEntry[]))
+      return []
+    },
+    ...{ clock, logger: pino({ level: 'silent' }), randomId: () => String(told.length), windowMs: 1_000 },
+  })
+  return { trail, told, clock }
 }
 
 describe('the audit trail', () => {
@@ -86,15 +100,7 @@ describe('the audit trail', () => {
   })
 
   it('says how many more there were when the window is over, though nobody comes again', async () => {
-    const clock = new HandClock()
-    const told: AuditEntry[] = []
-    const trail = createAuditTrail({
-      async publish(_topic, ...entries) {
-        told.push(...(entries as AuditEntry[]))
-        return []
-      },
-      ...{ clock, logger: pino({ level: 'silent' }), randomId: () => String(told.length), windowMs: 1_000 },
-    })
+    const { trail, told, clock } = openByHand()
     for (let i = 0; i < 10; i++) trail.tellOften(rejected)
     trail.tellOften({ ...rejected, detail: { ...rejected.detail, destination: 'elsewhere' } })
     await until('the first of each are told', () => told.length === 2)
@@ -104,6 +110,38 @@ describe('the audit trail', () => {
     clock.move(1)
     await until('the others are told', () => told.length === 3)
     expect(told[2]?.detail).toEqual({ ...rejected.detail, count: '9' })
+    expect(clock.sleeping).toEqual([])
+  })
+
+  it('closes the window also where the timer is early, and where the clock is set back', async () => {
+    for (const [backMs, sleeps] of [
+      [1, [1]],
+      [2_500, [1_000, 1_000, 500]],
+    ] as const) {
+      const { trail, told, clock } = openByHand()
+      for (let i = 0; i < 10; i++) trail.tellOften(rejected)
+      clock.put(clock.now() - backMs)
+      clock.move(1_000)
+      for (const ms of sleeps) {
+        await setImmediate()
+        expect(told).toHaveLength(1)
+        expect(clock.sleeping).toEqual([ms])
+        clock.move(ms)
+      }
+      await until('the others are told', () => told.length === 2)
+      expect(told[1]?.detail.count).toBe('9')
+      expect(clock.sleeping).toEqual([])
+    }
+  })
+
+  it('tells at once what is told after its end, and arms nothing that holds the process', async () => {
+    const { trail, told, clock } = openByHand()
+    for (let i = 0; i < 10; i++) trail.tellOften(rejected)
+    expect(clock.sleeping).toEqual([1_000])
+    await trail.flush()
+    expect(told.map(({ detail }) => detail.count)).toEqual([undefined, '9'])
+    for (let i = 0; i < 3; i++) trail.tellOften(rejected)
+    await until('these are told', () => told.length === 5)
     expect(clock.sleeping).toEqual([])
   })
 })

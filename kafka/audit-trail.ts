@@ -13,7 +13,7 @@ export interface AuditTrail {
   tell(what: Audited): void
   /** As `tell`, for what may happen very often: because anybody on the network can make it, or a study has many of it. */
   tellOften(what: Audited): void
-  /** Resolves when all that was told is on the log, or the signal is aborted. */
+  /** For the end: resolves when all that was told is on the log, or the signal is aborted. What is told later is told at once, each by itself. */
   flush(signal?: AbortSignal): Promise<void>
 }
 
@@ -39,7 +39,7 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
   const windows = new Map<string, { since: number; more: number; last: Audited }>()
   let writing: Promise<void> | undefined
   let dropped = 0
-  let flushed = new AbortController()
+  const flushed = new AbortController()
 
   function put(what: Audited): void {
     if (waiting.length >= maxWaiting) {
@@ -93,13 +93,17 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
   /** Nobody may come again to close the window. */
   async function closeLater(since: number): Promise<void> {
     const { signal } = flushed
-    await clock.sleep(Math.max(0, since + windowMs - clock.now()), signal).catch(() => undefined) // flushed before
+    // A timer does not run by `clock.now()`: it may be early, or the clock be set back meanwhile.
+    for (let left = since + windowMs - clock.now(); left > 0 && !signal.aborted; left = since + windowMs - clock.now())
+      await clock.sleep(Math.min(left, windowMs), signal).catch(() => undefined) // flushed before
     if (!signal.aborted) closeWindows(false)
   }
 
   return {
     tell: put,
     tellOften(what) {
+      // At the end a timer would hold the process.
+      if (flushed.signal.aborted) return put(what)
       closeWindows(false)
       const { action, actor, object, outcome, address, detail = {} } = what
       const { reason, destination, report } = detail
@@ -115,7 +119,6 @@ export function createAuditTrail(options: AuditTrailOptions): AuditTrail {
     },
     async flush(signal) {
       flushed.abort()
-      flushed = new AbortController()
       closeWindows(true)
       while (writing && !signal?.aborted) {
         const over = new Promise<void>(resolve => signal?.addEventListener('abort', () => resolve(), { once: true }))
