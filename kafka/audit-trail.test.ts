@@ -90,7 +90,7 @@ describe('the audit trail', () => {
     const { trail, told, pass } = open()
     for (let i = 0; i < 5_000; i++) trail.tellOften(rejected)
     trail.tellOften({ ...rejected, address: '10.0.0.10' })
-    await trail.flush(AbortSignal.timeout(0))
+    await setImmediate()
     pass(20_000)
     trail.tellOften(rejected)
     await trail.flush()
