@@ -85,6 +85,15 @@ async function fateOf(context: AttemptContext, claimed: ReportDeliveryDoc, signa
     if (sender.newestOnly && (await isOutdated(documents, claimed)))
       return { state: 'superseded', at: clock.now(), code: null, message: null, said: 'nothing' }
     if (claimed.bytes > maxBytes) throw new RaylogError('too-large', `more than deliver.maxBytes, ${maxBytes} bytes`)
+    if (claimed.attempts === 1) await context.begins(claimed)
+  } catch (thrown) {
+    signal.throwIfAborted()
+    const error = toRaylogError(thrown)
+    if (error.entry.verdict === 'park') return { ...refused(context, error), said: 'nothing' }
+    // Nothing was begun, so it is no attempt: the next one is the first again, and says that it begins.
+    return { ...later(context, claimed, error), attempts: claimed.attempts - 1, said: 'nothing' }
+  }
+  try {
     const bytes = await objects.get(claimed.object)
     return await send(context, claimed, bytes, signal)
   } catch (thrown) {
@@ -104,7 +113,6 @@ async function send(
 ): Promise<Fate> {
   const { sender, clock, destination } = context
   try {
-    if (delivery.attempts === 1) await context.begins(delivery)
     const { text: receipt, commitment = null } = await sender.send({ delivery, bytes }, signal)
     const now = clock.now()
     return { state: 'sent', at: now, sentAt: now, code: null, message: null, receipt, commitment, said: 'answered' }

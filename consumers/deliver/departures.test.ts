@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { platformConfig } from '../../schemas/config.ts'
+import { RaylogError } from '../../schemas/errors.ts'
 import { type AuditEntry, topics } from '../../schemas/topics.ts'
 import { aStudy } from '../../tests/gateway/samples.ts'
 import { imageFile, openNode } from '../../tests/harness/dicom-node.ts'
@@ -23,8 +24,12 @@ afterEach(async () => {
   await stores.close()
 })
 
-async function open(destinations: object[], peers: object[] = []): Promise<OpenedStage> {
-  const stage = await openForTest(deliver, stores, {
+async function open(
+  destinations: object[],
+  peers: object[] = [],
+  over: Partial<Pick<Stores, 'documents' | 'objects'>> = {},
+): Promise<OpenedStage> {
+  const stage = await openForTest(deliver, Object.assign(Object.create(stores), over), {
     settings: { destinations, pollMs: 50 },
     network: { peers: platformConfig.parse({ peers }).peers, dicomTls: null },
     async publish(topic, ...events) {
@@ -57,6 +62,34 @@ describe('what leaves', () => {
     expect(told).toEqual([
       expect.objectContaining({ ...entry, action: 'instances-sending', detail }),
       expect.objectContaining({ ...entry, action: 'instances-sent', detail }),
+    ])
+  })
+
+  it.each([
+    { away: 'objects', attempts: 2 },
+    { away: 'documents', attempts: 1 },
+  ] as const)('is told as begun also where $away fail just before it', async ({ away, attempts }) => {
+    const node = await openNode()
+    cleanup.push(async () => await node[Symbol.asyncDispose]())
+    await stores.documents.upsert('studies', [aStudy(1, study)])
+    const report = await aReport(stores, 1, { format: 'sr', content: imageFile({}) })
+    let failures = 1
+    const get = (table: string, id: string) => {
+      if ((away === 'objects' || table === 'studies') && failures-- > 0)
+        throw new RaylogError('store-unavailable', 'away')
+      return away === 'objects' ? stores.objects.get(table) : stores.documents.get('studies', id)
+    }
+    const stage = await open(
+      [{ name: 'archive', kind: 'dicom', peer: 'pacs', backoffMs: 10, maxBackoffMs: 10 }],
+      [{ name: 'pacs', aeTitle: 'RAYLOG', host: '127.0.0.1', port: node.port, services: [] }],
+      { [away]: Object.assign(Object.create(stores[away]), { get }) },
+    )
+    await stage.hand(topics.reports, report)
+    await over(1)
+    expect((await stores.documents.find('reportDeliveries', { limit: 1 })).items).toMatchObject([{ attempts }])
+    expect(told.map(({ action, outcome, detail }) => [action, outcome, detail.patient])).toEqual([
+      ['instances-sending', 'success', 'pt_7'],
+      ['instances-sent', 'success', 'pt_7'],
     ])
   })
 
