@@ -1,3 +1,4 @@
+import pino from 'pino'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type Clock, systemClock } from '../../monitoring/clock.ts'
 import { chestDicom, chestUids } from '../../producers/simulator/phantoms.ts'
@@ -25,6 +26,7 @@ async function archive(): Promise<OpenNode> {
 async function open(port: number, settings: object = {}, clock: Clock = systemClock) {
   const told: StudyRequest[] = []
   const audited: AuditEntry[] = []
+  const lines: string[] = []
   const { peers } = platformConfig.parse({
     peers: [
       { name: 'ct', aeTitle: 'CT1', services: ['store'], addresses: ['127.0.0.1'], countsFrom: 'pacs' },
@@ -39,6 +41,7 @@ async function open(port: number, settings: object = {}, clock: Clock = systemCl
       clock,
       settings: { quietMs: 50, ...settings },
       network: { peers, dicomTls: null },
+      logger: pino({}, { write: line => void lines.push(line) }),
       publish: async (topic, ...events) => {
         if (topic.name === topics.audit.name) audited.push(...(events as AuditEntry[]))
         else told.push(...(events as StudyRequest[]))
@@ -47,7 +50,7 @@ async function open(port: number, settings: object = {}, clock: Clock = systemCl
     },
   )
   closing.push(stage.close)
-  return { stage, told, audited }
+  return { stage, told, audited, lines }
 }
 
 /** In steps of what it sleeps for between two looks. */
@@ -140,8 +143,13 @@ describe('a study that a peer with an archive begins to send', () => {
     await pacs.keep(chestDicom(1))
     const image = await event(pacs, 'CT1')
     await closing.shift()?.()
-    const { stage, told, audited } = await open(pacs.port)
-    await stage.hand(topics.instances, image)
+    const { stage, told, audited, lines } = await open(pacs.port)
+    const without = () => lines.filter(line => line.includes('no count of images'))
+    for (const times of [1, 2]) {
+      await stage.hand(topics.instances, image)
+      await until(`${times} questions had no answer`, () => without().length === times)
+    }
+    expect(JSON.parse(without()[1] ?? '')).toMatchObject({ peer: 'pacs', code: 'peer-unavailable' })
     await stage.close()
     expect(told).toEqual([])
     expect(audited).toEqual([])
