@@ -15,54 +15,67 @@ const patienceMs = 10 * 60_000
 export async function factsOf(documents: DocumentStore, clock: Clock, report: Report): Promise<Facts> {
   if (report.prediction !== null) {
     const prediction = await documents.get('predictions', report.prediction)
-    return prediction ? await ofPrediction(documents, prediction) : absent(report, clock)
+    if (!prediction) throw absence(report, clock)
+    return await ofPrediction(documents, prediction)
   }
   return ofStudy(await assessmentOf(documents, clock, report))
 }
 
+export interface Senders {
+  /** Names of the peers that sent the images that are there. */
+  names: ReadonlySet<string>
+  /** As `factsOf` throws it, where one of the images is not there: who sent that one is not known. */
+  absent: RaylogError | null
+}
+
 /**
- * Names of the peers that sent what the report is about. Over DIMSE an image says the AE title that it came from, so peers of
- * one AE title are one here.
- * @throws RaylogError as `factsOf`, also where one of the images is not there
+ * Who sent what the report is about. Over DIMSE an image says the AE title that it came from, so peers of one AE title are one here.
+ * @throws RaylogError as `factsOf`
  */
 export async function sendersOf(
   documents: DocumentStore,
   clock: Clock,
   report: Report,
   peers: readonly Peer[],
-): Promise<ReadonlySet<string>> {
-  const senders = new Set<string>()
-  for (const { source } of await imagesOf(documents, clock, report)) {
-    if (source.kind === 'retrieve') senders.add(source.peer)
+): Promise<Senders> {
+  const names = new Set<string>()
+  const { found, isWhole } = await imagesOf(documents, clock, report)
+  for (const { source } of found) {
+    if (source.kind === 'retrieve') names.add(source.peer)
     if (source.kind !== 'dimse') continue
-    for (const { name, aeTitle } of peers) if (aeTitle === source.peer) senders.add(name)
+    for (const { name, aeTitle } of peers) if (aeTitle === source.peer) names.add(name)
   }
-  return senders
+  return { names, absent: isWhole ? null : absence(report, clock) }
 }
 
-async function imagesOf(documents: DocumentStore, clock: Clock, report: Report): Promise<Instance[]> {
+async function imagesOf(
+  documents: DocumentStore,
+  clock: Clock,
+  report: Report,
+): Promise<{ found: Instance[]; isWhole: boolean }> {
   if (report.prediction !== null) {
     const prediction = await documents.get('predictions', report.prediction)
     const image = prediction && (await documents.get('instances', prediction.instance))
-    return image ? [image] : absent(report, clock)
+    return { found: image ? [image] : [], isWhole: image !== undefined }
   }
   const { study, images } = await assessmentOf(documents, clock, report)
   const all = await allOf(documents, 'instances', { study })
   const covered = new Set(images)
   // Those of an earlier version do not say which they cover.
   const found = images.length === 0 ? all : all.filter(({ id }) => covered.has(id))
-  return found.length < covered.size ? absent(report, clock) : found
+  return { found, isWhole: found.length >= covered.size }
 }
 
 async function assessmentOf(documents: DocumentStore, clock: Clock, report: Report): Promise<StudyAssessed> {
   const study = await documents.get('assessments', ids.studyRevision(report.study, report.revision ?? 1))
-  return study ?? absent(report, clock)
+  if (!study) throw absence(report, clock)
+  return study
 }
 
-function absent(report: Report, clock: Clock): never {
+function absence(report: Report, clock: Clock): RaylogError {
   const waits = clock.now() - report.at < patienceMs
   const what = `what report ${report.id} is about is not in the documents`
-  throw new RaylogError(waits ? 'busy' : 'not-found', what)
+  return new RaylogError(waits ? 'busy' : 'not-found', what)
 }
 
 async function ofPrediction(documents: DocumentStore, prediction: Prediction): Promise<Facts> {

@@ -123,7 +123,7 @@ describe('a rule fits by who sent the images', () => {
   }
   const from = (kind: 'dimse' | 'retrieve' | 'upload', peer: string) => ({ source: { kind, peer } })
 
-  it('of a study, some image: of those that it covers, and all of them must be there', async () => {
+  it('of a study, some image of those that it covers, by those that are there; where that fits none, all must be', async () => {
     const study = `st_sent_${++cases}`
     const [one, two, later] = [1, 2, 3].map(n => `in_${study}_${n}`)
     const report = await ofStudy({ study, images: [one ?? '', two ?? ''] })
@@ -134,6 +134,11 @@ describe('a rule fits by who sent the images', () => {
     expect(await queuedFor(report), 'who does not ask for it waits for nothing').toEqual(['all'])
     await keep(instance(two, from('dimse', 'CT1')))
     expect(await givenTo(rules, report)).toEqual(['all', 'ct', 'either'])
+    await stores.documents.delete('instances', one ?? '')
+    const { mr, ...others } = rules
+    const again = { ...report, id: `${report.id}_again` }
+    expect(await givenTo(others, again), 'one that was erased').toEqual(['all', 'ct', 'either'])
+    await expect(givenTo({ mr }, again)).rejects.toMatchObject({ code: 'not-found' })
   })
 
   it('of one answer, its image, also where it was retrieved from the peer', async () => {

@@ -74,10 +74,13 @@ export const deliver = defineStage({
         if (fitting.some(rule => !needsFacts(rule))) return true
         const known: Facts = await facts()
         if (fitting.some(rule => rule.peers.length === 0 && fitsFacts(rule, known))) return true
-        const bySender = fitting.filter(({ peers }) => peers.length > 0)
+        const bySender = fitting.filter(rule => rule.peers.length > 0 && fitsFacts({ ...rule, peers: [] }, known))
         if (bySender.length === 0) return false
-        const all: Facts = { ...known, peers: await senders() }
-        return bySender.some(rule => fitsFacts(rule, all))
+        const { names, absent } = await senders()
+        if (bySender.some(rule => fitsFacts(rule, { ...known, peers: names }))) return true
+        // The image that is not there may have come from one of them.
+        if (absent) throw absent
+        return false
       }
     }
 
