@@ -1,6 +1,8 @@
+import pino from 'pino'
 import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../monitoring/clock.ts'
+import { createMetrics } from '../monitoring/metrics.ts'
 import { RaylogError } from '../schemas/errors.ts'
 import { ids } from '../schemas/ids.ts'
 import type { Instance } from '../schemas/topics.ts'
@@ -145,7 +147,7 @@ describe('the intake, where the event is kept beside the bytes', () => {
   })
   let trays: Trays
   beforeAll(() => {
-    trays = createTrays(wholeBytes)
+    trays = createTrays(wholeBytes, { logger: pino({ level: 'silent' }), metrics: createMetrics() })
   })
   afterAll(() => trays.close())
   const kept = vi.fn()

@@ -172,13 +172,14 @@ export function createIntake(options: IntakeOptions): Intake {
     bytes: Uint8Array,
     announce: Announce,
     expect: Hints['expect'],
-    digested: Promise<string>,
+    digested: Promise<string | undefined>,
   ): Promise<Kept> {
     if (bytes.length === 0) throw new RaylogError('empty-upload', 'the image has no bytes')
     const described = await deps.images.describe(bytes, true)
     checkIdentity(described.facts.dicom, expect)
     const { contentType } = described.facts
     const sha256 = await digested
+    if (sha256 === undefined) throw new Error('the tray of an image was dropped while it was kept')
     let sealed: Sealed | undefined
     const noted = await (seal &&
       deps.objects.putNoted?.(bytes, contentType, sha256, async stored => {

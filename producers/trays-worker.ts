@@ -1,5 +1,5 @@
 /** The thread that digests what comes into the trays. It sleeps until there is news, and never takes part in an event loop. */
-import { createHash, type Hash } from 'node:crypto'
+import { createHash, type Hash, hash } from 'node:crypto'
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { controlOf, type Digested, memoryOf, noEnd, type Shared, said } from './trays.ts'
 
@@ -30,8 +30,10 @@ function digestMore(id: number, tray: Digesting): void {
     tray.digest.update(memory.subarray(tray.done, filled))
     tray.done = filled
   }
-  if (end === noEnd || end !== tray.done) return
-  const digested: Digested = { id, use, sha256: tray.digest.digest('hex') }
+  if (end === noEnd || end > tray.done) return
+  // Fewer bytes than it was told of: a data set that is empty has nothing of its prefix either.
+  const sha256 = end < tray.done ? hash('sha256', memory.subarray(0, end)) : tray.digest.digest('hex')
+  const digested: Digested = { id, use, sha256 }
   tray.digest = undefined
   parentPort?.postMessage(digested)
 }

@@ -1,18 +1,20 @@
 /**
  * Memory for images that come in, used again and again, and digested while it fills by a thread of its own: SHA-256 of half a
  * megabyte takes a third of a millisecond, which is a seventh of what the main thread needs for an image (bench/notes-receive.md).
- * Where the thread has died, the main thread digests, and the next image starts another.
+ * The first image starts it. Where it has died, the main thread digests, and the next image starts another.
  */
 import { hash } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
+import type { Logger } from 'pino'
+import type { Metrics } from '../monitoring/metrics.ts'
 
 export interface Tray {
   /** Room for an image that is held whole. */
   readonly memory: Buffer
   /** So many of its first bytes are there, and stay as they are. */
   filled(bytes: number): void
-  /** Of its first `bytes`, hex. Asked once for each image. */
-  sha256(bytes: number): Promise<string>
+  /** Of its first `bytes`, hex; undefined where the tray was dropped meanwhile. Asked once for each image. */
+  sha256(bytes: number): Promise<string | undefined>
   /** The image is done with, and nobody reads from its memory any more. */
   give(): void
   /** The image is done with, but a store that gave up may still be reading from its memory. */
@@ -58,8 +60,13 @@ interface Mine extends Tray {
   begin(): void
 }
 
+export interface TraysOptions {
+  logger: Logger
+  metrics: Pick<Metrics, 'workerRestarts'>
+}
+
 /** @param trayBytes room in each */
-export function createTrays(trayBytes: number): Trays {
+export function createTrays(trayBytes: number, { logger, metrics }: TraysOptions): Trays {
   /** Grows with whatever is new for the thread, which sleeps on it. */
   const news = new Int32Array(new SharedArrayBuffer(4))
   const free: Mine[] = []
@@ -74,9 +81,16 @@ export function createTrays(trayBytes: number): Trays {
     fresh.on('message', ({ id, use, sha256 }: Digested) => {
       if (waiting.get(id)?.use === use) waiting.get(id)?.settle(sha256)
     })
-    fresh.on('error', () => undefined) // its exit says it
+    let reason: string | undefined
+    fresh.on('error', thrown => {
+      reason = thrown instanceof Error ? thrown.message : String(thrown)
+    })
     fresh.on('exit', () => {
       if (worker === fresh) worker = undefined
+      if (!closed) {
+        metrics.workerRestarts.inc({ pool: 'digest', code: 'worker-died' })
+        logger.warn({ reason }, 'the thread that digests images died; the next image starts another')
+      }
       for (const { settle } of waiting.values()) settle(undefined)
     })
     return fresh
@@ -95,6 +109,7 @@ export function createTrays(trayBytes: number): Trays {
     let knownTo: Worker | undefined
     let use = 0
     let told = 0
+    let dropped = false
 
     function share(): void {
       if (worker === knownTo || !worker) return
@@ -128,10 +143,15 @@ export function createTrays(trayBytes: number): Trays {
         wake()
         const sha256 = await digested
         waiting.delete(id)
+        if (dropped) return undefined
         return sha256 ?? hash('sha256', memory.subarray(0, bytes))
       },
       give: () => void free.push(tray),
       drop() {
+        dropped = true
+        // The thread forgets the tray before it has digested it: nobody else would answer, and the entry holds the memory.
+        waiting.get(id)?.settle(undefined)
+        waiting.delete(id)
         const message: Shared = { id }
         if (knownTo === worker) worker?.postMessage(message)
         wake()
@@ -140,7 +160,6 @@ export function createTrays(trayBytes: number): Trays {
     return tray
   }
 
-  worker = start()
   return {
     take() {
       if (!closed) worker ??= start()

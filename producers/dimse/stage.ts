@@ -128,7 +128,7 @@ export const dimse = defineStage({
   config: dimseConfig,
   async open({ config, deps, publish, seal, logger, site, clock, network, signal }) {
     const { concurrency: limit, waitMs, maxBytes } = config
-    const trays = createTrays(wholeBytes)
+    const trays = createTrays(wholeBytes, { logger, metrics: deps.metrics })
     const most = { limit, waitMs, maxBytes }
     const intake = createIntake({ producer: 'dimse', site, clock, deps, publish, seal, trays, ...most })
     const listeners = listenersOf(config, network)
