@@ -163,8 +163,7 @@ export function createIntake(options: IntakeOptions): Intake {
       return kept
     } finally {
       // A store that gave up may still be reading from it.
-      if (inUse) tray.drop()
-      else tray.give()
+      inUse ? tray.drop() : tray.give()
     }
   }
 

@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import type { Logger } from 'pino'
-import type { Metrics } from '../monitoring/metrics.ts'
+import type { Ports } from '../kafka/ports.ts'
 
 export interface Tray {
   /** Room for an image that is held whole. */
@@ -62,7 +62,7 @@ interface Mine extends Tray {
 
 export interface TraysOptions {
   logger: Logger
-  metrics: Pick<Metrics, 'workerRestarts'>
+  metrics: Pick<Ports['metrics'], 'workerRestarts'>
 }
 
 /** @param trayBytes room in each */
