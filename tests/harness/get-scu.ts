@@ -17,6 +17,7 @@ export interface GetOptions {
   accepts: { abstract: string; syntaxes: string[] }[]
   identifier: DicomAttributes
   sopClass?: string
+  calling?: string
   /** After so many images a C-CANCEL goes out, before the answer to the last of them. */
   cancelAfter?: number
   /** After so many images the connection is cut. */
@@ -58,7 +59,7 @@ export async function nextMessage(peer: Peer): Promise<Message> {
 }
 
 export async function getOver(port: number, options: GetOptions): Promise<Got> {
-  const { sopClass = '1.2.840.10008.5.1.4.1.2.2.3', accepts, identifier } = options
+  const { sopClass = '1.2.840.10008.5.1.4.1.2.2.3', calling = 'GETSCU', accepts, identifier } = options
   using peer = await connectPeer(port)
   const contexts = [{ abstract: sopClass, syntaxes: [explicitLittle] }, ...accepts].map(
     ({ abstract, syntaxes }, i) => ({
@@ -66,7 +67,7 @@ export async function getOver(port: number, options: GetOptions): Promise<Got> {
     }),
   )
   const roles = new Map(accepts.map(({ abstract }) => [abstract, { scu: false, scp: true }]))
-  const request = { called: 'RAYLOG', calling: 'GETSCU', contexts, maxLength: 16_384, roles }
+  const request = { called: 'RAYLOG', calling, contexts, maxLength: 16_384, roles }
   peer.write(writeAssociateRequest(request, { classUid: '1.2.3', version: 'TEST' }))
   if ((await peer.next())?.type !== pdu.associateAc) throw new Error('not accepted')
   peer.write(dataPdus(1, true, writeQueryRequest(commandField.get, 9, sopClass)))

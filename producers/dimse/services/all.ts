@@ -105,6 +105,7 @@ export function createServices({
   const { settleMs, maxRequestBytes, ...pace } = config.commitment
   const verify = createVerify({ index, objects, clock, settleMs })
   const { answerMs } = calls
+  const deidentifies = (title: string) => network.peers.some(peer => peer.aeTitle === title && peer.deidentify)
   const commitments = createCommitments({ documents, verify, directory, aeTitle, clock, logger, answerMs, ...pace })
   const retrieval = { index, objects, images, logger, audit, ...query }
   const all = [
@@ -112,7 +113,7 @@ export function createServices({
     storeService(store, logger),
     findService({ index, logger, aeTitle, audit, ...query }),
     moveService({ ...retrieval, directory }),
-    getService({ ...retrieval, answerMs }),
+    getService({ ...retrieval, answerMs, deidentifies }),
     ...procedureStepServices({ documents, clock, logger, site, tell, maxRequestBytes }),
     commitmentService({ commitments, clock, logger, maxRequestBytes }),
     commitmentReportService({ documents, clock, logger, maxRequestBytes }),

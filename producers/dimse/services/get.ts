@@ -18,6 +18,8 @@ import { type Answer, AssociationEnded, type Message, type Service } from './ser
 export interface GetOptions extends RetrieveOptions {
   /** The peer has so long to answer each C-STORE, ms. */
   answerMs: number
+  /** Whether what goes to this AE title is de-identified, whatever the caller was admitted as. */
+  deidentifies(aeTitle: string): boolean
 }
 
 export function getService(options: GetOptions): Service {
@@ -27,7 +29,8 @@ export function getService(options: GetOptions): Service {
 
 function backSender({ association, command }: Message, options: GetOptions): Sender {
   const { logger, answerMs } = options
-  const deidentify = association.peer?.deidentify ?? false
+  // One that settings name only to be called may be admitted as anyone: what leaves under its title has nobody in it either.
+  const deidentify = (association.peer?.deidentify ?? false) || options.deidentifies(association.calling)
   const takers = [...association.contexts].flatMap(([id, context]) => (context.peerIsScp ? [{ id, ...context }] : []))
   let lastId = 0
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type Command, commandField, writeQueryRequest } from '../../../dicom/command.ts'
 import { explicitLittle, implicitLittle, readElements, writeElements } from '../../../dicom/data-set.ts'
 import { filePrefix, readFileMeta } from '../../../dicom/part10.ts'
@@ -9,6 +9,7 @@ import type { DicomAttributes } from '../../../schemas/dicom-json.ts'
 import { type OpenNode, openNode, peerOf, studyRoot } from '../../../tests/harness/dicom-node.ts'
 import { dataSetOf } from '../../../tests/harness/dicom-peer.ts'
 import { getOver } from '../../../tests/harness/get-scu.ts'
+import { openStores } from '../../../tests/harness/stores.ts'
 import { until } from '../../../tests/harness/until.ts'
 import { chestDicom, chestUids } from '../../simulator/phantoms.ts'
 
@@ -115,6 +116,23 @@ describe('C-GET', () => {
     expect([got.last.status, got.last.subOperations]).toMatchObject([0xb000, { completed: 1, failed: 1 }])
     expect(got.failed?.text('00080058', 'UI')).toBe(uids[1])
   })
+
+  it.each([false, true])(
+    'sends nobody to one who is only called, de-identified, and is let in as anyone: in a lab %s',
+    async lab => {
+      const research = { name: 'research', aeTitle: 'RESEARCH', host: '127.0.0.1', services: [], deidentify: true }
+      const stores = await openStores({ deidentify: { pixels: { unknown: 'blank' } } })
+      onTestFinished(() => stores.close())
+      const node = await open({ stores, network: { peers: [research] }, settings: { acceptAnyoneOnThisNetwork: lab } })
+      await keepStudy(node, [1])
+      const get = async (calling: string) =>
+        (await getOver(node.port, { accepts: [dxRole], identifier: theStudy, calling })).images[0]?.dataSet
+      expect((await get('OTHER'))?.equals(dataSetOf(chestDicom(1)))).toBe(true)
+      const sent = readElements((await get('RESEARCH')) ?? Buffer.alloc(0), explicitLittle)
+      expect(sent.text('00120062', 'CS')).toBe('YES')
+      expect(sent.text('00100010', 'PN')).not.toMatch(/Demo/)
+    },
+  )
 
   it('names those that the peer has no context for', async () => {
     const node = await open()
