@@ -8,6 +8,7 @@ import { ProblemNotice } from '../ui/basics.tsx'
 import { type Gone, getGone, type Replay } from './api.ts'
 
 const pageSize = 20
+const largestPage = 500
 const noQuery = new URLSearchParams()
 
 export function GoneTable({ of }: { of: readonly Gone[] }) {
@@ -47,29 +48,47 @@ export function GoneTable({ of }: { of: readonly Gone[] }) {
   )
 }
 
+/** `of`: how many there were when the last of these were asked for. */
+interface Shown {
+  items: readonly Gone[]
+  next: string | null
+  of: number
+}
+
 /** Those that a replay met, page by page. */
 export function GoneOf({ replay: { id, counts } }: { replay: Replay }) {
-  const [shown, setShown] = useState<{ items: Gone[]; next: string | null }>({ items: [], next: null })
+  const [shown, setShown] = useState<Shown>({ items: [], next: null, of: 0 })
   const [problem, setProblem] = useState<Problem | null>(null)
   const { gone } = counts
+  const some = gone > 0
 
-  // Again when there are more.
+  // Once there are any: what it meets later is behind "More", and takes back nothing that is shown.
   useEffect(() => {
     let left = false
-    if (gone > 0)
+    if (some)
       getGone(id, null, pageSize).then(
-        page => !left && setShown(page),
+        page => {
+          if (left) return
+          setShown({ ...page, of: page.items.length })
+          setProblem(null)
+        },
         error => !left && setProblem(toProblem(error)),
       )
     return () => {
       left = true
     }
-  }, [id, gone])
+  }, [id, some])
 
   async function more() {
     try {
-      const { items, next } = await getGone(id, shown.next, pageSize)
-      setShown(before => ({ items: [...before.items, ...items], next }))
+      const { items, next } = shown
+      // The last page has no place to go on from: it is asked for again, with what has come since.
+      const page =
+        next === null
+          ? await getGone(id, null, Math.min(items.length + pageSize, largestPage))
+          : await getGone(id, next, pageSize)
+      setShown({ items: next === null ? page.items : [...items, ...page.items], next: page.next, of: gone })
+      setProblem(null)
     } catch (error) {
       setProblem(toProblem(error))
     }
@@ -84,7 +103,7 @@ export function GoneOf({ replay: { id, counts } }: { replay: Replay }) {
       </p>
       {problem && <ProblemNotice problem={problem} />}
       <GoneTable of={shown.items} />
-      {shown.next !== null && (
+      {(shown.next !== null || shown.of < gone) && (
         <button type="button" className="button" onClick={() => void more()}>
           More
         </button>
