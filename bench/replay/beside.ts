@@ -51,16 +51,22 @@ async function watch({ gateway }: System) {
   }
 }
 
+/** @throws where it has failed: what it did until then is no figure */
+async function look(gateway: System['gateway'], id: string) {
+  const replay = await gateway.json<Replay & { perSecond: number }>(`/api/v1/replays/${id}`)
+  if (replay.state === 'failed') throw new Error(`the replay ${id} has failed: ${replay.error?.code}`)
+  return replay
+}
+
 /** Replays of all that has come, one after the other, until stopped. @returns how many images were replayed meanwhile */
 async function replaying({ gateway }: System, model: string, during: () => Promise<unknown>): Promise<number> {
   const begin = () => ask<Replay>(gateway, 'replays', { model, from: 0, to: Date.now() + 1_000 })
-  const look = (id: string) => gateway.json<Replay>(`/api/v1/replays/${id}`)
   let id = (await begin()).id
   let replayed = 0
   let over = false
   const following = (async () => {
     while (!over) {
-      const { state, counts } = await look(id)
+      const { state, counts } = await look(gateway, id)
       if (state === 'done') {
         replayed += counts.predicted
         id = (await begin()).id
@@ -68,12 +74,13 @@ async function replaying({ gateway }: System, model: string, during: () => Promi
       await wait(250)
     }
   })()
-  await during()
-  over = true
-  await following
-  replayed += (await look(id)).counts.predicted
+  const live = during().finally(() => {
+    over = true
+  })
+  await Promise.all([live, following])
+  replayed += (await look(gateway, id)).counts.predicted
   await gateway.post(`/api/v1/replays/${id}/cancel`)
-  await until('it is over', async () => ['done', 'cancelled'].includes((await look(id)).state))
+  await until('it is over', async () => ['done', 'cancelled'].includes((await look(gateway, id)).state))
   return replayed
 }
 
@@ -158,7 +165,7 @@ async function undisturbed({ gateway }: System, { manifest, weights, shape }: Ca
     const done = await until(
       'the replay is done',
       async () => {
-        const now = await gateway.json<Replay & { perSecond: number }>(`/api/v1/replays/${id}`)
+        const now = await look(gateway, id)
         return now.state === 'done' ? now : undefined
       },
       { deadlineMs: 900_000, everyMs: 100 },
