@@ -95,19 +95,21 @@ describe('live work in other processes', { timeout: 600_000 }, () => {
   })
 
   it('has it hold back while a few images wait, until they are done', async () => {
-    const id = await begin(2)
+    // Slow enough that it is not done while all of this happens on a slow machine.
+    const id = await begin(0.5)
     await until('it has begun', async () => (await progress(id)).counts.predicted >= 3)
     expect(await of.infer.stop()).toBe(0)
     await send(3)
     await until('it holds back', async () => (await progress(id)).givesWayTo === 'infer')
     const held = (await progress(id)).counts.predicted
     await of.infer.restart()
-    await until('it goes on', async () => {
+    const goesOn = async () => {
       const { givesWayTo, counts } = await progress(id)
       // One may have been under way.
       if (givesWayTo !== null) expect(counts.predicted).toBeLessThanOrEqual(held + 1)
       return givesWayTo === null && counts.predicted > held + 1
-    })
+    }
+    await until('it goes on', goesOn, { deadlineMs: 240_000 })
     await ask(of.gateway, `replays/${id}/cancel`)
     await reached(of.gateway, id, 'cancelled')
     await idle()
@@ -131,11 +133,13 @@ describe('a replay', { timeout: 900_000 }, () => {
     let live = 0
     for (const [name, killed] of kills) {
       const { counts } = await progress(id)
-      await until(`it goes on before ${name} is killed`, async () => {
+      const goesOn = async () => {
         const now = await progress(id)
         expect(['waiting', 'running'], `while ${name} is to be killed`).toContain(now.state)
         return now.counts.predicted >= counts.predicted + 3
-      })
+      }
+      // It holds back until what was killed before runs again and has done what waited for it.
+      await until(`it goes on before ${name} is killed`, goesOn, { deadlineMs: 240_000 })
       await Promise.all([killed(), send(4)])
       live += 4
     }
