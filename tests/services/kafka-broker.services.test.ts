@@ -178,6 +178,8 @@ describe('one broker', () => {
     const received: number[] = []
     const taken: number[] = []
     let waited = 0
+    // Longer than this process stands still on a slow machine: that would end a membership too.
+    const sessionTimeoutMs = 10_000
     async function join(name: string, from: EventLog): Promise<Subscription> {
       const subscription: Subscription = await from.subscribe(
         { group, topics: [topic], from: 'earliest', maxRecords: 10 },
@@ -185,7 +187,7 @@ describe('one broker', () => {
           async records(records) {
             received.push(...records.map(({ value }) => Number(String(value))))
             const last = records.at(-1)
-            if (last?.partition === 0 && waited++ === 0) await wait(12_500) // two session timeouts: this time is what is tested
+            if (last?.partition === 0 && waited++ === 0) await wait(2 * sessionTimeoutMs + 500) // this time is what is tested
             if (last) await subscription.commit([{ ...last, offset: last.offset + 1 }])
             if (last?.partition === 0)
               taken.push((await log.lag(group)).find(({ partition }) => partition === 0)?.committed ?? -1)
@@ -197,8 +199,8 @@ describe('one broker', () => {
       return subscription
     }
     // The other would have the partition, and its records again, as soon as the slow one were taken for dead.
-    const another = await openLog(kafka)
-    const members = [await join('one', log), await join('the other', another)]
+    const logs = [await openLog(kafka, { sessionTimeoutMs }), await openLog(kafka, { sessionTimeoutMs })] as const
+    const members = [await join('one', logs[0]), await join('the other', logs[1])]
     await until('each has one', () => ['one has 1', 'the other has 1'].every(line => told.includes(line)))
     const before = told.length
     const sent = await log.append(range(0, 60).map(n => numbered(topic, n, `key-${n}`)))
@@ -209,7 +211,7 @@ describe('one broker', () => {
     expect(taken[0]).toBe(Math.min(10, slow))
     expect(told.slice(before)).toEqual([])
     for (const member of members) await member.close()
-    await another.close()
+    for (const each of logs) await each.close()
   })
 
   it('costs nearly nothing while nothing happens, and arms no negative timer', async () => {
