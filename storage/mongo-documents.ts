@@ -9,7 +9,7 @@ import type { DocumentStore } from './documents.ts'
 import { decode, encode, type Stored } from './mongo/codec.ts'
 import { duplicateKey, fromMongo } from './mongo/errors.ts'
 import { createLookups, type Lookups } from './mongo/lookups.ts'
-import { indexesOf, matchOf, pageOf, pathOf, projectionOf, valueAt } from './mongo/query.ts'
+import { indexesOf, matchOf, outdatedIndexOf, pageOf, pathOf, projectionOf, valueAt } from './mongo/query.ts'
 import { createUpserts, type Upserts } from './mongo/upserts.ts'
 import { within } from './outage.ts'
 
@@ -54,8 +54,10 @@ export async function openMongoDocuments(options: MongoDocumentsOptions): Promis
     try {
       await within(clock, deadlineMs, 'MongoDB', maker.connect())
       for (const name of collectionNames()) {
-        const made = maker.db(database).collection(name).createIndexes(indexesOf(name))
-        await within(clock, indexDeadlineMs, 'MongoDB', made)
+        const collection = maker.db(database).collection(name)
+        await within(clock, indexDeadlineMs, 'MongoDB', collection.createIndexes(indexesOf(name)))
+        const outdated = outdatedIndexOf(name)
+        if (outdated) await within(clock, indexDeadlineMs, 'MongoDB', dropIndex(collection, outdated))
       }
     } catch (thrown) {
       throw refused(thrown) ?? fromMongo(thrown)
@@ -225,6 +227,16 @@ function connection(url: string, deadlineMs: number, silentMs = deadlineMs): Mon
   } catch (thrown) {
     const reason = thrown instanceof Error ? thrown.name : 'not a URL'
     throw new RaylogError('config-invalid', `the address of MongoDB is refused (${reason})`)
+  }
+}
+
+/** By the name that MongoDB gives it. Of processes that start at once another may have dropped it: IndexNotFound. */
+async function dropIndex(collection: MongoCollection, key: Document): Promise<void> {
+  const name = Object.entries(key).flat().join('_')
+  try {
+    await collection.dropIndex(name)
+  } catch (thrown) {
+    if (!(thrown instanceof MongoServerError) || thrown.code !== 27) throw thrown
   }
 }
 

@@ -43,11 +43,23 @@ export function pageOf(collection: Collection, { where, order, after }: Listing)
 /** (field, time, id) for each filter, and (time, id): the order of the pages, whatever the filter. Read either way. */
 export function indexesOf(collection: Collection): IndexDescription[] {
   const { time, filters, carries = [] } = collections[collection]
-  const order = time === 'id' ? ['_id'] : [pathOf(time), '_id']
+  const order = orderOf(collection)
   const keys = filters.map(field => [...new Set([pathOf(field), ...order])])
   if (time !== 'id') keys.push([...order, ...carries.map(pathOf)])
-  return keys.map(names => ({ key: Object.fromEntries(names.map(name => [name, 1])) }))
+  return keys.map(names => ({ key: keyOf(names) }))
 }
+
+/** What an older version made, and one of `indexesOf` does too: (time, id) where that carries more now. By its key. */
+export function outdatedIndexOf(collection: Collection): Document | undefined {
+  const { time, carries = [] } = collections[collection]
+  return time !== 'id' && carries.length > 0 ? keyOf(orderOf(collection)) : undefined
+}
+
+const orderOf = (collection: Collection): string[] => {
+  const { time } = collections[collection]
+  return time === 'id' ? ['_id'] : [pathOf(time), '_id']
+}
+const keyOf = (names: readonly string[]): Record<string, 1> => Object.fromEntries(names.map(name => [name, 1]))
 
 export const projectionOf = (paths: readonly string[]): Document => ({
   _id: 1,

@@ -212,6 +212,18 @@ describe('documents in MongoDB', () => {
     expect(patients.map(({ key }) => Object.keys(key).join(' ')).toSorted()).toEqual(['_id', 'site _id'])
   })
 
+  it('lose the index of an older version that a larger one has replaced, and no other', async () => {
+    const studies = client.db(database).collection('dicomStudies')
+    const keys = async () => (await studies.indexes()).map(({ key }) => Object.keys(key).join(' ')).toSorted()
+    const before = await keys()
+    expect(before).toContain('at _id mark')
+    await studies.createIndex({ at: 1, _id: 1 })
+    expect(await keys()).toContain('at _id')
+    const again = await Promise.all([1, 2].map(() => openMongoDocuments({ url: mongo.url, database, logger })))
+    for (const each of again) await each.close()
+    expect(await keys()).toEqual(before)
+  })
+
   it('are written whole under their id, many calls in one write', async () => {
     const before = store.bulks()
     await Promise.all(Array.from({ length: 500 }, (_, n) => store.upsert('deliveries', [delivery(`kept-${n}`)])))
