@@ -89,9 +89,14 @@ describe.skipIf(tools.missing.length > 0)(tools.title, { timeout: 120_000 }, () 
     const port = Number(stage.endpoints.dicom?.port)
     const echo = (calling: string) =>
       run('echoscu', ['-aet', calling, '-aec', 'RAYLOG', '127.0.0.1', String(port)], { env })
-    const held = await Promise.all([1, 2, 3].map(() => associate(port, { calling: 'CROWD' })))
-    await expect(echo('CROWD')).rejects.toThrow(/Local Limit Exceeded/)
-    await echo('OTHER')
+    const hold = (title: string, address: string) => associate(port, { calling: title }, address)
+    const elsewhere = await Promise.all(['A', 'B', 'C'].map(title => hold(title, '127.0.0.2')))
+    await expect(hold('D', '127.0.0.2')).rejects.toThrow('not accepted')
+    await echo('CROWD')
+    const held = await Promise.all([1, 2, 3].map(n => hold(`CROWD${n}`, '127.0.0.1')))
+    // Another name is no other caller.
+    for (const title of ['CROWD1', 'OTHER']) await expect(echo(title)).rejects.toThrow(/Local Limit Exceeded/)
+    for (const one of elsewhere) one[Symbol.dispose]()
     for (const one of held) one[Symbol.dispose]()
     await until('a place is free', () =>
       echo('CROWD').then(

@@ -6,7 +6,7 @@ import type { Rejection } from './negotiate.ts'
 
 export interface PlacesOptions {
   maxAssociations: number
-  /** Of one who is no peer, told apart by address and AE title. */
+  /** Of one who is no peer, told apart by address: AE titles are theirs to choose. */
   maxAssociationsPerCaller: number
 }
 
@@ -20,12 +20,12 @@ export class Places {
   }
 
   /** @returns a function that gives the place back, or why there is none */
-  take(peer: Peer | undefined, { aeTitle, address }: Caller): Rejection | (() => void) {
+  take(peer: Peer | undefined, { address }: Caller): Rejection | (() => void) {
     const { maxAssociations, maxAssociationsPerCaller } = this.#options
     const full = (because: string): Rejection => ({ rejected: reject.tooManyAssociations, because })
     if (this.taken >= maxAssociations) return full('as many associations as maxAssociations allows')
     // Names of peers have no spaces.
-    const caller = peer ? peer.name : `${plainAddress(address)} ${aeTitle}`
+    const caller = peer ? peer.name : `at ${plainAddress(address)}`
     const has = this.#byCaller.get(caller) ?? 0
     if (has >= (peer ? (peer.maxAssociations ?? maxAssociations) : maxAssociationsPerCaller))
       return full(`as many associations as ${peer ? 'the peer' : 'one caller'} may have`)

@@ -32,7 +32,9 @@ const dimseConfig = z.strictObject({
     .min(1)
     .max(10_000)
     .default(64)
-    .describe('of one who is no peer, by address and AE title, at once; a peer has its own maxAssociations'),
+    .describe(
+      'of one address whose callers are no peers, whatever their AE titles, at once; a peer has its own maxAssociations',
+    ),
   maxUnassociatedPerAddress: z
     .int()
     .min(1)

@@ -144,8 +144,8 @@ export interface Peer extends Disposable {
   next(): Promise<Answer | undefined>
 }
 
-export async function connectPeer(port: number): Promise<Peer> {
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+export async function connectPeer(port: number, localAddress = '127.0.0.1'): Promise<Peer> {
+  const socket = connect({ host: '127.0.0.1', port, localAddress, noDelay: true })
   const answers: Answer[] = []
   let held = Buffer.alloc(0)
   let closed = false
@@ -180,8 +180,8 @@ export async function connectPeer(port: number): Promise<Peer> {
 }
 
 /** Connected and associated. @throws when it was not accepted */
-export async function associate(port: number, proposal: Proposal = {}): Promise<Peer> {
-  const peer = await connectPeer(port)
+export async function associate(port: number, proposal: Proposal = {}, localAddress?: string): Promise<Peer> {
+  const peer = await connectPeer(port, localAddress)
   peer.write(associateRequest(proposal))
   const answer = await peer.next()
   if (answer?.type !== pdu.associateAc) throw new Error(`not accepted: ${answer?.type} ${answer?.body.toString('hex')}`)
