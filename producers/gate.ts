@@ -9,7 +9,8 @@ export interface Gate {
   empty(): Promise<void>
 }
 
-export function createGate(limit: number): Gate {
+/** @param doing what those do who are in, for the message of who must come later */
+export function createGate(limit: number, doing = 'images are being received'): Gate {
   const waiting: (() => void)[] = []
   const emptied: (() => void)[] = []
   let inside = 0
@@ -47,10 +48,7 @@ export function createGate(limit: number): Gate {
         reject(error)
       }
       const aborted = () => refuse(signal?.reason)
-      const timer = setTimeout(
-        () => refuse(new RaylogError('busy', `${limit} images are being received already`)),
-        waitMs,
-      )
+      const timer = setTimeout(() => refuse(new RaylogError('busy', `${limit} ${doing} already`)), waitMs)
       signal?.addEventListener('abort', aborted, { once: true })
       waiting.push(admitted)
     })

@@ -51,25 +51,29 @@ function backSender({ association, command }: Message, options: GetOptions): Sen
       return cancelled
     },
     async send(instance): Promise<Outcome> {
-      let sending: Outgoing
+      let sending: Outgoing | undefined
       let context: (typeof takers)[number] | undefined
       let dataSet: AsyncIterable<Buffer>
       try {
-        sending = await outgoing(options, instance, deidentify)
-        context = sending.contextOf(takers)
-        if (context === undefined) return 'failed'
-        dataSet = await sending.dataSet(context.transferSyntax)
-      } catch (thrown) {
-        logger.warn({ code: toRaylogError(thrown).code, key: instance.object.key }, 'not sent')
-        return 'failed'
-      }
-      lastId = (lastId % 65_535) + 1
-      try {
-        await association.send(context.id, writeStoreRequest(lastId, instance.sopClass, sending.sopInstance), dataSet)
-      } catch (thrown) {
-        // Half of a data set cannot be taken back.
-        if (thrown instanceof RaylogError) throw new ProtocolError(abortReason.notSpecified, thrown.message)
-        throw thrown
+        try {
+          sending = await outgoing(options, instance, { deidentify, signal: association.signal })
+          context = sending.contextOf(takers)
+          if (context === undefined) return 'failed'
+          dataSet = await sending.dataSet(context.transferSyntax)
+        } catch (thrown) {
+          logger.warn({ code: toRaylogError(thrown).code, key: instance.object.key }, 'not sent')
+          return 'failed'
+        }
+        lastId = (lastId % 65_535) + 1
+        try {
+          await association.send(context.id, writeStoreRequest(lastId, instance.sopClass, sending.sopInstance), dataSet)
+        } catch (thrown) {
+          // Half of a data set cannot be taken back.
+          if (thrown instanceof RaylogError) throw new ProtocolError(abortReason.notSpecified, thrown.message)
+          throw thrown
+        }
+      } finally {
+        sending?.done()
       }
       return countedAs((await answerTo(lastId)).status)
     },

@@ -95,26 +95,31 @@ function awaySender(
 
   async function attempt(instance: Stored, at: number): Promise<Outcome> {
     const peer = await peerFor(instance, at)
-    let sending: Outgoing
+    let sending: Outgoing | undefined
     let context: (typeof peer.contexts)[number] | undefined
     let dataSet: AsyncIterable<Buffer>
     try {
-      sending = await outgoing(options, instance, deidentify)
-      context = sending.contextOf(peer.contexts)
-      if (!context) return 'failed'
-      dataSet = await sending.dataSet(context.transferSyntax)
-    } catch (thrown) {
-      tell(thrown)
-      return 'failed'
-    }
-    const ours: unknown[] = []
-    const request = (id: number) => writeStoreRequest(id, instance.sopClass, sending.sopInstance, originator)
-    try {
-      return countedAs((await peer.request(context, request, noting(dataSet, ours))).status)
-    } catch (thrown) {
-      // Half of a data set cannot be taken back; but the destination is not at fault.
-      if (ours.length > 0) failures--
-      throw thrown
+      try {
+        sending = await outgoing(options, instance, { deidentify, signal: association.signal })
+        context = sending.contextOf(peer.contexts)
+        if (!context) return 'failed'
+        dataSet = await sending.dataSet(context.transferSyntax)
+      } catch (thrown) {
+        tell(thrown)
+        return 'failed'
+      }
+      const ours: unknown[] = []
+      const { sopInstance } = sending
+      const request = (id: number) => writeStoreRequest(id, instance.sopClass, sopInstance, originator)
+      try {
+        return countedAs((await peer.request(context, request, noting(dataSet, ours))).status)
+      } catch (thrown) {
+        // Half of a data set cannot be taken back; but the destination is not at fault.
+        if (ours.length > 0) failures--
+        throw thrown
+      }
+    } finally {
+      sending?.done()
     }
   }
 

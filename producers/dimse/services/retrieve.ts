@@ -11,6 +11,7 @@ import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
 import type { DicomIndex } from '../../../storage/dicom-query.ts'
 import type { ObjectStore } from '../../../storage/objects.ts'
 import { chunksOf } from '../../bytes.ts'
+import type { Gate } from '../../gate.ts'
 import type { AskedAudit } from '../asked.ts'
 import { type Identifier, levelsTo, readIdentifier, uniqueKeys } from '../identifier.ts'
 import { serviceClass } from '../sop-classes.ts'
@@ -22,6 +23,8 @@ export interface RetrieveOptions {
   objects: Pick<ObjectStore, 'get' | 'range' | 'stream'>
   /** Gives what a peer does not take as it is stored in a transfer syntax that it takes; and without the people in it. */
   images: Pick<Images, 'deidentify' | 'maxDeidentified'> & { dicom: Pick<DicomReader, 'transcode' | 'transcodesTo'> }
+  /** Places for objects that are held whole to be de-identified, of all retrievals together. */
+  whole: Gate
   logger: Logger
   audit: AskedAudit
   /** Instances of one request; more are refused with "unable to calculate number of matches". */
@@ -191,14 +194,23 @@ export interface Outgoing {
   contextOf<C extends { abstractSyntax: string; transferSyntax: string }>(contexts: readonly C[]): C | undefined
   /** @throws RaylogError object-missing, decode-failed and its like, before the first byte */
   dataSet(transferSyntax: string): Promise<AsyncIterable<Buffer>>
+  /** Always called, when it has been sent or will not be. */
+  done(): void
 }
 
-/** @throws RaylogError what de-identification does, too-large where it may not be held in memory for it */
-export async function outgoing(options: SendOptions, stored: Stored, deidentify: boolean): Promise<Outgoing> {
-  return deidentify ? withoutPeople(options, stored) : asStored(options, stored)
+/** For a place among those that are de-identified, ms. */
+const waitMs = 120_000
+
+/** @throws RaylogError what de-identification does, too-large where it may not be held in memory for it, busy */
+export async function outgoing(
+  options: SendOptions,
+  stored: Stored,
+  { deidentify, signal }: { deidentify: boolean; signal: AbortSignal },
+): Promise<Outgoing> {
+  return deidentify ? withoutPeople(options, stored, signal) : asStored(options, stored)
 }
 
-type SendOptions = Pick<RetrieveOptions, 'objects' | 'images'>
+type SendOptions = Pick<RetrieveOptions, 'objects' | 'images' | 'whole'>
 
 function contextIn(sopClass: string, syntaxes: readonly string[]): Outgoing['contextOf'] {
   return contexts => {
@@ -222,13 +234,30 @@ function asStored({ objects, images }: SendOptions, stored: Stored): Outgoing {
       const start = readFileMeta(head)?.dataAt ?? 0
       return chunksOf(await objects.stream(object.key, { start, end: object.bytes - 1 }))
     },
+    done: () => undefined,
   }
 }
 
 /** In the syntax that de-identification leaves it in, and no other. */
-async function withoutPeople({ objects, images }: SendOptions, { object, site }: Stored): Promise<Outgoing> {
+async function withoutPeople(options: SendOptions, stored: Stored, signal: AbortSignal): Promise<Outgoing> {
+  const { images, whole } = options
+  const { object } = stored
   if (object.bytes > images.maxDeidentified)
     throw new RaylogError('too-large', `larger than may be de-identified: ${images.maxDeidentified} bytes`)
+  const leave = await whole.enter(waitMs, signal)
+  try {
+    return await cleaned(options, stored, leave)
+  } catch (thrown) {
+    leave()
+    throw thrown
+  }
+}
+
+async function cleaned(
+  { objects, images }: SendOptions,
+  { object, site }: Stored,
+  done: () => void,
+): Promise<Outgoing> {
   const { bytes } = await images.deidentify(await objects.get(object.key), site)
   const clean = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const meta = readFileMeta(clean)
@@ -239,6 +268,7 @@ async function withoutPeople({ objects, images }: SendOptions, { object, site }:
     async dataSet() {
       return Readable.from([clean.subarray(meta.dataAt)])
     },
+    done,
   }
 }
 
