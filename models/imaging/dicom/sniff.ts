@@ -56,6 +56,8 @@ export function hasVrs(bytes: Uint8Array, start: number, transferSyntax: string)
   if (start + 8 > bytes.length || transferSyntax === explicitBig) return stated
   const seen = isVr(vrAt(bytes, start + 4))
   if (seen === stated) return stated
+  // As a length of a first element these letters would be 16 KiB and more: no such element is in any data set.
+  if (seen) return true
   const length = new DataView(bytes.buffer, bytes.byteOffset + start + 4, 4).getUint32(0, true)
   return length > bytes.length - start - 8
 }
