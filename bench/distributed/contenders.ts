@@ -47,7 +47,11 @@ export async function raylogContender(ground: Ground, scenario: Scenario, worker
     isLevel: async () =>
       (await ground.documents('raylog', 'predictions')) === (await ground.documents('raylog', 'instances')),
     pids: () => processes.all.map(({ pid }) => pid),
-    [Symbol.asyncDispose]: () => running.disposeAsync(),
+    async [Symbol.asyncDispose]() {
+      // Orderly: what was not committed would be done again by the next, with its model, and never be level.
+      await Promise.all(processes.all.map(one => one.stop()))
+      await running.disposeAsync()
+    },
   }
 }
 
