@@ -90,7 +90,7 @@ interface Compared {
 const tags = ['replays']
 
 export function addComparisonRoutes(app: App, { deps: { documents, log }, clock }: ApiContext): void {
-  const compare = createCompare(documents, createSettled(log), clock)
+  const compare = createCompare(documents, createSettled(log, clock), clock)
   const get = async (id: string) => found(await documents.get('replays', id), 'replay')
   app.get(
     '/replays/:id/comparison',

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type EmbeddedLog, openEmbeddedLog } from '../../kafka/embedded/log.ts'
+import { systemClock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { topics } from '../../schemas/topics.ts'
 import { createSettled } from './replays-settled.ts'
@@ -32,16 +33,19 @@ function open() {
     asked++
     if (away) throw new RaylogError('log-unavailable', 'away')
   }
-  return createSettled({
-    async topics() {
-      reach()
-      return await log.topics()
+  return createSettled(
+    {
+      async topics() {
+        reach()
+        return await log.topics()
+      },
+      async lag(group) {
+        reach()
+        return await log.lag(group)
+      },
     },
-    async lag(group) {
-      reach()
-      return await log.lag(group)
-    },
-  })
+    systemClock,
+  )
 }
 
 it('is settled once all is read that was there when that was first asked, and stays so without asking again', async () => {
@@ -67,4 +71,10 @@ it('is not settled yet while the log is away, and is when it is back', async () 
   expect(await settled('rr_1')).toBe(false)
   away = false
   expect(await settled('rr_1')).toBe(true)
+})
+
+it('is not waited for where the log says nothing for long', async () => {
+  const never = () => new Promise<never>(() => undefined)
+  const settled = createSettled({ topics: never, lag: never }, { ...systemClock, sleep: async () => undefined })
+  expect(await settled('rr_1')).toBe(false)
 })

@@ -4,9 +4,14 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { EventLog } from '../../kafka/log.ts'
+import type { Clock } from '../../monitoring/clock.ts'
 import { RaylogError } from '../../schemas/errors.ts'
 import { topics } from '../../schemas/topics.ts'
 
+/** A comparison is not kept waiting for a log that is away, ms. */
+const patienceMs = 2_000
+/** Given as the reason: without one a DOMException is made each time, with its stack. */
+const said = 'said'
 /** The stage that writes what replays say into the documents. */
 const reader = 'persist'
 
@@ -14,7 +19,10 @@ const reader = 'persist'
  * @returns for a replay that has ended: whether its reader has come to where the log ended when that was first asked. That
  * stays so, and is not asked again; what the log cannot say is not so yet.
  */
-export function createSettled(log: Pick<EventLog, 'topics' | 'lag'>): (replay: string) => Promise<boolean> {
+export function createSettled(
+  log: Pick<EventLog, 'topics' | 'lag'>,
+  clock: Clock,
+): (replay: string) => Promise<boolean> {
   const ends = new LRUCache<string, { partition: number; high: number }[]>({ max: 1_000 })
   const settled = new LRUCache<string, true>({ max: 10_000 })
   const topic = topics.predictions.name
@@ -35,10 +43,23 @@ export function createSettled(log: Pick<EventLog, 'topics' | 'lag'>): (replay: s
     return end.every(({ partition, high }) => (read.get(partition) ?? 0) >= high)
   }
 
+  async function soon(is: Promise<boolean>): Promise<boolean> {
+    const over = new AbortController()
+    const late = clock.sleep(patienceMs, over.signal).then(
+      () => false,
+      () => false,
+    )
+    try {
+      return await Promise.race([is, late])
+    } finally {
+      over.abort(said)
+    }
+  }
+
   return async replay => {
     if (settled.get(replay)) return true
     try {
-      const is = await isRead(replay)
+      const is = await soon(isRead(replay))
       if (is) settled.set(replay, true)
       return is
     } catch (error) {

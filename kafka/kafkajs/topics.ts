@@ -77,7 +77,9 @@ export function createTopics({ wire, kafkajs, offsets, clock, settings }: Topics
       // What the copies that there are can keep, whatever is asked for.
       ...configOf(spec, fewest).flatMap(([name, value]) => {
         const now = configs?.get(name)?.value ?? ''
-        if (now === value || (name === inSyncConfig && Number(now) >= Number(value))) return []
+        // More than ours stays, unless it is more than there are copies: nothing can be written then.
+        const stays = name === inSyncConfig && Number(now) >= Number(value) && Number(now) <= fewest
+        if (now === value || stays) return []
         return [{ kind: 'configure' as const, topic, name, from: now, to: value, loses: loses(name, now, value, spec) }]
       }),
     ]

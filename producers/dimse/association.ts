@@ -101,6 +101,8 @@ async function establish(link: Link, options: AssociationOptions): Promise<Sessi
   }
   link.send(writeAssociateAccept(request, outcome.answers, options.maxPduBytes, implementation, outcome.roles))
   const session = new Session(link, request, outcome, options.stallMs)
+  // Also while a service is at work: what waits for its turn on behalf of who is gone waits no longer.
+  void link.closed.then(() => session.over())
   options.observer.opened(session)
   return session
 }

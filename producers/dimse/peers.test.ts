@@ -55,6 +55,19 @@ async function answerTo(port: number, calling: string) {
   return await peer.next()
 }
 
+it('a peer that goes while it waits for its turn gives its place back, and is not waited for', async () => {
+  const { port, stage } = await start([{ ...here, maxBytesPerSecond: 1_024, maxAssociations: 1 }])
+  const small = (seed: number) => store(chestUids(seed), dataSetOf(chestDicom(seed, { size: 64 })))
+  const peer = await associate(port, proposal)
+  peer.write(small(1))
+  expect(statusOf(await peer.next()).status).toBe(0)
+  // Seconds of waiting at that rate.
+  peer.write(small(2))
+  peer.socket.end()
+  using _next = await until('there is a place', () => associate(port, proposal).catch(() => undefined))
+  expect(stage.published).toHaveLength(1)
+})
+
 describe('a stranger', () => {
   it('is told that its calling AE title is not recognized, and the audit has it once', async () => {
     const { port, stage } = await start([here])

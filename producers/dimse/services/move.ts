@@ -112,7 +112,9 @@ function awaySender(
       const { sopInstance } = sending
       const request = (id: number) => writeStoreRequest(id, instance.sopClass, sopInstance, originator)
       try {
-        return countedAs((await peer.request(context, request, noting(dataSet, ours))).status)
+        return countedAs(
+          (await peer.request(context, request, noting(dataSet, { thrown: ours, done: sending.done }))).status,
+        )
       } catch (thrown) {
         // Half of a data set cannot be taken back; but the destination is not at fault.
         if (ours.length > 0) failures--
@@ -146,12 +148,18 @@ function awaySender(
   }
 }
 
-/** The same; what it throws is noted. */
-async function* noting(dataSet: AsyncIterable<Buffer>, thrown: unknown[]): AsyncGenerator<Buffer> {
+/** The same; what it throws is noted, and its end told. */
+async function* noting(
+  dataSet: AsyncIterable<Buffer>,
+  { thrown, done }: { thrown: unknown[]; done: () => void },
+): AsyncGenerator<Buffer> {
   try {
     yield* dataSet
   } catch (error) {
     thrown.push(error)
     throw error
+  } finally {
+    // A destination that does not answer holds up no one else's.
+    done()
   }
 }

@@ -87,7 +87,11 @@ export function GoneOf({ replay: { id, counts } }: { replay: Replay }) {
         next === null
           ? await getGone(id, null, Math.min(items.length + pageSize, largestPage))
           : await getGone(id, next, pageSize)
-      setShown({ items: next === null ? page.items : [...items, ...page.items], next: page.next, of: gone })
+      setShown({
+        items: next === null ? page.items : [...items, ...page.items],
+        next: page.next,
+        of: page.next === null && next !== null ? items.length + page.items.length : gone,
+      })
       setProblem(null)
     } catch (error) {
       setProblem(toProblem(error))
