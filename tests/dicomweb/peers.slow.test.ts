@@ -130,6 +130,7 @@ describe.skipIf(missing !== '')(`a viewer made of dicomweb-client${missing}`, ()
  * - an empty value among several is null (F.2.5); pydicom writes an empty text
  * - private elements of implicit VR are UN; pydicom knows some manufacturers' dictionaries
  * - padding behind compressed pixels (FFFC,FFFC) is not read
+ * - pydicom does not know Latin-9, and takes what announces Chinese a second time for characters: such names are those of names.json
  */
 function explained(path: string, ours: DicomElement | undefined, theirs: DicomElement | undefined): boolean {
   if (path.endsWith('00080005')) return ours?.Value?.[0] === 'ISO_IR 192'
@@ -181,6 +182,15 @@ describe.skipIf(missing !== '')(`pydicom's DICOM JSON${missing}`, () => {
   }
 })
 
+/** Whose names pydicom does not read as they are written. */
+const notOfPydicom = ['charset-latin-9.dcm', 'charset-chinese.dcm']
+const names: Record<string, string> = JSON.parse(await readFile(join(fixtures, 'names.json'), 'utf8'))
+
+function nameIn(file: string): DicomElement {
+  const [alphabetic = '', ideographic] = names[file]?.split('=') ?? []
+  return { vr: 'PN', Value: [{ Alphabetic: alphabetic, ...(ideographic && { Ideographic: ideographic }) }] }
+}
+
 async function comparedWithPydicom(folder: string): Promise<{ wrong: string[]; compared: number }> {
   const reference = script('../../models/imaging/json/reference.py')
   const expected: Record<string, DicomAttributes & { fault?: string }> = JSON.parse(
@@ -194,7 +204,9 @@ async function comparedWithPydicom(folder: string): Promise<{ wrong: string[]; c
     const object = await kit.stores.objects.put(bytes, 'application/dicom')
     try {
       const { attributes } = await kit.stores.images.dicom.header(object, path => path)
-      wrong.push(...differences(attributes, theirs).map(each => `${file} ${each}`))
+      const written: DicomAttributes = theirs
+      if (notOfPydicom.includes(file)) written['00100010'] = nameIn(file)
+      wrong.push(...differences(attributes, written).map(each => `${file} ${each}`))
       compared++
     } catch (thrown) {
       // Refused when they come in as well, so that nobody asks for their metadata.

@@ -155,7 +155,7 @@ describe.skipIf(!browserPath)(
       await form().getByRole('button', { name: 'Send 2 reports again…' }).click()
       const yes = question.getByRole('button', { name: 'Send 2 again' })
       await question.getByText('2 to share').waitFor()
-      expect(await yes.isDisabled()).toBe(true)
+      await until('nothing can be confirmed', () => yes.isDisabled())
       counts.resolve()
       await until('it can be confirmed', () => yes.isEnabled())
       await page.unroute('**/api/v1/reports/resend')

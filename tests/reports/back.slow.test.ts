@@ -247,7 +247,8 @@ describe.skipIf(lacks.length > 0)(
       expect(second).toMatchObject({ revision: 2, instances: 2, series: 1 })
       await until('everyone has it', async () => {
         const all = (await deliveries()).filter(({ revision }) => revision === 2)
-        return all.length === 5 && all.every(({ state }) => state === 'sent')
+        // With a picture of each of the two images.
+        return all.length === 6 && all.every(({ state }) => state === 'sent')
       })
 
       const now = await fhir().search('DiagnosticReport', { 'patient.identifier': ofPatient() })
