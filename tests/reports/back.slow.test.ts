@@ -245,11 +245,15 @@ describe.skipIf(lacks.length > 0)(
       })
       // Of the images alone: what the PACS sent back is none.
       expect(second).toMatchObject({ revision: 2, instances: 2, series: 1 })
-      await until('everyone has it', async () => {
+      // A picture of each image that the finding names: of both where it is there, of one where it is not.
+      const named = second?.findings.flatMap(({ instances }) => instances) ?? []
+      expect(named).toHaveLength(second?.findings[0]?.present ? 2 : 1)
+      const made = await until('everyone has it', async () => {
         const all = (await deliveries()).filter(({ revision }) => revision === 2)
-        // With a picture of each of the two images.
-        return all.length === 6 && all.every(({ state }) => state === 'sent')
+        return all.length === 4 + named.length && all.every(({ state }) => state === 'sent') ? all : undefined
       })
+      const pictures = made.filter(({ format }) => format === 'dicom-sc').map(({ instance }) => instance)
+      expect(pictures.sort()).toEqual(named.toSorted())
 
       const now = await fhir().search('DiagnosticReport', { 'patient.identifier': ofPatient() })
       expect(now).toMatchObject([{ id: report?.id, status: 'amended', meta: { versionId: '2' } }])
