@@ -151,7 +151,7 @@ const receivers = [stack.use(await raylog())]
 if (installed('storescp'))
   receivers.push(
     stack.use(
-      await receiver('storescp --fork', 'ANY', 'storescp', (port, folder) => [
+      await receiver('storescp --fork', 'storescp', 'storescp', (port, folder) => [
         '--fork',
         '+xa',
         '-od',
@@ -164,7 +164,7 @@ if (installed('storescp'))
   )
 if (installed('Orthanc'))
   receivers.push(
-    stack.use(await receiver('Orthanc', 'ORTHANC', 'Orthanc', (port, folder) => [orthancConfig(port, folder)])),
+    stack.use(await receiver('Orthanc', 'Orthanc', 'Orthanc', (port, folder) => [orthancConfig(port, folder)])),
   )
 
 /** What the kernel keeps unwritten for 30 s is of these, on a machine that is fast enough. */
@@ -181,11 +181,20 @@ const rows: Row[] = associations.flatMap(n =>
   receivers.map(({ name }) => {
     const runs = results.get(`${n} ${name}`) ?? []
     const perSecond = runs.map(run => run.perSecond)
+    const others = name === receivers[0]?.name ? receivers.slice(1) : []
+    const over = others.map(other => {
+      const theirs = results.get(`${n} ${other.name}`) ?? []
+      return [
+        `over ${other.title}`,
+        round(median(perSecond.map((mine, turn) => mine / (theirs[turn]?.perSecond ?? Number.NaN))), 2),
+      ]
+    })
     return {
       what: `${name}, ${n} association${n > 1 ? 's' : ''}`,
       figures: {
         'instances/s': round(median(perSecond)),
         'in the first rounds': round(median(perSecond.slice(0, firstRounds))),
+        ...Object.fromEntries(over),
         'p99 ms': round(median(runs.map(run => run.p99)), 1),
         'CPU ms an instance': round(median(runs.map(run => run.cpuMs)), 2),
         'and behind the answers': round(median(runs.map(run => run.cpuAllMs)), 2),
