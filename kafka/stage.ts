@@ -24,6 +24,11 @@ export type Seal<W extends Topic> = <T extends W>(topic: T, event: EventOf<T>) =
 export interface HandleContext<W extends Topic> {
   /** Aborted when the stage must stop now, or its partition is taken away. */
   readonly signal: AbortSignal
+  /**
+   * Aborted when the partition is let go of, or the stage stops: what is under way may finish. What waits for its turn may throw
+   * the reason instead; the event is left for its next reader, who need not wait for it.
+   */
+  readonly leaving: AbortSignal
   /** Puts an event on the log when the handler has returned; what a failed attempt emitted is dropped. */
   readonly emit: Emit<W>
   readonly at: Position

@@ -180,6 +180,23 @@ describe('batching', () => {
     const runs = values.filter(({ metricName, labels }) => metricName?.endsWith('_count') && labels.model === 'mean@1')
     expect(runs.map(({ value }) => value)).toEqual([1])
   })
+
+  it('gives back what no worker has yet when its partition is let go of, and finishes what one has', async () => {
+    await using served = await serveObjects()
+    const { presign } = served
+    const opened = await open(['slow', 'mean'], {}, { remote: true, presign })
+    const [hold, object] = [opened.objects.put(await png(120)), opened.objects.put(await png(10))]
+    for (const { key } of [hold, object]) served.objects.set(key, opened.objects.bytes(key))
+    const leave = new AbortController()
+    const options = { priority: 'routine' as const, signal: never(), leaving: leave.signal }
+    const running = opened.engine.predict(opened.ref('slow'), instanceOf(hold), options)
+    await vi.waitFor(() => expect(served.asked).toEqual([`/${hold.key}`]), 25_000)
+    const queued = expect(opened.engine.predict(opened.ref('mean'), instanceOf(object), options)).rejects.toThrow('bye')
+    leave.abort(new Error('bye'))
+    await queued
+    expect((await running).timings.batch).toBe(1)
+    await expect(opened.engine.predict(opened.ref('mean'), instanceOf(object), options)).rejects.toThrow('bye')
+  })
 })
 
 describe('opening and closing', () => {

@@ -180,17 +180,25 @@ class ModelEngine implements Engine {
     }
   }
 
-  #queue(scheduler: Scheduler, model: number, work: Work, { priority, signal }: PredictOptions): Promise<ModelOutput> {
+  #queue(scheduler: Scheduler, model: number, work: Work, options: PredictOptions): Promise<ModelOutput> {
+    const { priority, signal, leaving } = options
     signal.throwIfAborted()
+    leaving?.throwIfAborted()
     return new Promise<ModelOutput>((resolve, reject) => {
       const settle = () => {
         item.settled = true
         signal.removeEventListener('abort', abort)
+        leaving?.removeEventListener('abort', leave)
       }
       const abort = () => {
         settle()
         scheduler.remove(item)
         reject(signal.reason)
+      }
+      const leave = () => {
+        if (!scheduler.remove(item)) return
+        settle()
+        reject(leaving?.reason)
       }
       const item: Item = {
         model,
@@ -209,6 +217,7 @@ class ModelEngine implements Engine {
         },
       }
       signal.addEventListener('abort', abort, { once: true })
+      leaving?.addEventListener('abort', leave, { once: true })
       scheduler.add(item)
     })
   }

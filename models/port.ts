@@ -31,6 +31,8 @@ export interface PredictOptions {
   /** `background` takes a worker only while nothing else waits for one, and leaves a free one where there is live work. */
   priority: Priority | 'background'
   signal: AbortSignal
+  /** Aborted: rejects with its reason, unless a worker has the work already. */
+  leaving?: AbortSignal
 }
 
 export interface Models {

@@ -58,7 +58,21 @@ async function recordOf(value: Buffer | Promise<Buffer>): Promise<LogRecord> {
   return { ...at, key: 'st_1', value: await value, headers: {}, timestamp: 0 }
 }
 
+const until = (signal: AbortSignal) => ({ signal, leaving: signal })
+
 describe('an event whose partition goes to another', () => {
+  it('is not parked by the one who leaves, and is left for the other', async () => {
+    const leave = new AbortController()
+    const { context, appended } = opened(() => {
+      leave.abort(new RaylogError('stopping', 'it leaves'))
+      throw new RaylogError('bad-record', 'no')
+    })
+    const record = await recordOf(codec.encode(topics.instances, anInstance(1)))
+    const time = { signal: new AbortController().signal, leaving: leave.signal }
+    await expect(process(context, record, time)).rejects.toThrow('it leaves')
+    expect(appended).toEqual([])
+  })
+
   it('says nothing any more, also where its handler did not listen: the other says it, and what comes after it', async () => {
     const gone = new AbortController()
     const { context, appended } = opened(({ emit }) => {
@@ -66,7 +80,7 @@ describe('an event whose partition goes to another', () => {
       gone.abort(new RaylogError('stopping', 'lost'))
     })
     const record = await recordOf(codec.encode(topics.instances, anInstance(1)))
-    await expect(process(context, record, gone.signal)).rejects.toMatchObject({ code: 'stopping' })
+    await expect(process(context, record, until(gone.signal))).rejects.toMatchObject({ code: 'stopping' })
     expect(appended).toEqual([])
   })
 })
@@ -79,7 +93,7 @@ describe('an event that is tried again', () => {
     const clock = { ...systemClock, sleep: async (ms: number) => void slept.push(ms) }
     const record = await recordOf(codec.encode(topics.instances, anInstance(1)))
     const given = { ...context, clock, random: () => chance, settings: { ...context.settings, ...settings } }
-    await process(given, record, new AbortController().signal)
+    await process(given, record, until(new AbortController().signal))
     return slept
   }
   const settings = { retries: 6, backoffMs: 100, maxBackoffMs: 1_000 }
@@ -99,14 +113,15 @@ describe('an event that is tried again', () => {
     expect(long.slice(14)).toEqual(Array(2_000 - 14).fill(15_000))
   })
 
-  it('waits no longer when it is told to stop, and is left for its next reader', async () => {
+  it('waits no longer when its partition is let go of, and is left for its next reader', async () => {
     const stop = new AbortController()
     const clock = new HandClock()
     const { context, appended } = opened(() => Promise.reject(new RaylogError('store-unavailable', 'away')))
     const record = await recordOf(codec.encode(topics.instances, anInstance(1)))
-    const ended = expect(process({ ...context, clock }, record, stop.signal)).rejects.toMatchObject({
-      code: 'stopping',
-    })
+    const { signal } = new AbortController()
+    const ended = expect(
+      process({ ...context, clock }, record, { signal, leaving: stop.signal }),
+    ).rejects.toMatchObject({ code: 'stopping' })
     await vi.waitFor(() => expect(clock.sleeping).toHaveLength(1), 25_000)
     stop.abort(new RaylogError('stopping', 'the end'))
     await ended
@@ -117,13 +132,13 @@ describe('an event that is tried again', () => {
 describe('an event that is given up', () => {
   const parkedOf = (record: NewRecord | undefined): Promise<Parked> =>
     codec.decode(topics.parked, { value: Buffer.from(record?.value ?? []) })
-  const signal = new AbortController().signal
+  const time = until(new AbortController().signal)
   const refuse = () => Promise.reject(new RaylogError('bad-record', 'no'))
 
   it('is parked with its bytes', async () => {
     const { context, appended } = opened(refuse)
     const record = await recordOf(codec.encode(topics.instances, anInstance(1)))
-    await process(context, record, signal)
+    await process(context, record, time)
     expect(await parkedOf(appended[0])).toMatchObject({ value: record.value, message: 'no', subject: anInstance(1).id })
   })
 
@@ -132,7 +147,7 @@ describe('an event that is given up', () => {
     const large = { ...anInstance(1), requested: ['x'.repeat(mostBytes - 250)] }
     const record = await recordOf(codec.encode(topics.instances, large))
     expect(record.value.length).toBeLessThanOrEqual(mostBytes)
-    await process(context, record, signal)
+    await process(context, record, time)
     const parked = await parkedOf(appended[0])
     expect(parked).toMatchObject({ code: 'bad-record', offset: 9, partition: 3, subject: large.id })
     expect(parked.value).toHaveLength(0)

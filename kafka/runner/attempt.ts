@@ -9,7 +9,7 @@ import { onlyHeader } from '../../schemas/topics/parked.ts'
 import { type EventOf, type Topic, topics } from '../../schemas/topics.ts'
 import type { EventLog, LogRecord, NewRecord } from '../log.ts'
 import type { Codec } from '../ports.ts'
-import type { AnyStage, Handed, OpenStage } from '../stage.ts'
+import type { AnyStage, Handed, HandleContext, OpenStage } from '../stage.ts'
 
 export interface AttemptContext {
   stage: AnyStage
@@ -28,14 +28,18 @@ export interface AttemptContext {
 /** What a feed is opened with: it makes `append` by itself. */
 export type FeedContext = Omit<AttemptContext, 'append'>
 
+/** How long a handler has. `signal` is aborted after `leaving`, or with it. */
+export type Time = Pick<HandleContext<Topic>, 'signal' | 'leaving'>
+
 /** Headers that go on from an event to those made of it. */
 const carried = ['traceparent', 'tracestate']
 
 /**
  * Resolves when the record is done: handled and what it emitted is durable, or parked.
- * @throws the signal's reason when aborted, leaving the record for its next reader; RaylogError whose verdict is `stop`
+ * @throws the reason of one of the signals, leaving the record for its next reader; RaylogError whose verdict is `stop`
  */
-export async function process(context: AttemptContext, record: LogRecord, signal: AbortSignal): Promise<void> {
+export async function process(context: AttemptContext, record: LogRecord, time: Time): Promise<void> {
+  const { signal, leaving } = time
   const { stage, metrics, logger, settings } = context
   const topic = topicOf(stage, record)
   if (!topic) return
@@ -44,7 +48,7 @@ export async function process(context: AttemptContext, record: LogRecord, signal
   let failures = 0
   for (let attempt = 1; ; attempt++) {
     try {
-      const emitted = await handle(context, topic, record, attempt, signal)
+      const emitted = await handle(context, topic, record, attempt, time)
       // Its partition is another's by now, who says the same, and what comes after it: said late it would stand behind that.
       signal.throwIfAborted()
       if (emitted.length > 0) await context.append(emitted)
@@ -52,6 +56,8 @@ export async function process(context: AttemptContext, record: LogRecord, signal
       return
     } catch (thrown) {
       signal.throwIfAborted()
+      // Whatever it failed of, its next reader tries it sooner than this one would.
+      leaving.throwIfAborted()
       const error = toRaylogError(thrown)
       const { verdict } = error.entry
       if (verdict === 'stop') throw error
@@ -60,7 +66,7 @@ export async function process(context: AttemptContext, record: LogRecord, signal
       metrics.eventsRetried.inc({ stage: stage.name, code: error.code })
       if (attempt === 1 || attempt % 20 === 0)
         logger.warn({ code: error.code, reason: error.message, attempt, at: where(record) }, 'trying again')
-      await context.clock.sleep(backoffMs(settings, attempt, context.random), signal)
+      await context.clock.sleep(backoffMs(settings, attempt, context.random), leaving)
     }
   }
 }
@@ -73,13 +79,13 @@ function topicOf(stage: AnyStage, record: LogRecord): Topic | undefined {
 }
 
 /** What is handed to a handler with a record, and then what it emitted, as records. */
-async function hand({ codec }: AttemptContext, topic: Topic, record: LogRecord, attempt: number, signal: AbortSignal) {
+async function hand({ codec }: AttemptContext, topic: Topic, record: LogRecord, attempt: number, time: Time) {
   const event = await codec.decode(topic, record)
   const emitted: { topic: Topic; event: EventOf<Topic> }[] = []
   const handed: Handed<Topic, Topic> = {
     read: { topic: topic.name, event },
     context: {
-      signal,
+      ...time,
       attempt,
       headers: record.headers,
       at: { topic: record.topic, partition: record.partition, offset: record.offset },
@@ -99,10 +105,10 @@ async function handle(
   topic: Topic,
   record: LogRecord,
   attempt: number,
-  signal: AbortSignal,
+  time: Time,
 ): Promise<NewRecord[]> {
   const { stage, opened, metrics } = context
-  const { handed, records } = await hand(context, topic, record, attempt, signal)
+  const { handed, records } = await hand(context, topic, record, attempt, time)
   const started = performance.now()
   await opened.handle?.(handed.read, handed.context)
   metrics.handleSeconds.observe({ stage: stage.name }, (performance.now() - started) / 1_000)
@@ -115,22 +121,22 @@ async function handle(
  */
 export async function processMany(
   context: AttemptContext,
-  these: readonly { record: LogRecord; signal: AbortSignal }[],
+  these: readonly { record: LogRecord; time: Time }[],
 ): Promise<boolean> {
   const { stage, opened, metrics } = context
-  const concerned = these.flatMap(({ record, signal }) => {
+  const concerned = these.flatMap(({ record, time }) => {
     const topic = topicOf(stage, record)
-    return topic ? [{ topic, record, signal }] : []
+    return topic ? [{ topic, record, time }] : []
   })
   try {
-    const hands = await Promise.all(concerned.map(one => hand(context, one.topic, one.record, 1, one.signal)))
+    const hands = await Promise.all(concerned.map(one => hand(context, one.topic, one.record, 1, one.time)))
     const started = performance.now()
     if (hands.length > 0) await opened.handleMany?.(hands.map(({ handed }) => handed))
     const seconds = (performance.now() - started) / 1_000 / hands.length
     for (const _ of hands) metrics.handleSeconds.observe({ stage: stage.name }, seconds)
     const emitted = (await Promise.all(hands.map(({ records }) => records()))).flat()
     // See `process`.
-    if (concerned.some(({ signal }) => signal.aborted)) return false
+    if (concerned.some(({ time }) => time.signal.aborted)) return false
     if (emitted.length > 0) await context.append(emitted)
     for (const { record } of concerned) metrics.eventsIn.inc({ stage: stage.name, topic: record.topic })
     for (const { topic } of emitted) metrics.eventsOut.inc({ stage: stage.name, topic })

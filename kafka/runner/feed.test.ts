@@ -143,6 +143,27 @@ describe('a feed that is closed', () => {
     expect(committed).toEqual([])
   })
 
+  it('does not wait for what waits for its turn: it is left, and what is under way is finished and committed', async () => {
+    const release = Promise.withResolvers<void>()
+    const { log, committed, subscriber } = scripted(() => undefined)
+    const begun: number[] = []
+    const opened: FeedContext['opened'] = {
+      async handle(_read, { at, leaving }) {
+        begun.push(at.offset)
+        if (at.offset === 0) return release.promise
+        await new Promise((_, reject) => leaving.addEventListener('abort', () => reject(leaving.reason)))
+      },
+    }
+    const feed = await openFeed({ ...contextOf(log, () => undefined), opened }, { ...quiet, concurrency: 4 })
+    await (await subscriber).records([record(0), record(1), record(2)])
+    await until('they are handled', () => begun.length === 3)
+    const closing = feed.close()
+    release.resolve()
+    await closing
+    expect(committed).toEqual([{ ...partition, offset: 1 }])
+    expect(feed.stuck()).toBe(0)
+  })
+
   it('gives up at once what it has of a partition that is lost, and commits nothing of it', async () => {
     const release = Promise.withResolvers<void>()
     const { log, committed, subscriber } = scripted(() => undefined)

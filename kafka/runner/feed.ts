@@ -4,8 +4,8 @@
  *   assigned ─▶ reading ⇄ paused ─▶ draining ─▶ let go
  *
  * Reading: records are handed to the scheduler. Paused: so many wait that the partition is told to hold back, until half
- * of them are done. Draining: nothing new begins, what runs may finish until the deadline, then it is aborted; what is
- * contiguously done is committed, and the rest will be read again. A partition that is lost already is not drained: what
+ * of them are done. Draining: nothing new begins, what runs may finish until the deadline (or leaves by itself, where it has only
+ * waited for its turn), then it is aborted; what is contiguously done is committed, and the rest will be read again. A partition that is lost already is not drained: what
  * runs is aborted at once, for its new owner does it.
  */
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
@@ -34,13 +34,14 @@ const commitEveryMs = 250
 interface Held {
   partition: TopicPartition
   watermark: Watermark
-  /** Aborted when the partition's time is up. */
+  /** Aborted when the partition is let go of: nothing new begins. */
+  leave: AbortController
+  /** Aborted when its time is up. */
   abort: AbortController
   /** Its records may wait for other stages. */
   waits: boolean
   /** Its records may be handed over together with others of their key. */
   joins: boolean
-  draining: boolean
   paused: boolean
   running: Set<Promise<unknown>>
   committed: number | undefined
@@ -56,6 +57,8 @@ interface Waiting {
 
 /** Of one key at once: more would make the next key wait for longer than it is worth. */
 const mostTogether = 64
+
+const timeOf = ({ leave, abort }: Held) => ({ leaving: leave.signal, signal: abort.signal })
 
 const nameOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
@@ -120,10 +123,10 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
     const fresh: Held = {
       partition: { topic, partition },
       watermark: new Watermark(),
+      leave: new AbortController(),
       abort: new AbortController(),
       waits: options.aside?.topics.some(({ name }) => name === topic) ?? false,
       joins: opened.handleMany !== undefined && (stage.together ?? []).some(({ name }) => name === topic),
-      draining: false,
       paused: false,
       running: new Set(),
       committed: undefined,
@@ -134,7 +137,7 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
 
   /** Those of one turn, together where the stage can, and otherwise one after the other. */
   async function begin(these: readonly Waiting[]): Promise<void> {
-    const wanted = these.filter(({ mine }) => !mine.draining)
+    const wanted = these.filter(({ mine }) => !mine.leave.signal.aborted)
     const work = wanted.length > 1 ? many(wanted) : Promise.all(wanted.map(alone))
     const theirs = new Set(wanted.map(({ mine }) => mine))
     for (const { running } of theirs) running.add(work)
@@ -150,7 +153,7 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
     if (
       await processMany(
         context,
-        these.map(({ mine, record }) => ({ record, signal: mine.abort.signal })),
+        these.map(({ mine, record }) => ({ record, time: timeOf(mine) })),
       )
     )
       for (const one of these) finished(one)
@@ -158,13 +161,14 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
   }
 
   async function alone({ mine, record, done }: Waiting): Promise<void> {
-    if (mine.draining) return
+    if (mine.leave.signal.aborted) return
     try {
-      await process(context, record, mine.abort.signal)
+      await process(context, record, timeOf(mine))
       finished({ mine, record, done })
     } catch (error) {
-      // Aborted: the record stays uncommitted, for its next reader. Anything else ends the stage.
-      if (!mine.abort.signal.aborted) options.failed(toRaylogError(error))
+      // The record stays uncommitted, for its next reader. Anything else ends the stage.
+      const isLeft = mine.abort.signal.aborted || (mine.leave.signal.aborted && error === mine.leave.signal.reason)
+      if (!isLeft) options.failed(toRaylogError(error))
     }
   }
 
@@ -218,14 +222,15 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
   function abandon(which: readonly Held[]): void {
     const reason = new RaylogError('stopping', `stage ${stage.name} has lost its partitions`)
     for (const mine of which) {
-      mine.draining = true
+      mine.leave.abort(reason)
       mine.abort.abort(reason)
     }
     forget(which)
   }
 
   async function letGo(which: readonly Held[]): Promise<void> {
-    for (const mine of which) mine.draining = true
+    const leaving = new RaylogError('stopping', `stage ${stage.name} lets go of its partitions`)
+    for (const mine of which) mine.leave.abort(leaving)
     const running = () => which.flatMap(mine => [...mine.running])
     const timer = new AbortController()
     const drained = Promise.all(running()).then(() => true)

@@ -61,8 +61,9 @@ export class WorkQueue {
     }
   }
 
-  remove(item: Item): void {
-    this.#models.get(item.model)?.[item.priority].delete(item)
+  /** @returns whether it was there */
+  remove(item: Item): boolean {
+    return this.#models.get(item.model)?.[item.priority].delete(item) ?? false
   }
 
   /** Live work for a model. */

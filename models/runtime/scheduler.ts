@@ -86,9 +86,9 @@ export class Scheduler {
     this.#pace.cameElsewhere()
   }
 
-  /** Takes back an item that has not been sent. */
-  remove(item: Item): void {
-    this.#queue.remove(item)
+  /** Takes back an item that has not been sent. @returns whether it has not */
+  remove(item: Item): boolean {
+    return this.#queue.remove(item)
   }
 
   async close(graceMs: number): Promise<void> {

@@ -43,7 +43,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-type Says = 'refused' | 'answers' | 'explains' | RaylogError
+type Says = 'refused' | 'answers' | 'explains' | 'waits' | RaylogError
 
 /** The stage over models that answer, refuse or fail as told. */
 async function opened(models: Record<string, Says>, settings: object = {}, list: () => ModelInfo[] = () => []) {
@@ -58,10 +58,12 @@ async function opened(models: Record<string, Says>, settings: object = {}, list:
         accepted: says !== 'refused',
         reason: says === 'refused' ? 'modality is CT' : 'it takes it',
       })),
-    async predict(model, _, { priority }) {
+    async predict(model, _, { priority, leaving }) {
       asked.push({ model: model.name, priority })
       const says = models[model.name]
       if (says instanceof RaylogError) throw says
+      if (says === 'waits')
+        return new Promise((_, reject) => leaving?.addEventListener('abort', () => reject(leaving.reason)))
       return says === 'explains' ? { ...output, explanation: picture } : output
     },
     giveWay: () => undefined,
@@ -82,11 +84,11 @@ async function opened(models: Record<string, Says>, settings: object = {}, list:
     logger: pino({ level: 'silent' }),
     dataFolder: '',
   })
-  const handle = async (instance: Instance) =>
+  const handle = async (instance: Instance, leaving = signal) =>
     stage.handle?.(
       { topic: topics.instances.name, event: instance },
       {
-        signal,
+        ...{ signal, leaving },
         // By way of JSON, as it would come off the log.
         emit: (_, event) => void emitted.push(JSON.parse(JSON.stringify(event))),
         at: { topic: topics.instances.name, partition: 0, offset: 0 },
@@ -135,6 +137,16 @@ it('gives no answer that names a picture which could not be kept', async () => {
     throw new RaylogError('store-full', 'no space')
   }
   await expect(stage.handle(instanceOf(object))).rejects.toMatchObject({ code: 'store-full' })
+  expect([...stage.emitted, ...stage.published]).toEqual([])
+})
+
+it('leaves an instance that still waits for a model to whoever has its partition next, and says nothing of it', async () => {
+  const stage = await opened({ chest: 'answers', any: 'waits' })
+  const leave = new AbortController()
+  const reason = new RaylogError('stopping', 'it leaves')
+  const handled = expect(stage.handle(instanceOf(object), leave.signal)).rejects.toBe(reason)
+  leave.abort(reason)
+  await handled
   expect([...stage.emitted, ...stage.published]).toEqual([])
 })
 

@@ -23,13 +23,17 @@ export const infer = defineStage({
   async open({ deps, publish, clock }) {
     const unregister = deps.health.register('models', () => checkModels(deps.models))
     return {
-      async handle({ event: instance }, { signal, emit }) {
+      async handle({ event: instance }, { signal, leaving, emit }) {
         const routes = deps.models.routes(instance)
         const outcomes = await Promise.allSettled(
           routes
             .filter(route => route.accepted)
             .map(async ({ model }) => {
-              const output = await deps.models.predict(model, instance, { priority: instance.priority, signal })
+              const output = await deps.models.predict(model, instance, {
+                priority: instance.priority,
+                signal,
+                leaving,
+              })
               // Before the event, so that what it names is there. A crash between the two leaves the object, and makes it again.
               const explanation = output.explanation && (await deps.objects.put(output.explanation, 'image/png')).key
               const said = { ...output, explanation }
@@ -38,6 +42,8 @@ export const infer = defineStage({
         )
         const made = outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value] : []))
         const errors = outcomes.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason] : []))
+        // Its next reader asks all of them.
+        if (leaving.aborted && errors.includes(leaving.reason)) throw leaving.reason
         errors.push(...unmetRequests(instance, routes))
         if (errors.length === 0) {
           for (const prediction of made) emit(topics.predictions, prediction)

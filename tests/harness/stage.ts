@@ -65,12 +65,19 @@ export async function openForTest(
       }
       await opened.handle?.(
         { topic: topic.name, event },
-        { signal, emit, at: { topic: topic.name, partition: 0, offset: 0 }, attempt, headers: {} },
+        {
+          signal,
+          leaving: stop.signal,
+          emit,
+          at: { topic: topic.name, partition: 0, offset: 0 },
+          attempt,
+          headers: {},
+        },
       )
       return emitted
     },
     async handMany(topic, events) {
-      const context = { signal: stop.signal, emit: () => undefined, attempt: 1, headers: {} }
+      const context = { signal: stop.signal, leaving: stop.signal, emit: () => undefined, attempt: 1, headers: {} }
       const these = events.map((event, offset) => ({
         read: { topic: topic.name, event },
         context: { ...context, at: { topic: topic.name, partition: 0, offset } },
