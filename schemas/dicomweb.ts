@@ -115,6 +115,13 @@ export const dicomwebServices: readonly DicomwebService[] = [
   {
     service: 'WADO-RS',
     method: 'GET',
+    paths: objects.filter(path => path !== instance).map(path => `${path}/rendered`),
+    mediaTypes: ['multipart/related; type="image/jpeg"', 'multipart/related; type="image/png"'],
+    summary: 'A picture of each image; window, viewport, quality',
+  },
+  {
+    service: 'WADO-RS',
+    method: 'GET',
     paths: objects.map(path => `${path}/thumbnail`),
     mediaTypes: ['image/jpeg', 'image/png'],
     summary: 'A small picture of the first image; viewport',

@@ -3,10 +3,20 @@ import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { compressedTypes, nativeSyntaxes, windowFunctions } from '../../schemas/dicomweb.ts'
-import { RaylogError } from '../../schemas/errors.ts'
+import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import { etagOf, unchanged, unsatisfiable } from '../api/bytes.ts'
 import { type Accepted, acceptedBy, refuse, takes } from './accept.ts'
-import { baseUrl, type DicomwebContext, instanceOf, pathKeys, type Resource, seen, urlOf } from './context.ts'
+import {
+  baseUrl,
+  type DicomwebContext,
+  instanceOf,
+  instancesOf,
+  type Located,
+  pathKeys,
+  type Resource,
+  seen,
+  urlOf,
+} from './context.ts'
 import { type Part, sendMultipart } from './multipart.ts'
 
 const octets = 'application/octet-stream'
@@ -161,16 +171,12 @@ export async function sendRendered(
   reply: FastifyReply,
   { frame, query, ...resource }: Required<Resource> & { frame: number; query: z.infer<typeof renderedQuery> },
 ) {
-  const format = acceptedBy(request).flatMap(({ type }) =>
-    takes(type, 'image/jpeg') ? ['jpeg' as const] : takes(type, 'image/png') ? ['png' as const] : [],
-  )[0]
+  const format = acceptedBy(request).flatMap(({ type }) => formatOf(type) ?? [])[0]
   if (format === undefined) refuse('image/jpeg and image/png')
+  const render = rendering(context, format, query)
   const located = await instanceOf(context, resource)
   const { doc } = located
   context.audit.viewed(request, seen(located))
-  const [width, height] = query.viewport?.split(',').map(Number) ?? []
-  if (width === 0 || height === 0) throw new RaylogError('bad-request', 'viewport: width and height from 1')
-  const window = windowOf(query.window)
   const etag = etagOf(
     'rendered',
     doc.object.sha256,
@@ -181,17 +187,98 @@ export async function sendRendered(
     query.quality ?? 0,
   )
   if (unchanged(request, reply, etag)) return reply.code(304).send()
-  const picture = await context.deps.images.preview(
-    { ...doc.object, contentType: 'application/dicom' },
-    {
-      frame,
-      format,
-      ...(width !== undefined && height !== undefined && { box: { width, height } }),
-      ...(window && { window }),
-      ...(query.quality !== undefined && { quality: query.quality }),
-    },
-  )
-  return reply.header('content-type', `image/${format}`).send(picture)
+  return reply.header('content-type', `image/${format}`).send(await render(located, frame))
+}
+
+/**
+ * A picture of each image of a study or series, of its first frame, as its own `rendered` gives it: drawn one after the other, as
+ * they are taken. What has no pixels is left out, which the status says; so is an image that cannot be decoded.
+ */
+export async function sendAllRendered(
+  context: DicomwebContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { query, ...resource }: Resource & { query: z.infer<typeof renderedQuery> },
+) {
+  const accepted = acceptedBy(request).flatMap(({ type, parts }) => {
+    const many = type === 'multipart/related' || type === '*/*'
+    const format = formatOf(many ? parts : type)
+    return format === undefined ? [] : [{ format, many }]
+  })
+  const [best] = accepted
+  if (best === undefined) refuse('multipart/related; type="image/jpeg" and type="image/png"')
+  const { format } = best
+  const render = rendering(context, format, query)
+  const found = await instancesOf(context, resource)
+  const images = found.filter(({ doc }) => doc.values['00280010'] !== undefined)
+  const drawn = drawnOf(images, render)
+  // The first before the headers of the answer, so that a fault of the store is told as a problem.
+  const first = await drawn.next()
+  if (first.done) throw new RaylogError('not-found', 'There is no image under this address that can be drawn.')
+  const begun = first.value
+  const type = `image/${format}`
+  context.audit.sending(request, reply, images.map(seen))
+  if (images.length < found.length)
+    reply.code(206).header('warning', '299 raylog "Instances without pixels were left out"')
+  if (images.length === 1 && !best.many) return reply.header('content-type', type).send(begun.picture)
+  const base = baseUrl(request)
+  async function* parts(): AsyncGenerator<Part> {
+    for await (const { located, picture } of startedWith(begun, drawn)) {
+      const { study, series, doc } = located
+      yield {
+        headers: {
+          'Content-Type': type,
+          'Content-Length': String(picture.length),
+          'Content-Location': `${urlOf(base, { study, series, instance: doc.uid })}/rendered`,
+        },
+        body: Readable.from([picture]),
+      }
+    }
+  }
+  return sendMultipart(reply, type, parts())
+}
+
+type Render = (located: Located, frame: number) => Promise<Uint8Array>
+
+async function* drawnOf(images: readonly Located[], render: Render) {
+  for (const located of images) {
+    try {
+      yield { located, picture: await render(located, 1) }
+    } catch (thrown) {
+      if (toRaylogError(thrown).entry.verdict !== 'park') throw thrown
+    }
+  }
+}
+
+async function* startedWith<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
+  yield first
+  yield* rest
+}
+
+/** Of a media type that a client takes; undefined: no picture. */
+const formatOf = (type: string | undefined): 'jpeg' | 'png' | undefined =>
+  takes(type, 'image/jpeg') ? 'jpeg' : takes(type, 'image/png') ? 'png' : undefined
+
+/** @throws RaylogError bad-request for what the query asks */
+function rendering(
+  { deps: { images } }: DicomwebContext,
+  format: 'jpeg' | 'png',
+  { viewport, window: asked, quality }: z.infer<typeof renderedQuery>,
+): Render {
+  const [width, height] = viewport?.split(',').map(Number) ?? []
+  if (width === 0 || height === 0) throw new RaylogError('bad-request', 'viewport: width and height from 1')
+  const window = windowOf(asked)
+  return ({ doc }, frame) =>
+    images.preview(
+      { ...doc.object, contentType: 'application/dicom' },
+      {
+        frame,
+        format,
+        ...(width !== undefined && height !== undefined && { box: { width, height } }),
+        ...(window && { window }),
+        ...(quality !== undefined && { quality }),
+      },
+    )
 }
 
 /** @throws RaylogError bad-request */

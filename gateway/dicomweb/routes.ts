@@ -7,7 +7,7 @@ import { binary } from '../api/bytes.ts'
 import type { App } from '../api/context.ts'
 import { problems } from '../http/problem.ts'
 import { type DicomwebContext, params, type Resource } from './context.ts'
-import { renderedQuery, sendBulk, sendFrames, sendRendered, sendThumbnail } from './pixels.ts'
+import { renderedQuery, sendAllRendered, sendBulk, sendFrames, sendRendered, sendThumbnail } from './pixels.ts'
 import { metadata, retrieve } from './retrieve.ts'
 import { search } from './search.ts'
 
@@ -109,11 +109,17 @@ function addPixels(app: App, context: DicomwebContext): void {
   const picture = { 200: binary('the picture', 'image/jpeg'), ...problems }
   const rendered = { tags, summary: 'WADO-RS: rendered', querystring: renderedQuery, response: picture }
   const small = { ...rendered, summary: 'WADO-RS: thumbnail' }
-  for (const [path, shape] of [
+  const pictures = body('a picture of each image', 'multipart/related')
+  const all = { ...rendered, response: { 200: pictures, 206: pictures, ...problems } }
+  const above = [
     ['/studies/:study', params.study],
     ['/studies/:study/series/:series', params.series],
-    [instance, params.instance],
-  ] as const)
+  ] as const
+  for (const [path, shape] of above)
+    app.get(`${path}/rendered`, { schema: { ...all, params: shape } }, (request, reply) =>
+      sendAllRendered(context, request, reply, { ...request.params, query: request.query }),
+    )
+  for (const [path, shape] of [...above, [instance, params.instance]] as const)
     app.get(`${path}/thumbnail`, { schema: { ...small, params: shape } }, (request, reply) => {
       const of: Resource = request.params
       return sendThumbnail(context, request, reply, { ...of, query: request.query })

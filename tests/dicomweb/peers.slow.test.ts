@@ -118,6 +118,7 @@ describe.skipIf(missing !== '')(`a viewer made of dicomweb-client${missing}`, ()
         [0, 0],
       ],
       jpeg: true,
+      pictures: true,
       functions: [true, true],
       video: { '1.2.840.10008.1.2.4.102': [true, true], '1.2.840.10008.1.2.4.106': [true, true] },
     })

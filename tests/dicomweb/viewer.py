@@ -2,6 +2,7 @@
 
 Usage: python viewer.py URL TOKEN FILE...; the files are of one study and one series.
 """
+import email
 import io
 import json
 import sys
@@ -107,6 +108,17 @@ by_function = lambda window: client.retrieve_instance_rendered(*uids, media_type
 said["functions"] = [by_function(f"5000,9000,{name}") != by_function("5000,9000,sigmoid") for name in ("linear", "linear-exact")]
 said["window"] = [Image.open(io.BytesIO(picture)).convert("L").getextrema() for picture in (bright, dark)]
 said["jpeg"] = client.retrieve_instance_rendered(*uids, media_types=("image/jpeg",), params={"quality": 50})[:2] == b"\xff\xd8"
+
+answer = requests.get(
+    f"{url}/studies/{study}/series/{series}/rendered",
+    params={"viewport": "12,12"},
+    headers={"Authorization": f"Bearer {token}", "Accept": 'multipart/related; type="image/png"'},
+)
+parts = email.message_from_bytes(b"Content-Type: " + answer.headers["Content-Type"].encode() + b"\r\n\r\n" + answer.content)
+said["pictures"] = {
+    part["Content-Location"].split("/")[-2]: max(Image.open(io.BytesIO(part.get_payload(decode=True))).size)
+    for part in parts.walk() if part.get_content_type() == "image/png"
+} == {dataset.SOPInstanceUID: 12 for dataset in datasets}
 
 # A video is one stream, whatever number of frames is in it.
 said["video"] = {}
