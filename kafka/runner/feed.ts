@@ -150,13 +150,8 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
   }
 
   async function many(these: readonly Waiting[]): Promise<void> {
-    if (
-      await processMany(
-        context,
-        these.map(({ mine, record }) => ({ record, time: timeOf(mine) })),
-      )
-    )
-      for (const one of these) finished(one)
+    const together = these.map(({ mine, record }) => ({ record, time: timeOf(mine) }))
+    if (await processMany(context, together)) for (const one of these) finished(one)
     else for (const one of these) await alone(one)
   }
 
@@ -167,8 +162,8 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
       finished({ mine, record, done })
     } catch (error) {
       // The record stays uncommitted, for its next reader. Anything else ends the stage.
-      const isLeft = mine.abort.signal.aborted || (mine.leave.signal.aborted && error === mine.leave.signal.reason)
-      if (!isLeft) options.failed(toRaylogError(error))
+      const { abort, leave } = mine
+      if (!abort.signal.aborted && error !== leave.signal.reason) options.failed(toRaylogError(error))
     }
   }
 
@@ -221,16 +216,16 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
 
   function abandon(which: readonly Held[]): void {
     const reason = new RaylogError('stopping', `stage ${stage.name} has lost its partitions`)
-    for (const mine of which) {
-      mine.leave.abort(reason)
-      mine.abort.abort(reason)
+    for (const { leave, abort } of which) {
+      leave.abort(reason)
+      abort.abort(reason)
     }
     forget(which)
   }
 
   async function letGo(which: readonly Held[]): Promise<void> {
-    const leaving = new RaylogError('stopping', `stage ${stage.name} lets go of its partitions`)
-    for (const mine of which) mine.leave.abort(leaving)
+    const letting = new RaylogError('stopping', `stage ${stage.name} lets go of its partitions`)
+    for (const { leave } of which) leave.abort(letting)
     const running = () => which.flatMap(mine => [...mine.running])
     const timer = new AbortController()
     const drained = Promise.all(running()).then(() => true)
