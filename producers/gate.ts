@@ -71,3 +71,39 @@ export function createGate(limit: number, doing = 'images are being received'): 
     },
   }
 }
+
+/** A gate of which no one has all places: who is slow to leave holds up others of his own, and not everybody. */
+export interface FairGate {
+  enter(who: string, waitMs: number, signal?: AbortSignal): ReturnType<Gate['enter']>
+  readonly inside: number
+}
+
+/** @param each places of one of them */
+export function createFairGate(limit: number, each: number, doing?: string): FairGate {
+  const all = createGate(limit, doing)
+  const own = new Map<string, Gate>()
+  return {
+    get inside() {
+      return all.inside
+    },
+    async enter(who, waitMs, signal) {
+      const theirs = own.get(who) ?? createGate(each, doing)
+      own.set(who, theirs)
+      const leaveTheirs = await theirs.enter(waitMs, signal)
+      const forget = () => {
+        leaveTheirs()
+        if (theirs.inside === 0) own.delete(who)
+      }
+      try {
+        const leaveAll = await all.enter(waitMs, signal)
+        return () => {
+          leaveAll()
+          forget()
+        }
+      } catch (thrown) {
+        forget()
+        throw thrown
+      }
+    },
+  }
+}

@@ -4,6 +4,10 @@ import type { Peer } from '../../schemas/peers.ts'
 import { type Caller, plainAddress } from './admission.ts'
 import type { Rejection } from './negotiate.ts'
 
+/** For what each caller may have so much of. Names of peers have no spaces. */
+export const callerOf = (peer: Peer | undefined, address: string): string =>
+  peer ? peer.name : `at ${plainAddress(address)}`
+
 export interface PlacesOptions {
   maxAssociations: number
   /** Of one who is no peer, told apart by address: AE titles are theirs to choose. */
@@ -24,8 +28,7 @@ export class Places {
     const { maxAssociations, maxAssociationsPerCaller } = this.#options
     const full = (because: string): Rejection => ({ rejected: reject.tooManyAssociations, because })
     if (this.taken >= maxAssociations) return full('as many associations as maxAssociations allows')
-    // Names of peers have no spaces.
-    const caller = peer ? peer.name : `at ${plainAddress(address)}`
+    const caller = callerOf(peer, address)
     const has = this.#byCaller.get(caller) ?? 0
     if (has >= (peer ? (peer.maxAssociations ?? maxAssociations) : maxAssociationsPerCaller))
       return full(`as many associations as ${peer ? 'the peer' : 'one caller'} may have`)

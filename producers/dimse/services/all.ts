@@ -5,7 +5,7 @@ import type { Network, Ports } from '../../../kafka/ports.ts'
 import type { Clock } from '../../../monitoring/clock.ts'
 import type { StudyRequest } from '../../../schemas/topics.ts'
 import { createDicomIndex } from '../../../storage/dicom-query.ts'
-import { createGate } from '../../gate.ts'
+import { createFairGate } from '../../gate.ts'
 import type { AskedAudit } from '../asked.ts'
 import { createCommitments } from '../commitments.ts'
 import { createDirectory } from '../directory.ts'
@@ -23,8 +23,8 @@ import { type Store, storeService } from './store.ts'
 
 const MiB = 1024 * 1024
 const dayMs = 86_400_000
-/** Objects that retrievals hold whole at once, to de-identify them: each has up to deidentify.maxBytes. */
-const heldWhole = 4
+/** Objects that retrievals hold whole at once, to de-identify them, all of them and to one receiver: each has up to deidentify.maxBytes. */
+const heldWhole = { all: 4, each: 2 }
 
 export const servicesConfig = {
   query: z
@@ -110,7 +110,7 @@ export function createServices({
   const { answerMs } = calls
   const deidentifies = (title: string) => network.peers.some(peer => peer.aeTitle === title && peer.deidentify)
   const commitments = createCommitments({ documents, verify, directory, aeTitle, clock, logger, answerMs, ...pace })
-  const whole = createGate(heldWhole, 'images are being de-identified for retrievals')
+  const whole = createFairGate(heldWhole.all, heldWhole.each, 'images are being de-identified for retrievals')
   const retrieval = { index, objects, images, whole, logger, audit, ...query }
   const all = [
     echo,

@@ -3,6 +3,7 @@
 import { type Command, commandField, responseBit, writeStoreRequest } from '../../../dicom/command.ts'
 import { abortReason, ProtocolError } from '../../../dicom/pdu.ts'
 import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
+import { callerOf } from '../places.ts'
 import { serviceClass } from '../sop-classes.ts'
 import {
   countedAs,
@@ -31,6 +32,7 @@ function backSender({ association, command }: Message, options: GetOptions): Sen
   const { logger, answerMs } = options
   // One that settings name only to be called may be admitted as anyone: what leaves under its title has nobody in it either.
   const deidentify = (association.peer?.deidentify ?? false) || options.deidentifies(association.calling)
+  const name = callerOf(association.peer, association.address)
   const takers = [...association.contexts].flatMap(([id, context]) => (context.peerIsScp ? [{ id, ...context }] : []))
   let lastId = 0
 
@@ -56,7 +58,7 @@ function backSender({ association, command }: Message, options: GetOptions): Sen
       let dataSet: AsyncIterable<Buffer>
       try {
         try {
-          sending = await outgoing(options, instance, { deidentify, signal: association.signal })
+          sending = await outgoing(options, instance, { name, deidentify, signal: association.signal })
           context = sending.contextOf(takers)
           if (context === undefined) return 'failed'
           dataSet = await sending.dataSet(context.transferSyntax)

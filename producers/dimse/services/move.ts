@@ -100,7 +100,7 @@ function awaySender(
     let dataSet: AsyncIterable<Buffer>
     try {
       try {
-        sending = await outgoing(options, instance, { deidentify, signal: association.signal })
+        sending = await outgoing(options, instance, { name: destination, deidentify, signal: association.signal })
         context = sending.contextOf(peer.contexts)
         if (!context) return 'failed'
         dataSet = await sending.dataSet(context.transferSyntax)

@@ -11,7 +11,7 @@ import { RaylogError, toRaylogError } from '../../../schemas/errors.ts'
 import type { DicomIndex } from '../../../storage/dicom-query.ts'
 import type { ObjectStore } from '../../../storage/objects.ts'
 import { chunksOf } from '../../bytes.ts'
-import type { Gate } from '../../gate.ts'
+import type { FairGate } from '../../gate.ts'
 import type { AskedAudit } from '../asked.ts'
 import { type Identifier, levelsTo, readIdentifier, uniqueKeys } from '../identifier.ts'
 import { serviceClass } from '../sop-classes.ts'
@@ -23,8 +23,8 @@ export interface RetrieveOptions {
   objects: Pick<ObjectStore, 'get' | 'range' | 'stream'>
   /** Gives what a peer does not take as it is stored in a transfer syntax that it takes; and without the people in it. */
   images: Pick<Images, 'deidentify' | 'maxDeidentified'> & { dicom: Pick<DicomReader, 'transcode' | 'transcodesTo'> }
-  /** Places for objects that are held whole to be de-identified, of all retrievals together. */
-  whole: Gate
+  /** Places for objects that are held whole to be de-identified, of all retrievals together and to each receiver. */
+  whole: FairGate
   logger: Logger
   audit: AskedAudit
   /** Instances of one request; more are refused with "unable to calculate number of matches". */
@@ -198,16 +198,20 @@ export interface Outgoing {
   done(): void
 }
 
+/** Who an instance goes to. */
+export interface Receiver {
+  /** Of those of one name none holds up another's. */
+  name: string
+  deidentify: boolean
+  signal: AbortSignal
+}
+
 /** For a place among those that are de-identified, ms. */
 const waitMs = 120_000
 
 /** @throws RaylogError what de-identification does, too-large where it may not be held in memory for it, busy */
-export async function outgoing(
-  options: SendOptions,
-  stored: Stored,
-  { deidentify, signal }: { deidentify: boolean; signal: AbortSignal },
-): Promise<Outgoing> {
-  return deidentify ? withoutPeople(options, stored, signal) : asStored(options, stored)
+export async function outgoing(options: SendOptions, stored: Stored, to: Receiver): Promise<Outgoing> {
+  return to.deidentify ? withoutPeople(options, stored, to) : asStored(options, stored)
 }
 
 type SendOptions = Pick<RetrieveOptions, 'objects' | 'images' | 'whole'>
@@ -239,12 +243,12 @@ function asStored({ objects, images }: SendOptions, stored: Stored): Outgoing {
 }
 
 /** In the syntax that de-identification leaves it in, and no other. */
-async function withoutPeople(options: SendOptions, stored: Stored, signal: AbortSignal): Promise<Outgoing> {
+async function withoutPeople(options: SendOptions, stored: Stored, { name, signal }: Receiver): Promise<Outgoing> {
   const { images, whole } = options
   const { object } = stored
   if (object.bytes > images.maxDeidentified)
     throw new RaylogError('too-large', `larger than may be de-identified: ${images.maxDeidentified} bytes`)
-  const leave = await whole.enter(waitMs, signal)
+  const leave = await whole.enter(name, waitMs, signal)
   try {
     return await cleaned(options, stored, leave)
   } catch (thrown) {
