@@ -12,6 +12,7 @@ const stageMayImport = [
   'dicom',
   'hl7',
   'kafka/audit-trail.ts',
+  'kafka/gather.ts',
   'kafka/stage.ts',
   'kafka/log.ts',
   'kafka/ports.ts',

@@ -10,9 +10,9 @@
  */
 import { RaylogError, toRaylogError } from '../../schemas/errors.ts'
 import type { Topic } from '../../schemas/topics.ts'
-import type { Gap, LogRecord, Subscription, TopicPartition } from '../log.ts'
+import { gathering } from '../gather.ts'
+import type { Gap, LogRecord, NewRecord, Subscription, TopicPartition } from '../log.ts'
 import type { GivesWay } from '../stage.ts'
-import { createAppender } from './appender.ts'
 import { Aside } from './aside.ts'
 import { type AttemptContext, type FeedContext, process, processMany } from './attempt.ts'
 import { Scheduler } from './scheduler.ts'
@@ -97,8 +97,8 @@ export async function openFeed(surroundings: FeedContext, options: FeedOptions):
       },
     })
   const enough = Math.ceil(options.concurrency / 4)
-  const append = createAppender({
-    log,
+  const append = gathering<NewRecord>({
+    append: records => log.append(records),
     clock,
     behind: () => scheduler.waiting > 0,
     enough,

@@ -1,4 +1,5 @@
 /** One term of a replay: reads its events, asks the model, writes what it says, and keeps how far it is. */
+import { gathering } from '../../kafka/gather.ts'
 import type { LogRecord } from '../../kafka/log.ts'
 import type { Platform, Ports } from '../../kafka/ports.ts'
 import type { Publish } from '../../kafka/stage.ts'
@@ -26,6 +27,8 @@ export interface RunContext extends Pick<Platform, 'clock' | 'logger'> {
 
 const firstBackoffMs = 100
 const longestBackoffMs = 10_000
+/** Nobody waits for what a replay says. */
+const gatherMs = 250
 const missing: ErrorCode = 'object-missing'
 
 /** Resolves when the replay is at its end, or the term is: paused, cancelled, let go of at `stopping`, or lost. */
@@ -77,6 +80,17 @@ async function work(context: RunContext, replay: ReplayDoc, { tally, term, stop,
   const running = new Set<Promise<void>>()
   let freed = Promise.withResolvers<void>()
 
+  const tell = gathering<Prediction>({
+    async append(predictions) {
+      if (!term.held) throw new Ended('lost')
+      await context.publish(topics.predictions, ...predictions)
+    },
+    clock,
+    behind: () => running.size > settings.inFlight / 2,
+    enough: Math.ceil(settings.inFlight / 4),
+    gatherMs,
+  })
+
   /** @returns null: its object was erased since */
   async function predictionOf(instance: Instance, model: ModelVersion): Promise<Prediction | null> {
     try {
@@ -93,7 +107,7 @@ async function work(context: RunContext, replay: ReplayDoc, { tally, term, stop,
     signal.throwIfAborted()
     // The process may have stood still for long enough that another has it now.
     if (!term.held) throw new Ended('lost')
-    if (prediction) await patiently(() => context.publish(topics.predictions, prediction))
+    if (prediction) await patiently(() => tell([prediction]))
     else {
       const gone = { id: ids.replayGone(replay.id, instance.id), replay: replay.id, ...goneFrom(instance) }
       await patiently(() => deps.documents.upsert('replayGone', [gone]))

@@ -1,26 +1,23 @@
 import { expect, it } from 'vitest'
-import { type Clock, systemClock } from '../../monitoring/clock.ts'
-import { RaylogError } from '../../schemas/errors.ts'
-import type { EventLog, NewRecord } from '../log.ts'
-import { createAppender } from './appender.ts'
+import { type Clock, systemClock } from '../monitoring/clock.ts'
+import { RaylogError } from '../schemas/errors.ts'
+import { gathering } from './gather.ts'
+import type { NewRecord } from './log.ts'
 
 const record = (key: string): NewRecord => ({ topic: 't', key, value: new Uint8Array() })
 
-/** An appender over a log that notes what it was given at once, and a clock that is moved by hand. */
+/** Over a log that notes what it was given at once, and a clock that is moved by hand. */
 function opened({ behind = false, enough = 4, refuses = (_: readonly NewRecord[]): Error | undefined => undefined }) {
   const appends: string[][] = []
   let due = Promise.withResolvers<void>()
-  const log: Pick<EventLog, 'append'> = {
-    async append(records) {
-      const error = refuses(records)
-      if (error) throw error
-      appends.push(records.map(({ key }) => key))
-      return []
-    },
+  async function toLog(records: readonly NewRecord[]) {
+    const error = refuses(records)
+    if (error) throw error
+    appends.push(records.map(({ key }) => key))
   }
   const state = { behind }
   const clock: Clock = { ...systemClock, sleep: () => due.promise }
-  const append = createAppender({ log, clock, behind: () => state.behind, enough, gatherMs: 20 })
+  const append = gathering({ append: toLog, clock, behind: () => state.behind, enough, gatherMs: 20 })
   return {
     appends,
     state,
