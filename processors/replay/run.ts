@@ -78,7 +78,14 @@ async function work(context: RunContext, replay: ReplayDoc, { tally, term, stop,
   const patiently = patience({ clock, random, retries, ...backoff }, signal)
   const pace = createPace(replay.ratePerSecond, clock)
   const running = new Set<Promise<void>>()
+  /** Of them, how many wait for the model; the others wait to be told. */
+  let asked = 0
   let freed = Promise.withResolvers<void>()
+
+  function free(): void {
+    freed.resolve()
+    freed = Promise.withResolvers()
+  }
 
   const tell = gathering<Prediction>({
     async append(predictions) {
@@ -86,18 +93,22 @@ async function work(context: RunContext, replay: ReplayDoc, { tally, term, stop,
       await context.publish(topics.predictions, ...predictions)
     },
     clock,
-    behind: () => running.size > settings.inFlight / 2,
-    enough: Math.ceil(settings.inFlight / 4),
+    behind: () => asked > settings.inFlight / 2,
+    enough: Math.ceil(settings.inFlight / 8),
     gatherMs,
   })
 
   /** @returns null: its object was erased since */
   async function predictionOf(instance: Instance, model: ModelVersion): Promise<Prediction | null> {
+    asked++
     try {
       return await patiently(() => predict(context, replay, instance, model, signal))
     } catch (thrown) {
       if (toRaylogError(thrown).code === missing) return null
       throw thrown
+    } finally {
+      asked--
+      free()
     }
   }
 
@@ -140,12 +151,11 @@ async function work(context: RunContext, replay: ReplayDoc, { tally, term, stop,
       }
       await pace(signal)
       while (held()) await clock.sleep(settings.beatMs / 4, signal)
-      while (running.size >= settings.inFlight) await freed.promise
+      while (asked >= settings.inFlight || running.size >= 2 * settings.inFlight) await freed.promise
       signal.throwIfAborted()
       const task = start(found.instance, found.model, settle).finally(() => {
         running.delete(task)
-        freed.resolve()
-        freed = Promise.withResolvers()
+        free()
       })
       running.add(task)
     }
