@@ -89,19 +89,21 @@ export function createFairGate(limit: number, each: number, doing?: string): Fai
     async enter(who, waitMs, signal) {
       const theirs = own.get(who) ?? createGate(each, doing)
       own.set(who, theirs)
-      const leaveTheirs = await theirs.enter(waitMs, signal)
-      const forget = () => {
-        leaveTheirs()
-        if (theirs.inside === 0) own.delete(who)
+      let leaveTheirs: (() => void) | undefined
+      const leave = () => {
+        leaveTheirs?.()
+        // Who leaves a second time must not forget those that came meanwhile.
+        if (theirs.inside === 0 && own.get(who) === theirs) own.delete(who)
       }
       try {
+        leaveTheirs = await theirs.enter(waitMs, signal)
         const leaveAll = await all.enter(waitMs, signal)
         return () => {
           leaveAll()
-          forget()
+          leave()
         }
       } catch (thrown) {
-        forget()
+        leave()
         throw thrown
       }
     },

@@ -68,7 +68,7 @@ Frames are uncompressed (\`application/octet-stream\`), or compressed as they ar
 ${frames()}
 
 Pictures: \`window\` (${windowFunctions.join(', ')}), \`viewport\` (width and height), \`quality\`. Bulk data: one range of bytes. Of a study or series
-\`rendered\` is multipart/related with a picture of each image, of its first frame, as the instance's own; what has no pixels is left out (206 and a Warning), and so is what cannot be decoded; where there is
+\`rendered\` is multipart/related with a picture of each image, of its first frame, as the instance's own; what has no pixels is left out (206 and a Warning), and what cannot be decoded too, which no status tells: the pictures are drawn as they are taken. Where there is
 one image it may be asked for as \`image/jpeg\` or \`image/png\` alone. Not offered: rendered frames several at a time, parts of an image (\`viewport\` with a region), presentation states, and annotations.
 
 ### 5.3 Store
