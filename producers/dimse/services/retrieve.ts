@@ -200,7 +200,7 @@ export interface Outgoing {
 
 /** Who an instance goes to. */
 export interface Receiver {
-  /** Of those of one name none holds up another's. */
+  /** Places are counted by it: no one name has all of them. */
   name: string
   deidentify: boolean
   signal: AbortSignal
