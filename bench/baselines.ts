@@ -3,7 +3,9 @@
  * same broker, registry, S3 and document database, in turns, with images of a 512 KB CT; and the runtime alone, for the most
  * that anyone could be ahead where Kafka, S3 and the database have the same cores: its CPU time and theirs, and nothing else.
  *
- *   node bench/baselines.ts [--seconds 5 | --count IMAGES] [--rounds 3] [--only text] [--processes N]
+ *   node bench/baselines.ts [--seconds 5 | --count IMAGES] [--rounds 3] [--only text] [--processes N] [--parts N]
+ *
+ * As many processes of Python, and workers of Raylog, as cores; --parts shares the workers among so many processes of Raylog
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -21,6 +23,7 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '3' },
     only: { type: 'string', default: '512 KB' },
     processes: { type: 'string', default: String(availableParallelism()) },
+    parts: { type: 'string', default: '1' },
   },
 })
 const seconds = Number(flags.seconds)
@@ -33,7 +36,7 @@ async function measure(ground: Ground, scenario: Scenario, python: string): Prom
   const raw = await openRaw(processes, { weights, input: manifest.input.name, shape })
   const alone = [await raw.measure(2_000)]
   const count = Number(flags.count ?? Math.ceil((alone[0]?.perSecond ?? 1) * seconds))
-  await using ours = await raylogContender(ground, scenario, processes)
+  await using ours = await raylogContender(ground, scenario, { workers: processes, processes: Number(flags.parts) })
   await using theirs = await pythonContender(ground, scenario, { python, processes })
   const contenders = [
     { what: 'Raylog', contender: ours },

@@ -1,9 +1,9 @@
 /**
  * Distributed mode on one machine against the runtime alone: instances already on Kafka until their predictions are
  * documents, by one process of `infer` and `persist` with a worker for each core, over bare session.run() in as many
- * single-threaded processes as cores; in turns. Kafka, the document database and S3 share the cores with them.
+ * single-threaded processes as there are workers; in turns. Kafka, the document database and S3 share the cores with them.
  *
- *   node bench/distributed.ts [--seconds 5 | --count IMAGES] [--rounds 3] [--workers N] [--only text]
+ *   node bench/distributed.ts [--seconds 5 | --count IMAGES] [--rounds 3] [--workers N] [--processes N] [--only text]
  *
  * With --count the CPU time of an image is worth something also on a machine that is busy with other things.
  */
@@ -21,18 +21,20 @@ const { values: flags } = parseArgs({
     count: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     workers: { type: 'string', default: String(availableParallelism()) },
+    processes: { type: 'string', default: '1' },
     only: { type: 'string', default: '' },
   },
 })
 const ms = Number(flags.seconds) * 1_000
 const workers = Number(flags.workers)
+const processes = Number(flags.processes)
 
 /** Images of the first scenario before any is measured: until then the services' virtual machines compile what they do. */
 const warmUp = 2_000
 
 async function measure(ground: Ground, scenario: Scenario, warm: number): Promise<Row> {
   const objects = await ground.store(scenario)
-  await using contender: Contender = await raylogContender(ground, scenario, workers)
+  await using contender: Contender = await raylogContender(ground, scenario, { workers, processes })
   const { weights, manifest, shape } = scenario
   const raw = await openRaw(workers, { weights, input: manifest.input.name, shape })
   const alone = await raw.measure(ms / 2)
@@ -71,4 +73,4 @@ const rows: Row[] = []
   for (const [at, scenario] of chosen.entries()) rows.push(await measure(ground, scenario, at === 0 ? warmUp : 0))
 }
 console.log(markdown(rows))
-console.log(JSON.stringify({ bench: 'distributed', workers, rows }))
+console.log(JSON.stringify({ bench: 'distributed', workers, processes, rows }))

@@ -4,7 +4,7 @@
  * does falls on both; the ratio is the median over the rounds. The CPU time of an image (of the workers, and of this
  * process) says the same of a machine whose cores others use too, where images a second say little.
  *
- *   node bench/engine.ts [--seconds 3] [--rounds 5] [--workers N] [--only text] [--in-flight 64]
+ *   node bench/engine.ts [--seconds 3] [--rounds 5] [--workers N] [--only text] [--in-flight 64] [--providers cuda]
  */
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -26,12 +26,14 @@ const { values: flags } = parseArgs({
     workers: { type: 'string', default: String(availableParallelism()) },
     only: { type: 'string', default: '' },
     'in-flight': { type: 'string', default: '64' },
+    providers: { type: 'string', default: 'cpu' },
   },
 })
 const ms = Number(flags.seconds) * 1000
 const rounds = Number(flags.rounds)
 const workers = Number(flags.workers)
 const inFlight = Number(flags['in-flight'])
+const providers = flags.providers.split(',')
 
 /** Answers a second of a closed loop, counted after a run-up of a sixth of the time. */
 async function throughput(engine: Engine, instances: readonly Instance[]) {
@@ -80,7 +82,8 @@ async function measure(scenario: Scenario) {
   const instances = scenario.files.map(file =>
     instanceOf(objects.put(file, scenario.contentType), { rows: scenario.rows, columns: scenario.rows }),
   )
-  const settings = { ...platformConfig.parse({}).models, builtIn: false, folders: [join(root.path, 'models')], workers }
+  const models = { builtIn: false, folders: [join(root.path, 'models')], workers, providers }
+  const settings = platformConfig.parse({ models }).models
   const engine = await openModels({
     settings,
     objects,
@@ -92,6 +95,7 @@ async function measure(scenario: Scenario) {
     weights: scenario.weights,
     input: scenario.manifest.input.name,
     shape: scenario.shape,
+    providers,
   })
   const turns: Record<'raw' | 'rawCpuMs' | 'engine' | 'batch' | 'inferMs' | 'workerCpuMs' | 'mainCpuMs', number>[] = []
   for (let round = 0; round < rounds; round += 1) {
@@ -134,4 +138,6 @@ console.table(
     'ratio of CPU': round(one.cpuRatio, 3),
   })),
 )
-console.log(JSON.stringify({ workers, seconds: ms / 1000, rounds, inFlight, node: process.version, results }))
+console.log(
+  JSON.stringify({ workers, providers, seconds: ms / 1000, rounds, inFlight, node: process.version, results }),
+)

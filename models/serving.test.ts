@@ -50,7 +50,17 @@ const asPng = ({ width, height, channels, pixels }: Case): Promise<Buffer> =>
     .png()
     .toBuffer()
 
-describe.skipIf(models.length === 0)('the models that come with Raylog (skipped without fixtures/serving.json)', () => {
+/** Where README.md, "GPU", has it put. */
+const cudaLibrary = join(
+  import.meta.dirname,
+  '../node_modules/onnxruntime-node/bin/napi-v6',
+  `${process.platform}/${process.arch}/libonnxruntime_providers_cuda.so`,
+)
+const hasCuda = existsSync('/dev/nvidiactl') && existsSync(cudaLibrary)
+
+/** How far from what Python said on a CPU: products of TF32 have ten bits of mantissa. */
+const within = { cpu: 1e-5, cuda: 5e-3 }
+const serves = (provider: keyof typeof within) => () => {
   const root = temporaryFolder()
   const objects = testObjects(root.path)
   let engine: Engine | undefined
@@ -59,7 +69,7 @@ describe.skipIf(models.length === 0)('the models that come with Raylog (skipped 
     return engine
   }
   beforeAll(async () => {
-    const settings = { ...platformConfig.parse({}).models, workers: 1 }
+    const settings = { ...platformConfig.parse({}).models, workers: 1, providers: [provider] }
     engine = await openModels({
       settings,
       objects,
@@ -112,9 +122,14 @@ describe.skipIf(models.length === 0)('the models that come with Raylog (skipped 
       })
       expect(said.label).toBe(one.label)
       for (const [at, label] of info.manifest.output.labels.entries()) {
-        expect(Math.abs((said.probabilities[label] ?? -1) - (one.scores[at] ?? -1))).toBeLessThan(1e-5)
+        expect(Math.abs((said.probabilities[label] ?? -1) - (one.scores[at] ?? -1))).toBeLessThan(within[provider])
       }
-      if (one.score !== undefined) expect(Math.abs(said.score - one.score)).toBeLessThan(1e-5)
+      if (one.score !== undefined) expect(Math.abs(said.score - one.score)).toBeLessThan(within[provider])
     })
   })
+}
+
+describe.skipIf(models.length === 0)('the models that come with Raylog (skipped without fixtures/serving.json)', () => {
+  describe('on the CPU', serves('cpu'))
+  describe.skipIf(!hasCuda)('on a GPU (skipped without one of NVIDIA and its provider)', serves('cuda'))
 })

@@ -30,15 +30,25 @@ export interface Turn {
   residentMb: number
 }
 
-/** Raylog as a user starts it for this and nothing else: `infer` with a worker for each core, and `persist`, in one process. */
-export async function raylogContender(ground: Ground, scenario: Scenario, workers: number): Promise<Contender> {
+/** Raylog as a user starts it for this and nothing else: `infer` and `persist` in one process, or in several that share the workers. */
+export async function raylogContender(
+  ground: Ground,
+  scenario: Scenario,
+  { workers, processes: count = 1 }: { workers: number; processes?: number },
+): Promise<Contender> {
   await using starting = new AsyncDisposableStack()
   const folder = mkdtempSync(join(tmpdir(), 'raylog-bench-models-'))
   starting.defer(() => rmSync(folder, { recursive: true, force: true }))
   mkdirSync(folder, { recursive: true })
   writeModel(folder, 'model', scenario.manifest, scenario.weights)
-  const set = ['models.builtIn=false', `models.folders=["${folder}"]`, `models.workers=${workers}`, 'logLevel=warn']
-  const processes = starting.use(await startProcesses(ground.services, { all: ['infer', 'persist'] }, { set }))
+  const set = [
+    'models.builtIn=false',
+    `models.folders=["${folder}"]`,
+    `models.workers=${workers / count}`,
+    'logLevel=warn',
+  ]
+  const groups = Object.fromEntries(Array.from({ length: count }, (_, n) => [`part-${n + 1}`, ['infer', 'persist']]))
+  const processes = starting.use(await startProcesses(ground.services, groups, { set }))
   const before = await ground.documents('raylog', 'predictions')
   const running = starting.move()
   return {

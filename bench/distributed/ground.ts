@@ -21,8 +21,7 @@ export interface Ground extends AsyncDisposable {
   bucket: string
   /** CPU time of Kafka, S3 and the document database so far, ms. */
   servicesCpuMs(): number
-  /** With as many partitions as Raylog's own have. */
-  ensureTopics(names: readonly string[]): Promise<void>
+  ensureTopics(names: readonly string[], partitions: number): Promise<void>
   store(scenario: Scenario): Promise<StoredObject[]>
   /** So many instances, in turn of these images: what it resolves with puts them onto the topic, all in one append. */
   prepare(
@@ -81,8 +80,8 @@ async function openGround(services: Services): Promise<Ground> {
   await log.schemaId(subjectOf(topics.predictions), JSON.stringify(topics.predictions.schema))
   const client = await new MongoClient(mongo.url).connect()
   opening.defer(() => client.close())
-  const ensureTopics = (names: readonly string[]) =>
-    log.ensureTopics(names.map(name => ({ name, partitions: 6, retention: { maxAgeMs: null, maxBytes: null } })))
+  const ensureTopics = (names: readonly string[], partitions: number) =>
+    log.ensureTopics(names.map(name => ({ name, partitions, retention: { maxAgeMs: null, maxBytes: null } })))
   const open = opening.move()
   const pids = [...kafka.nodes, s3.server, mongo.server].map(({ pid }) => pid)
   return {

@@ -31,7 +31,8 @@ export async function pythonOf(): Promise<string> {
 }
 
 const said = z.object({ assigned: z.int() })
-const partitions = 6
+/** As many as Raylog's, or the next number that all of them have the same share of. */
+const partitionsFor = (processes: number) => Math.ceil(6 / processes) * processes
 
 export async function pythonContender(
   ground: Ground,
@@ -44,7 +45,8 @@ export async function pythonContender(
   const database = `baseline_${manifest.name}`
   const topic = `bench.instances.${manifest.name}`
   const into = `bench.predictions.${manifest.name}`
-  await ground.ensureTopics([topic, into])
+  const partitions = partitionsFor(processes)
+  await ground.ensureTopics([topic, into], partitions)
   await ground.index(database, ['instances', 'studies', 'worklist', 'predictions'])
   const options = {
     brokers: services.kafka.brokers.join(','),

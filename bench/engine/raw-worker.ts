@@ -6,6 +6,7 @@ export interface RawOpen {
   weights: string
   input: string
   shape: number[]
+  providers?: string[]
 }
 
 export interface RawRun {
@@ -19,7 +20,12 @@ let images = 0
 
 process.on('message', async (message: RawOpen | RawRun) => {
   if (message.type === 'open') {
-    const options = { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 3 } as const
+    const options = {
+      executionProviders: message.providers ?? ['cpu'],
+      intraOpNumThreads: 1,
+      interOpNumThreads: 1,
+      logSeverityLevel: 3,
+    } as const
     session = await InferenceSession.create(message.weights, options)
     const elements = message.shape.reduce((product, size) => product * size, 1)
     feeds = { [message.input]: new Tensor('float32', new Float32Array(elements).fill(0.5), message.shape) }
