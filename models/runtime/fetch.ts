@@ -2,10 +2,9 @@
  * Objects that a worker fetches by itself, by a signed URL: their bytes go from the store's socket into the buffer that is
  * decoded, and through no other process. A fetch begins when its batch arrives, while the one before it runs.
  */
-import http, { type IncomingMessage } from 'node:http'
-import https from 'node:https'
 import { RaylogError } from '../../schemas/errors.ts'
 import { fromSystem } from '../../storage/outage.ts'
+import { createGetter } from './get.ts'
 
 export interface Fetched {
   bytes: Buffer
@@ -21,8 +20,9 @@ export interface Fetcher {
 
 /** Objects that are on their way or wait to be decoded: of a larger batch the others are asked for as these are let go of. */
 const mostAtOnce = 8
-/** Buffers that are kept for the next object: two batches of one image, or a small part of a large batch. */
+/** Buffers that are kept for the next objects: of large ones these, of small ones as many as can be under way. */
 const keptBuffers = 4
+const keptBytes = 8 * 1024 * 1024
 /** Signs of life of the event loop within the time of a fetch: a run of the model stops it, and is not the store's silence. */
 const looks = 10
 /** A kept connection that the server has just closed is found out by the next request on it. */
@@ -37,7 +37,7 @@ interface Waiting {
 
 /** @param withinMs for one object, not counting the time that runs of the model take meanwhile */
 export function createFetcher({ withinMs }: { withinMs: number }): Fetcher {
-  const agents = { 'http:': new http.Agent({ keepAlive: true }), 'https:': new https.Agent({ keepAlive: true }) }
+  const getter = createGetter(bufferOf)
   const spare: Buffer[] = []
   const waiting = new Set<Waiting>()
   const line = new Set<() => void>()
@@ -97,51 +97,23 @@ export function createFetcher({ withinMs }: { withinMs: number }): Fetcher {
     return (at < 0 ? undefined : spare.splice(at, 1)[0]) ?? Buffer.allocUnsafeSlow(length)
   }
 
-  function release(buffer: Buffer): void {
-    if (spare.length < keptBuffers) spare.push(buffer)
+  /** @param bytes of the buffer: its beginning */
+  function release({ buffer }: Buffer): void {
+    const kept = spare.reduce((sum, one) => sum + one.length, buffer.byteLength)
+    if (spare.length < keptBuffers || kept <= keptBytes) spare.push(Buffer.from(buffer))
   }
 
-  /** @throws whatever the network says */
-  async function read(response: IncomingMessage): Promise<Fetched> {
-    const length = Number(response.headers['content-length'])
-    if (!Number.isSafeInteger(length)) throw new RaylogError('store-unavailable', 'an object without a length')
-    const buffer = bufferOf(length)
-    let filled = 0
-    return new Promise((resolve, reject) => {
-      response.on('data', (chunk: Buffer) => {
-        filled += chunk.copy(buffer, filled)
-      })
-      response.once('error', reject)
-      response.once('end', () => {
-        if (filled === length) resolve({ bytes: buffer.subarray(0, length), release: () => release(buffer) })
-        else reject(new RaylogError('store-unavailable', `an object broke off after ${filled} of ${length} bytes`))
-      })
-    })
-  }
-
-  function ask(url: string): Promise<Fetched> {
-    const { promise, resolve, reject } = Promise.withResolvers<Fetched>()
-    const secure = url.startsWith('https:')
-    const request = (secure ? https : http).get(url, { agent: agents[secure ? 'https:' : 'http:'] })
-    const over = watch(true, error => request.destroy(error))
-    request.once('error', reject)
-    request.once('response', response => {
-      const { statusCode } = response
-      if (statusCode === 200) {
-        return void read(response).then(resolve, error => {
-          // What is not read to its end would keep the connection for good.
-          response.destroy()
-          reject(error)
-        })
-      }
-      response.resume()
-      reject(
-        statusCode === 404
-          ? new RaylogError('object-missing', 'the object store has no such object')
-          : new RaylogError('store-unavailable', `the object store answered with HTTP status ${statusCode}`),
-      )
-    })
-    return promise.finally(over)
+  async function ask(url: string): Promise<Fetched> {
+    const { answer, destroy } = getter.get(url)
+    const over = watch(true, destroy)
+    try {
+      const { status, bytes } = await answer
+      if (bytes) return { bytes, release: () => release(bytes) }
+      if (status === 404) throw new RaylogError('object-missing', 'the object store has no such object')
+      throw new RaylogError('store-unavailable', `the object store answered with HTTP status ${status}`)
+    } finally {
+      over()
+    }
   }
 
   async function askTwice(url: string): Promise<Fetched> {
@@ -171,7 +143,7 @@ export function createFetcher({ withinMs }: { withinMs: number }): Fetcher {
       }
     },
     close() {
-      for (const agent of Object.values(agents)) agent.destroy()
+      getter.close()
     },
   }
 }
