@@ -4,10 +4,11 @@
  * Resample.c and Geometry.c). Models are trained on it, so serving must not differ.
  */
 import { fresh, type Take } from './memory.ts'
+import { resampleInLanes } from './simd/simd.ts'
 
 export type Filter = 'nearest' | 'bilinear' | 'bicubic'
 
-interface Coefficients {
+export interface Coefficients {
   /** Taps of one output sample, at most. */
   taps: number
   /** First input sample of each output sample. */
@@ -15,22 +16,11 @@ interface Coefficients {
   counts: Int32Array
   /** Weights in fixed point, `taps` for each output sample. */
   weights: Int32Array
-  /** Where no output sample has more: exactly `few` taps for each, those that it lacks of weight 0. */
-  padded?: Padded
-}
-
-interface Padded {
-  starts: Int32Array
-  weights: Int32Array
 }
 
 const precision = 22
 const half = 1 << (precision - 1)
 const maxCached = 64
-/** Taps whose sum is written out: a slice of 512 pixels to the 224 of a model has as many. */
-const few = 5
-/** Rows that are in the cache while all their columns are gone through. */
-const rowsAtOnce = 64
 
 /**
  * @param data width × height × channels samples, pixel interleaved
@@ -54,6 +44,9 @@ export function resample(
   const down = height === toHeight ? undefined : coefficients(height, toHeight, filter)
   if (across !== undefined && down !== undefined && isMainlyDown(width, height, toWidth, toHeight))
     return horizontal(vertical(data, width, height, channels, down, take), width, toHeight, channels, across, take)
+  const inLanes =
+    across && down && channels === 1 ? resampleInLanes(data, width, height, across, down, take) : undefined
+  if (inLanes !== undefined) return inLanes
   const wide = across === undefined ? data : horizontal(data, width, height, channels, across, take)
   return down === undefined ? wide : vertical(wide, toWidth, height, channels, down, take)
 }
@@ -101,20 +94,7 @@ function makeCoefficients(from: number, to: number, filter: 'bilinear' | 'bicubi
       weights[out * taps + i] = Math.trunc((weight < 0 ? -0.5 : 0.5) + weight * 2 ** precision)
     }
   }
-  const made = { taps, starts, counts, weights }
-  return from >= few && counts.every(count => count <= few) ? { ...made, padded: pad(made, from) } : made
-}
-
-function pad({ taps, starts, counts, weights }: Coefficients, from: number): Padded {
-  const padded = {
-    starts: starts.map(start => Math.min(start, from - few)),
-    weights: new Int32Array(starts.length * few),
-  }
-  for (const [out, start] of starts.entries()) {
-    const own = weights.subarray(out * taps, out * taps + (counts[out] ?? 0))
-    padded.weights.set(own, out * few + start - (padded.starts[out] ?? 0))
-  }
-  return padded
+  return { taps, starts, counts, weights }
 }
 
 function triangle(x: number): number {
@@ -162,16 +142,8 @@ function horizontal(
 
 /** Most pictures are grey, and large. Sums stay below 2^31 (weights add up to 2^22, samples to 255), so 32 bits are exact. */
 function horizontalGrey(data: Uint8Array, width: number, height: number, c: Coefficients, out: Uint8Array): Uint8Array {
-  const { taps, starts, counts, weights, padded } = c
+  const { taps, starts, counts, weights } = c
   const toWidth = starts.length
-  if (padded !== undefined) {
-    for (let y = 0; y < height; y += rowsAtOnce) {
-      const lines = { count: Math.min(rowsAtOnce, height - y), step: width, tap: 1, outStep: toWidth }
-      for (let x = 0; x < toWidth; x++)
-        fewTaps(data, y * width + (padded.starts[x] ?? 0), padded.weights, x * few, lines, out, y * toWidth + x)
-    }
-    return out
-  }
   for (let y = 0, to = 0; y < height; y++) {
     for (let x = 0; x < toWidth; x++, to++) {
       const count = counts[x] ?? 0
@@ -193,17 +165,11 @@ function vertical(
   c: Coefficients,
   take: Take,
 ): Uint8Array {
-  const { taps, starts, counts, weights, padded } = c
+  const { taps, starts, counts, weights } = c
   const stride = width * channels
   const toHeight = starts.length
   const out = take(stride * toHeight)
   if (data.length !== stride * height) throw new RangeError('rows of another width')
-  if (padded !== undefined) {
-    const lines = { count: stride, step: 1, tap: stride, outStep: 1 }
-    for (let y = 0; y < toHeight; y++)
-      fewTaps(data, (padded.starts[y] ?? 0) * stride, padded.weights, y * few, lines, out, y * stride)
-    return out
-  }
   const sums = new Int32Array(stride)
   for (let y = 0; y < toHeight; y++) {
     sums.fill(half)
@@ -217,30 +183,6 @@ function vertical(
     for (let x = 0; x < stride; x++) out[to + x] = clip(sums[x] ?? 0)
   }
   return out
-}
-
-/** One output sample of each of several lines, by the same weights: these stay in registers, and nothing is looked up. */
-function fewTaps(
-  data: Uint8Array,
-  from: number,
-  weights: Int32Array,
-  at: number,
-  { count, step, tap, outStep }: { count: number; step: number; tap: number; outStep: number },
-  out: Uint8Array,
-  to: number,
-): void {
-  const [a = 0, b = 0, c = 0, d = 0, e = 0] = [
-    weights[at],
-    weights[at + 1],
-    weights[at + 2],
-    weights[at + 3],
-    weights[at + 4],
-  ]
-  for (let n = 0, i = from, o = to; n < count; n++, i += step, o += outStep) {
-    const first = half + Math.imul(data[i] ?? 0, a) + Math.imul(data[i + tap] ?? 0, b)
-    const more = Math.imul(data[i + 2 * tap] ?? 0, c) + Math.imul(data[i + 3 * tap] ?? 0, d)
-    out[o] = clip((first + more + Math.imul(data[i + 4 * tap] ?? 0, e)) | 0)
-  }
 }
 
 function nearest(

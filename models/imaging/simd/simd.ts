@@ -1,0 +1,148 @@
+/**
+ * Both passes of resample.ts for a grey picture whose output samples have five taps at most, as of 512 pixels to 224: in
+ * lanes of the processor (WebAssembly SIMD), with the same sums, so that not a bit differs. `npm run wasm` makes taps.wasm of taps.wat.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import type { Take } from '../memory.ts'
+import type { Coefficients } from '../resample.ts'
+
+/** Taps of an output sample, as taps.wat has them. */
+const few = 5
+const lanes = 4
+/** Of one read of taps.wat; it reads as far beyond the end of a picture. */
+const reach = 16
+/** Bytes of an entry of the tables of taps.wat. */
+const acrossBytes = 16 + few * 16 * 2
+const downBytes = 4 + few * 4
+/** In a shuffle: no byte. */
+const none = 0x80
+/** Rows that are in the cache while all their columns are gone through. */
+const rowsAtOnce = 64
+/** The memory stays as large as it was needed. */
+const mostBytes = 8 * 1024 * 1024
+const page = 64 * 1024
+
+/** What is used of it; the types of Node have it among those of browsers alone. */
+declare const WebAssembly: {
+  Module: new (code: Uint8Array) => object
+  Instance: new (module: object) => { exports: unknown }
+}
+
+const taking = (count: number) =>
+  z.custom<(...values: number[]) => void>(value => value instanceof Function && value.length === count)
+const parts = z.object({
+  memory: z.custom<{ readonly buffer: ArrayBuffer; grow(pages: number): number }>(value => value instanceof Object),
+  across: taking(7),
+  down: taking(5),
+})
+
+let opened: z.infer<typeof parts> | undefined
+
+function open(): z.infer<typeof parts> {
+  const code = new WebAssembly.Module(readFileSync(join(import.meta.dirname, 'taps.wasm')))
+  return parts.parse(new WebAssembly.Instance(code).exports)
+}
+
+/** Of coefficients that are used again and again; undefined of those that are not for this. */
+const tables = new WeakMap<Coefficients, { across?: Uint8Array | undefined; down?: Uint8Array | undefined }>()
+
+function tableOf(which: 'across' | 'down', of: Coefficients, from: number): Uint8Array | undefined {
+  const known = tables.get(of) ?? {}
+  tables.set(of, known)
+  if (!(which in known))
+    known[which] = fits(of, from) ? (which === 'across' ? acrossTable : downTable)(of, from) : undefined
+  return known[which]
+}
+
+const fits = ({ counts }: Coefficients, from: number) => from >= few && counts.every(count => count <= few)
+
+/** First input sample, and the weights: exactly so many taps, those that it lacks of weight 0. */
+function tapsOf({ taps, starts, counts, weights }: Coefficients, from: number, out: number) {
+  const start = Math.min(starts[out] ?? 0, from - few)
+  const padded = new Int32Array(few)
+  padded.set(weights.subarray(out * taps, out * taps + (counts[out] ?? 0)), (starts[out] ?? 0) - start)
+  return { start, weights: padded }
+}
+
+/** @returns nothing where four output samples look further than one read goes */
+function acrossTable(of: Coefficients, from: number): Uint8Array | undefined {
+  const groups = Math.ceil(of.starts.length / lanes)
+  const table = new DataView(new ArrayBuffer(groups * acrossBytes))
+  for (let group = 0; group < groups; group++) {
+    const first = group * lanes
+    const { start } = tapsOf(of, from, first)
+    const at = group * acrossBytes
+    table.setInt32(at, start, true)
+    for (let tap = 0; tap < few; tap++) for (let i = 0; i < reach; i++) table.setUint8(at + 16 + tap * 16 + i, none)
+    for (let lane = 0; lane < Math.min(lanes, of.starts.length - first); lane++) {
+      const sample = tapsOf(of, from, first + lane)
+      const offset = sample.start - start
+      if (offset + few > reach) return undefined
+      for (let tap = 0; tap < few; tap++) {
+        table.setUint8(at + 16 + tap * 16 + lane * 4, offset + tap)
+        table.setInt32(at + 16 + few * 16 + tap * 16 + lane * 4, sample.weights[tap] ?? 0, true)
+      }
+    }
+  }
+  return new Uint8Array(table.buffer)
+}
+
+function downTable(of: Coefficients, from: number): Uint8Array {
+  const rows = of.starts.length
+  const table = new DataView(new ArrayBuffer(rows * downBytes))
+  for (let row = 0; row < rows; row++) {
+    const { start, weights } = tapsOf(of, from, row)
+    table.setInt32(row * downBytes, start, true)
+    for (const [tap, weight] of weights.entries()) table.setInt32(row * downBytes + 4 + tap * 4, weight, true)
+  }
+  return new Uint8Array(table.buffer)
+}
+
+const aligned = (bytes: number) => Math.ceil(bytes / reach) * reach
+
+/**
+ * @param data width × height samples of 8 bits
+ * @returns what both passes give, across and then down; nothing where they are not for this
+ */
+export function resampleInLanes(
+  data: Uint8Array,
+  width: number,
+  height: number,
+  across: Coefficients,
+  down: Coefficients,
+  take: Take,
+): Uint8Array | undefined {
+  const acrossTable = tableOf('across', across, width)
+  const downTable = tableOf('down', down, height)
+  if (acrossTable === undefined || downTable === undefined) return undefined
+  const [toWidth, toHeight] = [across.starts.length, down.starts.length]
+  const stride = aligned(toWidth)
+  const wideAt = aligned(data.length + reach)
+  const outAt = wideAt + stride * height
+  const acrossAt = outAt + stride * toHeight
+  const downAt = acrossAt + acrossTable.length
+  const bytes = downAt + downTable.length
+  if (bytes > mostBytes) return undefined
+
+  opened ??= open()
+  const { memory } = opened
+  if (memory.buffer.byteLength < bytes) memory.grow(Math.ceil((bytes - memory.buffer.byteLength) / page))
+  const there = new Uint8Array(memory.buffer)
+  there.set(data)
+  there.set(acrossTable, acrossAt)
+  there.set(downTable, downAt)
+  for (let row = 0; row < height; row += rowsAtOnce) {
+    const rows = Math.min(rowsAtOnce, height - row)
+    const groups = Math.ceil(toWidth / lanes)
+    opened.across(row * width, width, rows, acrossAt, groups, wideAt + row * stride, stride)
+  }
+  opened.down(wideAt, stride, downAt, toHeight, outAt)
+  const out = take(toWidth * toHeight)
+  if (stride === toWidth) out.set(there.subarray(outAt, outAt + out.length))
+  else
+    for (let row = 0; row < toHeight; row++)
+      out.set(there.subarray(outAt + row * stride, outAt + row * stride + toWidth), row * toWidth)
+  return out
+}
