@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { modelManifest } from '../manifest.ts'
 import { type Changes, type GraphName, graphsFolder, manifestOf } from '../testing.ts'
-import { openSession } from './sessions.ts'
+import { openSession, sizeOn } from './sessions.ts'
 
 const open = (graph: GraphName, changes: Changes = {}, weights = join(graphsFolder, `${graph}.onnx`)) =>
   openSession(
@@ -26,4 +26,9 @@ it.each([
 
 it('opens those that are', async () => {
   expect(await open('mean')).toMatchObject({ provider: 'cpu', passedOver: [] })
+})
+
+it('runs as many images as there are, and on a GPU few sizes of batch, of which none is more than the model takes', () => {
+  expect([1, 2, 3, 20].map(images => sizeOn('cpu', images, 20))).toEqual([1, 2, 3, 20])
+  expect([1, 2, 3, 4, 5, 9, 17, 20].map(images => sizeOn('cuda', images, 20))).toEqual([1, 2, 4, 4, 8, 16, 20, 20])
 })

@@ -53,7 +53,7 @@ export async function openSession(
   const wanted = [...new Set([output, mask, explanation].flatMap(one => one?.name ?? []))]
   const input = makeTensorData(manifest.input, places)
   async function run(from: number, images: number) {
-    const size = typeof fixed === 'number' ? fixed : images
+    const size = typeof fixed === 'number' ? fixed : sizeOn(provider, images, manifest.batch.max)
     if (size > images) input.fill(0, (from + images) * elements, (from + size) * elements)
     const data = input.subarray(from * elements, (from + size) * elements)
     const fed = new Tensor(manifest.input.type, data, shapeOf(manifest.input, size))
@@ -66,9 +66,22 @@ export async function openSession(
       .map((one, at) => ({ scores: one, mask: masks?.[at], explanation: explanations?.[at] }))
   }
   const [first] = await run(0, 1)
+  if (provider !== 'cpu')
+    for (let images = 2; images < 2 * manifest.batch.max; images *= 2)
+      await run(0, Math.min(images, manifest.batch.max))
   const wrong = outputSizeProblem(manifest.output, first?.scores.length ?? 0)
   if (wrong) throw new RaylogError('model-invalid', wrong)
   return { manifest, provider, passedOver, preparer, input, places, run }
+}
+
+/**
+ * A GPU chooses and makes what it runs anew for each size of batch that it has not seen, for a tenth of a second and more: so there
+ * it sees powers of two, and the largest, alone, each of them before the first image.
+ *
+ * @returns images that are run for so many, the rest being empty
+ */
+export function sizeOn(provider: string, images: number, most: number): number {
+  return provider === 'cpu' ? images : Math.min(most, 2 ** Math.ceil(Math.log2(images)))
 }
 
 /** The first provider that works. */
