@@ -4,7 +4,7 @@
  * Resample.c and Geometry.c). Models are trained on it, so serving must not differ.
  */
 import { fresh, type Take } from './memory.ts'
-import { resampleInLanes } from './simd/simd.ts'
+import { resampleInLanes } from './simd/resample.ts'
 
 export type Filter = 'nearest' | 'bilinear' | 'bicubic'
 

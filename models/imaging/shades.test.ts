@@ -34,6 +34,15 @@ describe('a table gives what each pixel by itself would be', () => {
       expect(Buffer.compare(throughTable(samples, shade), Uint8Array.from(samples, shade))).toBe(0)
   })
 
+  it('for an image that is worked on in parts, whose widest words are not in the first', () => {
+    for (const length of [256 * 1024, 256 * 1024 + 1, 600_003]) {
+      const unsigned = Uint16Array.from({ length }, (_, i) => (i < length - 1 ? (i * 7919) & 255 : 40_000))
+      const signed = Int16Array.from(unsigned, value => value - 20_000)
+      for (const samples of [unsigned, signed])
+        expect(Buffer.compare(throughTable(samples, shade), Uint8Array.from(samples, shade))).toBe(0)
+    }
+  })
+
   it('for bytes, long words and fractions', () => {
     const values = [0, 1, 127, 100, 50]
     for (const samples of [Uint8Array.from(values), Int8Array.from(values), Uint32Array.from(values, v => v * 70_000)])

@@ -3,9 +3,17 @@
  * is one look-up a pixel, a quarter of a million for a slice: it is that which counts.
  */
 import { fresh, type Take } from './memory.ts'
+import { bits, room, shade } from './simd/pixels.ts'
 import type { Samples } from './types.ts'
 
 type Shade = (stored: number) => number
+
+/** Words that are looked up in one call, and where what comes of them and the table lie meanwhile, bytes. */
+const atOnce = 256 * 1024
+/** Of one read there. */
+const reach = 16
+const shadesAt = 2 * atOnce + reach
+const tableAt = shadesAt + atOnce + reach
 
 /** @param shade 0 to 255 of one stored value */
 export function throughTable(samples: Samples, shade: Shade, take = fresh): Uint8Array {
@@ -40,51 +48,40 @@ function throughBytes(samples: Uint8Array, table: Uint8Array): Uint8Array {
 }
 
 /**
- * Words by pairs: two to a read and four to a write, in a quarter of the time of one by one. The table has an entry for each
- * pattern of as many low bits as there are in use, so that negative values are looked up as they stand.
+ * Words by fours, in an eighth of the time of one by one. The table has an entry for each pattern of as many low bits as there
+ * are in use, so that negative values are looked up as they stand.
  *
- * @returns nothing where they do not make pairs, or a table would be larger than the image
+ * @returns nothing where a table would be larger than the image
  */
-function throughWords(samples: Uint16Array | Int16Array, shade: Shade, take: Take): Uint8Array | undefined {
+function throughWords(samples: Uint16Array | Int16Array, shadeOf: Shade, take: Take): Uint8Array | undefined {
   const { buffer, byteOffset, length } = samples
-  if (byteOffset % 4 !== 0 || length % 4 !== 0) return undefined
-  const pairs = new Int32Array(buffer, byteOffset, length / 2)
+  const words = new Uint8Array(buffer, byteOffset, 2 * length)
   const signed = samples instanceof Int16Array
-  const count = 2 ** (signed ? signedBits(pairs) : bitsOf(pairs))
+  let used = 0
+  for (let at = 0; at < length; at += atOnce) used |= bits(0, lay(words, at), signed ? -1 : 0)
+  const count = 2 ** (32 - Math.clz32(used) + (signed ? 1 : 0))
   if (count > Math.max(256, length)) return undefined
-  const table = tableOf(count, at => shade(signed && at >= count / 2 ? at - count : at))
-  const mask = count - 1
+  const table = tableOf(count, at => shadeOf(signed && at >= count / 2 ? at - count : at))
+  const there = room(tableAt + count)
+  there.set(table, tableAt)
   const out = take(length)
-  const fours = new Int32Array(out.buffer, out.byteOffset, length / 4)
-  for (let i = 0, from = 0; i < fours.length; i++, from += 2) {
-    const first = pairs[from] ?? 0
-    const second = pairs[from + 1] ?? 0
-    const low = (table[first & mask] ?? 0) | ((table[(first >>> 16) & mask] ?? 0) << 8)
-    const high = (table[second & mask] ?? 0) | ((table[(second >>> 16) & mask] ?? 0) << 8)
-    fours[i] = low | (high << 16)
+  for (let at = 0; at < length; at += atOnce) {
+    // One that is alone still lies there.
+    const end = length > atOnce ? lay(words, at) : 2 * length
+    shade(0, end, tableAt, count - 1, shadesAt)
+    out.set(there.subarray(shadesAt, shadesAt + Math.min(atOnce, length - at)), at)
   }
   return out
 }
 
-/** Bits that unsigned words use. */
-function bitsOf(pairs: Int32Array): number {
-  let all = 0
-  for (let i = 0; i < pairs.length; i++) all |= pairs[i] ?? 0
-  return widthOf(all)
+/** Puts the words from there on where they are worked on, zeros behind them. @returns where they end, bytes */
+function lay(words: Uint8Array, at: number): number {
+  const there = room(tableAt)
+  const block = words.subarray(2 * at, 2 * (at + atOnce))
+  there.set(block)
+  there.fill(0, block.length, block.length + reach)
+  return block.length
 }
-
-/** Bits that signed words use, the sign's among them: of a negative one those count that differ from its sign. */
-function signedBits(pairs: Int32Array): number {
-  let all = 0
-  for (let i = 0; i < pairs.length; i++) {
-    const pair = pairs[i] ?? 0
-    all |= pair ^ Math.imul((pair >>> 15) & 0x1_0001, 0xffff)
-  }
-  return widthOf(all) + 1
-}
-
-/** Bits of the wider half. */
-const widthOf = (pair: number): number => 32 - Math.clz32((pair & 0xffff) | (pair >>> 16))
 
 /** The values that a table covers, where one costs less than working each pixel out. */
 function spanOf(samples: Samples): { first: number; count: number } | undefined {

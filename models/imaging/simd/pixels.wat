@@ -1,9 +1,9 @@
-;; The weighted sums of resample.ts for grey pictures, 5 taps for each output sample: a slice of 512 pixels to the 224 of a
-;; model has as many. 32 bits hold each sum: weights add up to 2^22, samples are at most 255. simd.ts says what lies where.
+;; Loops over pixels that take a processor's lanes, or whole words: what lies where is said beside those who call them.
 (module
   (memory (export "memory") 1)
 
-  ;; One pass across: of each row, groups of four output samples. An entry of $table is 176 bytes: the first input sample of
+  ;; Weighted sums of 5 taps for each output sample, as Pillow has them: 32 bits hold each, for weights add up to 2^22 and
+  ;; samples are at most 255. One pass across: of each row, groups of four output samples. An entry of $table is 176 bytes: the first input sample of
   ;; the group (i32, then 12 bytes of nothing), for each tap which bytes of the 16 from there on are its four samples
   ;; (a shuffle with zeros between, so that they come out as i32), and for each tap their four weights.
   (func (export "across")
@@ -117,4 +117,43 @@
         (local.set $row (i32.add (local.get $row) (i32.const 16)))
         (br_if $columns (i32.lt_u (local.get $row) (local.get $end))))
       (local.set $table (i32.add (local.get $table) (i32.const 24)))
-      (br_if $next (local.tee $rows (i32.sub (local.get $rows) (i32.const 1)))))))
+      (br_if $next (local.tee $rows (i32.sub (local.get $rows) (i32.const 1))))))
+
+  ;; Bits that words of 16 bits use, eight at a time; of signed ones ($signs is -1, otherwise 0) those that differ from the sign.
+  (func (export "bits") (param $from i32) (param $end i32) (param $signs i32) (result i32)
+    (local $all v128) (local $v v128) (local $mask v128) (local $two i64)
+    (local.set $mask (i32x4.splat (local.get $signs)))
+    (loop $next
+      (local.set $v (v128.load (local.get $from)))
+      (local.set $v (v128.xor (local.get $v) (v128.and (i16x8.shr_s (local.get $v) (i32.const 15)) (local.get $mask))))
+      (local.set $all (v128.or (local.get $all) (local.get $v)))
+      (local.set $from (i32.add (local.get $from) (i32.const 16)))
+      (br_if $next (i32.lt_u (local.get $from) (local.get $end))))
+    (local.set $two (i64.or (i64x2.extract_lane 0 (local.get $all)) (i64x2.extract_lane 1 (local.get $all))))
+    (local.set $two (i64.or (local.get $two) (i64.shr_u (local.get $two) (i64.const 32))))
+    (i32.wrap_i64 (i64.and (i64.const 0xffff) (i64.or (local.get $two) (i64.shr_u (local.get $two) (i64.const 16))))))
+
+  ;; Words of 16 bits to bytes, by a table: four at a time. Of each word the bits of $mask count.
+  (func (export "shade")
+    (param $from i32) (param $end i32) (param $table i32) (param $mask i32) (param $out i32)
+    (local $four i64) (local $m i64)
+    (local.set $m (i64.extend_i32_u (local.get $mask)))
+    (loop $next
+      (local.set $four (i64.load (local.get $from)))
+      (i32.store (local.get $out)
+        (i32.or
+          (i32.or
+            (i32.load8_u (i32.add (local.get $table) (i32.wrap_i64 (i64.and (local.get $four) (local.get $m)))))
+            (i32.shl
+              (i32.load8_u (i32.add (local.get $table) (i32.wrap_i64 (i64.and (i64.shr_u (local.get $four) (i64.const 16)) (local.get $m)))))
+              (i32.const 8)))
+          (i32.or
+            (i32.shl
+              (i32.load8_u (i32.add (local.get $table) (i32.wrap_i64 (i64.and (i64.shr_u (local.get $four) (i64.const 32)) (local.get $m)))))
+              (i32.const 16))
+            (i32.shl
+              (i32.load8_u (i32.add (local.get $table) (i32.wrap_i64 (i64.and (i64.shr_u (local.get $four) (i64.const 48)) (local.get $m)))))
+              (i32.const 24)))))
+      (local.set $from (i32.add (local.get $from) (i32.const 8)))
+      (local.set $out (i32.add (local.get $out) (i32.const 4)))
+      (br_if $next (i32.lt_u (local.get $from) (local.get $end))))))

@@ -8,8 +8,8 @@ const read = (name: string) => readFileSync(join(import.meta.dirname, name))
 
 it('is made of the text beside it (npm run wasm)', async () => {
   const { parseWat } = await wabt()
-  const { buffer } = parseWat('taps.wat', String(read('taps.wat'))).toBinary({})
-  expect(read('taps.wasm').equals(buffer)).toBe(true)
+  const { buffer } = parseWat('pixels.wat', String(read('pixels.wat'))).toBinary({})
+  expect(read('pixels.wasm').equals(buffer)).toBe(true)
 })
 
 describe('grey pictures come out as colours do, which take the other way', () => {

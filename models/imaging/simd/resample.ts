@@ -1,19 +1,17 @@
 /**
- * Both passes of resample.ts for a grey picture whose output samples have five taps at most, as of 512 pixels to 224: in
- * lanes of the processor (WebAssembly SIMD), with the same sums, so that not a bit differs. `npm run wasm` makes taps.wasm of taps.wat.
+ * Both passes of resample.ts for a grey picture whose output samples have five taps at most, as of 512 pixels to 224: with
+ * the same sums, so that not a bit differs.
  */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { z } from 'zod'
 import type { Take } from '../memory.ts'
 import type { Coefficients } from '../resample.ts'
+import { across as passAcross, down as passDown, room } from './pixels.ts'
 
-/** Taps of an output sample, as taps.wat has them. */
+/** Taps of an output sample, as pixels.wat has them. */
 const few = 5
 const lanes = 4
-/** Of one read of taps.wat; it reads as far beyond the end of a picture. */
+/** Of one read of pixels.wat; it reads as far beyond the end of a picture. */
 const reach = 16
-/** Bytes of an entry of the tables of taps.wat. */
+/** Bytes of an entry of the tables of pixels.wat. */
 const acrossBytes = 16 + few * 16 * 2
 const downBytes = 4 + few * 4
 /** In a shuffle: no byte. */
@@ -22,29 +20,6 @@ const none = 0x80
 const rowsAtOnce = 64
 /** The memory stays as large as it was needed. */
 const mostBytes = 8 * 1024 * 1024
-const page = 64 * 1024
-
-/** What is used of it; the types of Node have it among those of browsers alone. */
-declare const WebAssembly: {
-  Module: new (code: Uint8Array) => object
-  Instance: new (module: object) => { exports: unknown }
-}
-
-const taking = (count: number) =>
-  z.custom<(...values: number[]) => void>(value => value instanceof Function && value.length === count)
-const parts = z.object({
-  memory: z.custom<{ readonly buffer: ArrayBuffer; grow(pages: number): number }>(value => value instanceof Object),
-  across: taking(7),
-  down: taking(5),
-})
-
-let opened: z.infer<typeof parts> | undefined
-
-function open(): z.infer<typeof parts> {
-  const code = new WebAssembly.Module(readFileSync(join(import.meta.dirname, 'taps.wasm')))
-  return parts.parse(new WebAssembly.Instance(code).exports)
-}
-
 /** Of coefficients that are used again and again; undefined of those that are not for this. */
 const tables = new WeakMap<Coefficients, { across?: Uint8Array | undefined; down?: Uint8Array | undefined }>()
 
@@ -126,19 +101,16 @@ export function resampleInLanes(
   const bytes = downAt + downTable.length
   if (bytes > mostBytes) return undefined
 
-  opened ??= open()
-  const { memory } = opened
-  if (memory.buffer.byteLength < bytes) memory.grow(Math.ceil((bytes - memory.buffer.byteLength) / page))
-  const there = new Uint8Array(memory.buffer)
+  const there = room(bytes)
   there.set(data)
   there.set(acrossTable, acrossAt)
   there.set(downTable, downAt)
   for (let row = 0; row < height; row += rowsAtOnce) {
     const rows = Math.min(rowsAtOnce, height - row)
     const groups = Math.ceil(toWidth / lanes)
-    opened.across(row * width, width, rows, acrossAt, groups, wideAt + row * stride, stride)
+    passAcross(row * width, width, rows, acrossAt, groups, wideAt + row * stride, stride)
   }
-  opened.down(wideAt, stride, downAt, toHeight, outAt)
+  passDown(wideAt, stride, downAt, toHeight, outAt)
   const out = take(toWidth * toHeight)
   if (stride === toWidth) out.set(there.subarray(outAt, outAt + out.length))
   else
