@@ -3,9 +3,11 @@
  * (replay/throughput.ts), and latency of live images with and without a replay beside them in both modes (replay/beside.ts).
  *
  *   node bench/replay.ts [--images 400] [--rounds 5] [--seconds 8] [--past 1000] [--only throughput|embedded|distributed] [--model text]
+ *     [--workers N]   of the throughput; a worker for each core unless told
  *
  * `past` images are there to be replayed beside live ones, a quarter of them of a model whose image takes long.
  */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { groundOrReason } from './distributed/ground.ts'
 import { scenarios } from './engine/scenarios.ts'
@@ -22,6 +24,7 @@ const { values: flags } = parseArgs({
     past: { type: 'string', default: '1000' },
     only: { type: 'string', default: '' },
     model: { type: 'string', default: '' },
+    workers: { type: 'string', default: String(availableParallelism()) },
   },
 })
 const { only, model } = flags
@@ -29,13 +32,14 @@ const images = Number(flags.images)
 const rounds = Number(flags.rounds)
 const seconds = Number(flags.seconds)
 const past = Number(flags.past)
+const workers = Number(flags.workers)
 const isWanted = (part: string) => only === '' || only === part
 
 const rows: Row[] = []
 if (isWanted('throughput')) {
   for (const scenario of await scenarios()) {
     if (/SqueezeNet, 224|ResNet|batches of 32/.test(scenario.name) && scenario.name.includes(model))
-      rows.push(await throughput(scenario, { images, rounds }))
+      rows.push(await throughput(scenario, { images, rounds, workers }))
   }
 }
 const chosen = candidates().filter(({ title }) => title.includes(model))
@@ -63,4 +67,4 @@ if (isWanted('distributed')) {
   }
 }
 console.log(markdown(rows))
-console.log(JSON.stringify({ bench: 'replay', images, rounds, seconds, rows }))
+console.log(JSON.stringify({ bench: 'replay', workers, images, rounds, seconds, rows }))

@@ -3,7 +3,7 @@
  * documents), over the engine alone on the same images, and over bare session.run() in as many single-threaded processes.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import pino from 'pino'
@@ -26,6 +26,7 @@ interface Extent {
   /** Of one replay. */
   images: number
   rounds: number
+  workers: number
 }
 
 const inFlight = 64
@@ -39,7 +40,7 @@ export const aimOf = (share: number) => ({ 'at least 0.95 of the runtime': share
 /** CPU time of this process and its workers so far, ms. Says the same where others use the cores too. */
 const cpuMs = () => cpuMsOf(treeOf([process.pid]))
 
-export async function throughput(scenario: Scenario, { images, rounds }: Extent): Promise<Row> {
+export async function throughput(scenario: Scenario, { images, rounds, workers }: Extent): Promise<Row> {
   const folder = mkdtempSync(join(tmpdir(), 'raylog-bench-replay-'))
   const logger = pino({ level: 'warn' })
   const accepts = { contentTypes: [], modalities: [], bodyParts: [], views: [], photometric: [] }
@@ -47,12 +48,12 @@ export async function throughput(scenario: Scenario, { images, rounds }: Extent)
   const plan = compile(allStages, {
     data: join(folder, 'data'),
     stages: ['replay', 'persist'],
-    models: { builtIn: false, folders: [join(folder, 'models')] },
+    models: { builtIn: false, folders: [join(folder, 'models')], workers },
     replay: { beatMs: 100 },
   })
   const surroundings = { logger, clock: systemClock }
   const { weights, manifest, shape } = scenario
-  const runtime = await openRaw(availableParallelism(), { weights, input: manifest.input.name, shape })
+  const runtime = await openRaw(workers, { weights, input: manifest.input.name, shape })
   const turns: { runtime: number; raw: number; replay: number; rawCpu: number; cpu: number }[] = []
   {
     await using opened = await openPorts(plan, surroundings, await storesOf(plan, surroundings))
