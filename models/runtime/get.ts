@@ -52,11 +52,15 @@ function parseHead(text: string): Head {
   }
 }
 
+interface Events {
+  free(connection: Connection): void
+  gone(connection: Connection): void
+}
+
 class Connection {
   readonly #socket: net.Socket
   readonly #bufferOf: (length: number) => Buffer
-  /** May be asked again. */
-  readonly #free: (connection: Connection) => void
+  readonly #events: Events
   #asked: PromiseWithResolvers<Answer> | undefined
   /** What has come of the head. */
   #begun = ''
@@ -64,13 +68,10 @@ class Connection {
   #body: Buffer | undefined
   #filled = 0
 
-  constructor(
-    url: URL,
-    bufferOf: (length: number) => Buffer,
-    events: { free(connection: Connection): void; gone(): void },
-  ) {
+  /** @param events it may be asked again, or no more */
+  constructor(url: URL, bufferOf: (length: number) => Buffer, events: Events) {
     this.#bufferOf = bufferOf
-    this.#free = events.free
+    this.#events = events
     const host = url.hostname.replace(/^\[|\]$/g, '')
     const onread = {
       buffer: shared,
@@ -85,29 +86,33 @@ class Connection {
         ? tls.connect({ ...to, port: Number(url.port || 443), ...(net.isIP(host) === 0 && { servername: host }) })
         : net.connect({ ...to, port: Number(url.port || 80) })
     this.#socket.on('error', error => this.#fail(error))
-    this.#socket.on('end', () => this.#socket.destroy())
-    this.#socket.on('close', () => {
-      this.#fail(closed())
-      events.gone()
-    })
+    this.#socket.on('end', () => this.#fail(closed()))
+    this.#socket.on('close', () => this.#fail(closed()))
   }
 
   get(url: URL): Get {
     const asked = Promise.withResolvers<Answer>()
     this.#asked = asked
     this.#socket.write(`GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\nAccept: */*\r\n\r\n`)
-    return { answer: asked.promise, destroy: error => this.#fail(error) }
+    return {
+      answer: asked.promise,
+      destroy: error => {
+        if (this.#asked === asked) this.#fail(error)
+      },
+    }
   }
 
+  /** At once, and it is given to nobody from here on. */
   close(): void {
     this.#socket.destroy()
+    this.#events.gone(this)
   }
 
   /** The connection is of no more use. What had come of a body is said: its length is known by then. */
   #fail(error: Error): void {
     const asked = this.#asked
     this.#asked = undefined
-    this.#socket.destroy()
+    this.close()
     if (!asked) return
     const brokeOff = `an object broke off after ${this.#filled} of ${this.#head?.length} bytes`
     asked.reject(this.#body && !(error instanceof RaylogError) ? new RaylogError('store-unavailable', brokeOff) : error)
@@ -115,7 +120,10 @@ class Connection {
 
   #read(bytes: Buffer): void {
     // Nobody asked: whatever it is, what comes after it would be taken for an answer.
-    if (!this.#asked) return void this.#socket.destroy()
+    if (!this.#asked) {
+      this.close()
+      return
+    }
     try {
       this.#take(bytes)
     } catch (thrown) {
@@ -151,7 +159,7 @@ class Connection {
       this.#asked?.resolve({ status: head.status })
       this.#asked = undefined
       // Sooner than to read what it says.
-      this.#socket.destroy()
+      this.close()
       return undefined
     }
     if (head.length === undefined) throw new RaylogError('store-unavailable', 'an object without a length')
@@ -166,8 +174,8 @@ class Connection {
     this.#asked = undefined
     this.#body = undefined
     this.#filled = 0
-    if (kept) this.#free(this)
-    else this.#socket.destroy()
+    if (kept) this.#events.free(this)
+    else this.close()
     if (bytes) asked?.resolve({ status: 200, bytes })
   }
 }
@@ -182,11 +190,11 @@ export function createGetter(bufferOf: (length: number) => Buffer): { get(url: s
   const all = new Set<Connection>()
 
   function connect(url: URL, free: Set<Connection>): Connection {
-    const made: Connection = new Connection(url, bufferOf, {
+    const made = new Connection(url, bufferOf, {
       free: connection => void free.add(connection),
-      gone() {
-        free.delete(made)
-        all.delete(made)
+      gone(connection) {
+        free.delete(connection)
+        all.delete(connection)
       },
     })
     all.add(made)
