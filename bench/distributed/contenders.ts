@@ -21,6 +21,9 @@ export interface Contender extends AsyncDisposable {
   pids(): number[]
 }
 
+/** Of each of Raylog's own topics. */
+const partitions = 6
+
 export interface Turn {
   perSecond: number
   /** Of all its processes. */
@@ -36,6 +39,10 @@ export async function raylogContender(
   scenario: Scenario,
   { workers, processes: count = 1 }: { workers: number; processes?: number },
 ): Promise<Contender> {
+  if (workers % count !== 0 || partitions % count !== 0)
+    throw new RangeError(
+      `${workers} workers and ${partitions} partitions cannot be shared evenly by ${count} processes`,
+    )
   await using starting = new AsyncDisposableStack()
   const folder = mkdtempSync(join(tmpdir(), 'raylog-bench-models-'))
   starting.defer(() => rmSync(folder, { recursive: true, force: true }))

@@ -4,7 +4,7 @@
  * Resample.c and Geometry.c). Models are trained on it, so serving must not differ.
  */
 import { fresh, type Take } from './memory.ts'
-import { resampleInLanes } from './simd/resample.ts'
+import { acrossInLanes, downInLanes } from './simd/resample.ts'
 
 export type Filter = 'nearest' | 'bilinear' | 'bicubic'
 
@@ -44,9 +44,6 @@ export function resample(
   const down = height === toHeight ? undefined : coefficients(height, toHeight, filter)
   if (across !== undefined && down !== undefined && isMainlyDown(width, height, toWidth, toHeight))
     return horizontal(vertical(data, width, height, channels, down, take), width, toHeight, channels, across, take)
-  const inLanes =
-    across && down && channels === 1 ? resampleInLanes(data, width, height, across, down, take) : undefined
-  if (inLanes !== undefined) return inLanes
   const wide = across === undefined ? data : horizontal(data, width, height, channels, across, take)
   return down === undefined ? wide : vertical(wide, toWidth, height, channels, down, take)
 }
@@ -119,6 +116,8 @@ function horizontal(
   c: Coefficients,
   take: Take,
 ): Uint8Array {
+  const inLanes = channels === 1 ? acrossInLanes(data, width, height, c, take) : undefined
+  if (inLanes !== undefined) return inLanes
   const { taps, starts, counts, weights } = c
   const toWidth = starts.length
   const out = take(toWidth * height * channels)
@@ -168,8 +167,10 @@ function vertical(
   const { taps, starts, counts, weights } = c
   const stride = width * channels
   const toHeight = starts.length
-  const out = take(stride * toHeight)
   if (data.length !== stride * height) throw new RangeError('rows of another width')
+  const inLanes = downInLanes(data, stride, height, c, take)
+  if (inLanes !== undefined) return inLanes
+  const out = take(stride * toHeight)
   const sums = new Int32Array(stride)
   for (let y = 0; y < toHeight; y++) {
     sums.fill(half)

@@ -66,7 +66,7 @@ function throughWords(samples: Uint16Array | Int16Array, shadeOf: Shade, take: T
   there.set(table, tableAt)
   const out = take(length)
   for (let at = 0; at < length; at += atOnce) {
-    // One that is alone still lies there.
+    // A single block still lies there from when its bits were found out.
     const end = length > atOnce ? lay(words, at) : 2 * length
     shade(0, end, tableAt, count - 1, shadesAt)
     out.set(there.subarray(shadesAt, shadesAt + Math.min(atOnce, length - at)), at)

@@ -20,7 +20,7 @@ export interface Fetcher {
 
 /** Objects that are on their way or wait to be decoded: of a larger batch the others are asked for as these are let go of. */
 const mostAtOnce = 8
-/** Buffers that are kept for the next objects: of large ones these, of small ones as many as can be under way. */
+/** Buffers that are kept for the next objects: as many as can be under way, but of large ones these. */
 const keptBuffers = 4
 const keptBytes = 8 * 1024 * 1024
 /** Signs of life of the event loop within the time of a fetch: a run of the model stops it, and is not the store's silence. */
@@ -38,6 +38,7 @@ interface Waiting {
 /** @param withinMs for one object, not counting the time that runs of the model take meanwhile */
 export function createFetcher({ withinMs }: { withinMs: number }): Fetcher {
   const getter = createGetter(bufferOf)
+  /** The smallest first. */
   const spare: Buffer[] = []
   const waiting = new Set<Waiting>()
   const line = new Set<() => void>()
@@ -97,14 +98,16 @@ export function createFetcher({ withinMs }: { withinMs: number }): Fetcher {
     return (at < 0 ? undefined : spare.splice(at, 1)[0]) ?? Buffer.allocUnsafeSlow(length)
   }
 
-  /** @param bytes of the buffer: its beginning */
+  /** @param bytes of the buffer: its beginning. Small ones go first: they are had again for less. */
   function release({ buffer }: Buffer): void {
-    const kept = spare.reduce((sum, one) => sum + one.length, buffer.byteLength)
-    if (spare.length < keptBuffers || kept <= keptBytes) spare.push(Buffer.from(buffer))
+    spare.push(Buffer.from(buffer))
+    spare.sort((a, b) => a.length - b.length)
+    const size = spare.reduce((sum, one) => sum + one.length, 0)
+    if (spare.length > mostAtOnce || (spare.length > keptBuffers && size > keptBytes)) spare.shift()
   }
 
-  async function ask(url: string): Promise<Fetched> {
-    const { answer, destroy } = getter.get(url)
+  async function ask(url: string, anew: boolean): Promise<Fetched> {
+    const { answer, destroy } = getter.get(url, anew)
     const over = watch(true, destroy)
     try {
       const { status, bytes } = await answer
@@ -118,9 +121,9 @@ export function createFetcher({ withinMs }: { withinMs: number }): Fetcher {
 
   async function askTwice(url: string): Promise<Fetched> {
     try {
-      return await ask(url)
+      return await ask(url, false)
     } catch (thrown) {
-      if (thrown instanceof Error && 'code' in thrown && broken.has(String(thrown.code))) return ask(url)
+      if (thrown instanceof Error && 'code' in thrown && broken.has(String(thrown.code))) return ask(url, true)
       throw thrown
     }
   }

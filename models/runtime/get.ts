@@ -20,8 +20,9 @@ export interface Get {
 const shared = Buffer.allocUnsafeSlow(256 * 1024)
 const longestHead = 16 * 1024
 const endOfHead = '\r\n\r\n'
-/** Said where the server closes a connection before it answers, as the system says it where it is reset. */
-const closed = () => Object.assign(new Error('the connection was closed before an answer'), { code: 'ECONNRESET' })
+/** The server closed the connection: as the system says it where it is reset. */
+const closed = (message = 'the connection was closed before an answer') =>
+  Object.assign(new Error(message), { code: 'ECONNRESET' })
 
 interface Head {
   status: number
@@ -80,7 +81,7 @@ class Connection {
         return true
       },
     }
-    const to = { host, noDelay: true, onread }
+    const to = { host, noDelay: true, keepAlive: true, keepAliveInitialDelay: 1_000, onread }
     this.#socket =
       url.protocol === 'https:'
         ? tls.connect({ ...to, port: Number(url.port || 443), ...(net.isIP(host) === 0 && { servername: host }) })
@@ -115,7 +116,7 @@ class Connection {
     this.close()
     if (!asked) return
     const brokeOff = `an object broke off after ${this.#filled} of ${this.#head?.length} bytes`
-    asked.reject(this.#body && !(error instanceof RaylogError) ? new RaylogError('store-unavailable', brokeOff) : error)
+    asked.reject(this.#body && !(error instanceof RaylogError) ? closed(brokeOff) : error)
   }
 
   #read(bytes: Buffer): void {
@@ -180,12 +181,18 @@ class Connection {
   }
 }
 
+export interface Getter {
+  /** @param anew on no connection that was kept: one that the server has closed may not have said so yet */
+  get(url: string, anew?: boolean): Get
+  close(): void
+}
+
 /**
  * Connections are kept, by origin.
  *
  * @param bufferOf a buffer of at least so many bytes, for a body
  */
-export function createGetter(bufferOf: (length: number) => Buffer): { get(url: string): Get; close(): void } {
+export function createGetter(bufferOf: (length: number) => Buffer): Getter {
   const idle = new Map<string, Set<Connection>>()
   const all = new Set<Connection>()
 
@@ -202,11 +209,11 @@ export function createGetter(bufferOf: (length: number) => Buffer): { get(url: s
   }
 
   return {
-    get(text) {
+    get(text, anew = false) {
       const url = new URL(text)
       const free = idle.get(url.origin) ?? new Set()
       idle.set(url.origin, free)
-      const [kept] = free
+      const [kept] = anew ? [] : free
       if (kept) free.delete(kept)
       return (kept ?? connect(url, free)).get(url)
     },

@@ -65,10 +65,17 @@ export async function openSession(
       .slice(0, images)
       .map((one, at) => ({ scores: one, mask: masks?.[at], explanation: explanations?.[at] }))
   }
+  /** A size that the GPU has no memory for fails the batches that have it, whose images are then run one by one. */
+  async function tryAllSizes(): Promise<void> {
+    const { max } = manifest.batch
+    try {
+      for (let images = 2; images < 2 * max; images *= 2) await run(0, Math.min(images, max))
+    } catch {
+      // The smaller ones were tried.
+    }
+  }
   const [first] = await run(0, 1)
-  if (provider !== 'cpu')
-    for (let images = 2; images < 2 * manifest.batch.max; images *= 2)
-      await run(0, Math.min(images, manifest.batch.max))
+  if (provider !== 'cpu' && typeof fixed !== 'number') await tryAllSizes()
   const wrong = outputSizeProblem(manifest.output, first?.scores.length ?? 0)
   if (wrong) throw new RaylogError('model-invalid', wrong)
   return { manifest, provider, passedOver, preparer, input, places, run }

@@ -1,4 +1,4 @@
-/** Loops over pixels in WebAssembly, for what is said at length only there: lanes, and words of 64 bits. `npm run wasm` makes pixels.wasm of pixels.wat. */
+/** Loops over pixels in WebAssembly, which has lanes and words of 64 bits. `npm run wasm` makes pixels.wasm of pixels.wat. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'

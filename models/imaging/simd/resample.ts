@@ -1,10 +1,10 @@
 /**
- * Both passes of resample.ts for a grey picture whose output samples have five taps at most, as of 512 pixels to 224: with
- * the same sums, so that not a bit differs.
+ * The passes of resample.ts where output samples have five taps at most: of 512 pixels to 224 bilinear, for one. With the
+ * same sums, so that not a bit differs.
  */
 import type { Take } from '../memory.ts'
 import type { Coefficients } from '../resample.ts'
-import { across as passAcross, down as passDown, room } from './pixels.ts'
+import { across, down, room } from './pixels.ts'
 
 /** Taps of an output sample, as pixels.wat has them. */
 const few = 5
@@ -78,43 +78,74 @@ function downTable(of: Coefficients, from: number): Uint8Array {
 const aligned = (bytes: number) => Math.ceil(bytes / reach) * reach
 
 /**
- * @param data width × height samples of 8 bits
- * @returns what both passes give, across and then down; nothing where they are not for this
+ * The pass across, of a grey picture.
+ *
+ * @param data width × height samples
+ * @returns one row for each of its rows; nothing where it is not for this
  */
-export function resampleInLanes(
+export function acrossInLanes(
   data: Uint8Array,
   width: number,
   height: number,
-  across: Coefficients,
-  down: Coefficients,
+  coefficients: Coefficients,
   take: Take,
 ): Uint8Array | undefined {
-  const acrossTable = tableOf('across', across, width)
-  const downTable = tableOf('down', down, height)
-  if (acrossTable === undefined || downTable === undefined) return undefined
-  const [toWidth, toHeight] = [across.starts.length, down.starts.length]
-  const stride = aligned(toWidth)
-  const wideAt = aligned(data.length + reach)
-  const outAt = wideAt + stride * height
-  const acrossAt = outAt + stride * toHeight
-  const downAt = acrossAt + acrossTable.length
-  const bytes = downAt + downTable.length
+  const table = tableOf('across', coefficients, width)
+  if (table === undefined) return undefined
+  const toWidth = coefficients.starts.length
+  const groups = Math.ceil(toWidth / lanes)
+  const stride = groups * lanes
+  const outAt = aligned(data.length + reach)
+  const tableAt = aligned(outAt + stride * height)
+  const bytes = tableAt + table.length
   if (bytes > mostBytes) return undefined
 
   const there = room(bytes)
   there.set(data)
-  there.set(acrossTable, acrossAt)
-  there.set(downTable, downAt)
+  there.set(table, tableAt)
   for (let row = 0; row < height; row += rowsAtOnce) {
     const rows = Math.min(rowsAtOnce, height - row)
-    const groups = Math.ceil(toWidth / lanes)
-    passAcross(row * width, width, rows, acrossAt, groups, wideAt + row * stride, stride)
+    across(row * width, width, rows, tableAt, groups, outAt + row * stride, stride)
   }
-  passDown(wideAt, stride, downAt, toHeight, outAt)
-  const out = take(toWidth * toHeight)
+  const out = take(toWidth * height)
   if (stride === toWidth) out.set(there.subarray(outAt, outAt + out.length))
   else
-    for (let row = 0; row < toHeight; row++)
+    for (let row = 0; row < height; row++)
       out.set(there.subarray(outAt + row * stride, outAt + row * stride + toWidth), row * toWidth)
+  return out
+}
+
+/**
+ * The pass down.
+ *
+ * @param data rows of so many samples, of whichever channels
+ * @returns as many rows as the coefficients say; nothing where it is not for this
+ */
+export function downInLanes(
+  data: Uint8Array,
+  samples: number,
+  height: number,
+  coefficients: Coefficients,
+  take: Take,
+): Uint8Array | undefined {
+  const table = tableOf('down', coefficients, height)
+  if (table === undefined) return undefined
+  const toHeight = coefficients.starts.length
+  const stride = aligned(samples)
+  const outAt = stride * height
+  const tableAt = outAt + stride * toHeight
+  const bytes = tableAt + table.length
+  if (bytes > mostBytes) return undefined
+
+  const there = room(bytes)
+  if (stride === samples) there.set(data)
+  else for (let row = 0; row < height; row++) there.set(data.subarray(row * samples, (row + 1) * samples), row * stride)
+  there.set(table, tableAt)
+  down(0, stride, tableAt, toHeight, outAt)
+  const out = take(samples * toHeight)
+  if (stride === samples) out.set(there.subarray(outAt, outAt + out.length))
+  else
+    for (let row = 0; row < toHeight; row++)
+      out.set(there.subarray(outAt + row * stride, outAt + row * stride + samples), row * samples)
   return out
 }
