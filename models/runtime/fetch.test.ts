@@ -123,6 +123,19 @@ describe('a worker that fetches', () => {
     await expect(fetcher.fetch(url)).rejects.toMatchObject({ code: 'store-unavailable' })
   })
 
+  it('asks again, on a new connection, for one that broke off', async () => {
+    let asked = 0
+    answer = response => {
+      asked++
+      if (asked > 1) return whole(Buffer.from('whole'))(response)
+      response.writeHead(200, { 'content-length': 5 })
+      response.write('wh')
+      setImmediate(() => response.destroy())
+    }
+    expect((await fetcher.fetch(url)).bytes.toString()).toBe('whole')
+    expect([asked, connections]).toEqual([2, 2])
+  })
+
   it('does not wait for a store that says nothing, or stops in the middle, but waits while a model runs', async () => {
     waitingFor(500)
     answer = () => undefined

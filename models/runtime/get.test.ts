@@ -67,6 +67,12 @@ describe('a GET', () => {
     for (const { bytes } of [one, two]) expect(bytes?.equals(body(bytes[0] ?? 0))).toBe(true)
   })
 
+  it('leaves a kept connection alone where it is asked to', async () => {
+    const { getter, url, connections } = await serving([[ok('one')], [ok('two')], [ok('three')]])
+    for (const anew of [false, true, false]) await getter.get(url, anew).answer
+    expect(connections()).toBe(2)
+  })
+
   it('passes over interim answers', async () => {
     const { getter, url } = await serving([[`HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${ok('then')}`]])
     expect(String((await getter.get(url).answer).bytes)).toBe('then')
