@@ -8,19 +8,15 @@ COPY package.json package-lock.json .npmrc ./
 # Scripts stay off: the Node that npm would fetch for people is already here, and nothing else needs them.
 RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY . .
-RUN node --input-type=module -e "await (await import('./web/build.ts')).buildPageIfChanged()"
+RUN node --input-type=module -e "await (await import('./web/build.ts')).buildPageIfChanged()" && \
+    install -d -o 1000 -g 1000 node_modules/.cache
 # What Node makes of the modules is made here, by one start and stop with made-up images: containers cannot keep it, their file
 # systems being read-only, and would make it at each start, in 30 MB more of each process. It is kept by user id, by flags (those of
 # cli/few-arenas.ts) and by what the processor can: elsewhere it is made anew, as ever. Its files are for their owner alone until then.
-RUN install -d -o 1000 -g 1000 node_modules/.cache
 USER 1000:1000
-RUN node cli/main.ts --data /tmp/warm start --demo > /dev/null & \
-    for i in $(seq 150); do \
-      node -e "fetch('http://127.0.0.1:8080/healthz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))" && break; \
-      sleep 0.2; \
-    done; \
-    sleep 5 && kill $! && wait $! && rm -r /tmp/warm
-RUN NODE_COMPILE_CACHE=node_modules/.cache/compiled \
+RUN timeout --preserve-status 20 node cli/main.ts --data /tmp/warm start --demo > /dev/null && \
+    rm -r /tmp/warm && \
+    NODE_COMPILE_CACHE=node_modules/.cache/compiled \
     node --max-semi-space-size=16 --heap-growing-percent=60 --input-type=module -e "await import('./cli/distributed.ts')" && \
     chmod -R a+rX node_modules/.cache
 
