@@ -22,7 +22,7 @@ export interface Contender extends AsyncDisposable {
 }
 
 /** Of each of Raylog's own topics. */
-const partitions = 6
+export const partitions = 6
 
 export interface Turn {
   perSecond: number

@@ -10,7 +10,7 @@ import { subjectOf } from '../../kafka/codec.ts'
 import { topics } from '../../schemas/topics.ts'
 import { until } from '../../tests/harness/until.ts'
 import type { Scenario } from '../engine/scenarios.ts'
-import type { Contender } from './contenders.ts'
+import { type Contender, partitions as partitionsOfRaylog } from './contenders.ts'
 import type { Ground } from './ground.ts'
 
 const folder = join(import.meta.dirname, '../baselines')
@@ -32,7 +32,7 @@ export async function pythonOf(): Promise<string> {
 
 const said = z.object({ assigned: z.int() })
 /** As many as Raylog's, or the next number that all of them have the same share of. */
-const partitionsFor = (processes: number) => Math.ceil(6 / processes) * processes
+const partitionsFor = (processes: number) => Math.ceil(partitionsOfRaylog / processes) * processes
 
 export async function pythonContender(
   ground: Ground,

@@ -77,6 +77,17 @@ function downTable(of: Coefficients, from: number): Uint8Array {
 
 const aligned = (bytes: number) => Math.ceil(bytes / reach) * reach
 
+/** Rows that begin at each multiple of one stride to such of another; of the longer ones the beginning. */
+function copyRows(from: Uint8Array, fromStride: number, to: Uint8Array, toStride: number, rows: number): void {
+  if (fromStride === toStride) {
+    to.set(from.subarray(0, rows * fromStride))
+    return
+  }
+  const length = Math.min(fromStride, toStride)
+  for (let row = 0; row < rows; row++)
+    to.set(from.subarray(row * fromStride, row * fromStride + length), row * toStride)
+}
+
 /**
  * The pass across, of a grey picture.
  *
@@ -108,10 +119,7 @@ export function acrossInLanes(
     across(row * width, width, rows, tableAt, groups, outAt + row * stride, stride)
   }
   const out = take(toWidth * height)
-  if (stride === toWidth) out.set(there.subarray(outAt, outAt + out.length))
-  else
-    for (let row = 0; row < height; row++)
-      out.set(there.subarray(outAt + row * stride, outAt + row * stride + toWidth), row * toWidth)
+  copyRows(there.subarray(outAt), stride, out, toWidth, height)
   return out
 }
 
@@ -138,14 +146,10 @@ export function downInLanes(
   if (bytes > mostBytes) return undefined
 
   const there = room(bytes)
-  if (stride === samples) there.set(data)
-  else for (let row = 0; row < height; row++) there.set(data.subarray(row * samples, (row + 1) * samples), row * stride)
+  copyRows(data, samples, there, stride, height)
   there.set(table, tableAt)
   down(0, stride, tableAt, toHeight, outAt)
   const out = take(samples * toHeight)
-  if (stride === samples) out.set(there.subarray(outAt, outAt + out.length))
-  else
-    for (let row = 0; row < toHeight; row++)
-      out.set(there.subarray(outAt + row * stride, outAt + row * stride + samples), row * samples)
+  copyRows(there.subarray(outAt), stride, out, samples, toHeight)
   return out
 }
