@@ -8,13 +8,13 @@ import { RaylogError } from '../schemas/errors.ts'
 import { frameLookedAt } from '../schemas/prediction.ts'
 import type { Instance, ModelVersion } from '../schemas/topics.ts'
 import type { ObjectStore } from '../storage/objects.ts'
-import type { ModelManifest } from './manifest.ts'
 import type { ModelInfo, ModelOutput, Models, PredictOptions } from './port.ts'
-import { type LoadedModel, nameOf, readModels, refOf } from './registry.ts'
+import { checkStandby, type LoadedModel, nameOf, readModels, refOf } from './registry.ts'
 import { routesFor } from './routing.ts'
-import { type Opened, preciseNow, type Work } from './runtime/protocol.ts'
+import { type Opened, type OpenMessage, preciseNow, type Work } from './runtime/protocol.ts'
 import type { Item } from './runtime/queue.ts'
 import { Scheduler } from './runtime/scheduler.ts'
+import { type Shared, shareModels } from './runtime/shared/share.ts'
 import type { Ended } from './runtime/slot.ts'
 import { createSpool, type Spool } from './runtime/spool.ts'
 
@@ -71,6 +71,7 @@ class ModelEngine implements Engine {
   readonly opened: Promise<void>
   readonly #options: EngineOptions
   readonly #spool: Spool
+  readonly #shared: Shared | undefined
   readonly #models: readonly LoadedModel[]
   /** Of #models, by index. */
   readonly #infos: ModelInfo[]
@@ -86,6 +87,7 @@ class ModelEngine implements Engine {
     this.#options = options
     this.#spool = createSpool(options.objects, options.spoolFolder)
     this.#models = models
+    this.#shared = sharedOf(options, models)
     this.#failed = failed
     const { predicts = true } = options
     const state = predicts ? 'loading' : 'ready'
@@ -162,6 +164,7 @@ class ModelEngine implements Engine {
     await Promise.race([drained, clock.sleep(settings.budgetMs, late.signal)])
     late.abort()
     await this.#scheduler?.close(CLOSE_GRACE_MS)
+    await this.#shared?.close()
   }
 
   async #answer(
@@ -222,17 +225,21 @@ class ModelEngine implements Engine {
     })
   }
 
+  async #open(): Promise<OpenMessage> {
+    const { providers, threadsPerWorker: threads, budgetMs } = this.#options.settings
+    const copies = await this.#shared?.copies
+    return {
+      type: 'open',
+      models: this.#models.map(({ manifest, weights }, at) => ({ manifest, weights, shared: copies?.[at] })),
+      // Within the budget of the batch, which would else take a silent store for a worker that hangs.
+      ...{ threads, fetchMs: Math.min(LONGEST_FETCH_MS, budgetMs / 3), providers },
+    }
+  }
+
   #schedule(): Scheduler {
     const { settings, metrics, clock = systemClock } = this.#options
     return new Scheduler({
-      open: {
-        type: 'open',
-        models: this.#models.map(({ manifest, weights }) => ({ manifest, weights })),
-        threads: settings.threadsPerWorker,
-        // Within the budget of the batch, which would else take a silent store for a worker that hangs.
-        fetchMs: Math.min(LONGEST_FETCH_MS, settings.budgetMs / 3),
-        providers: settings.providers,
-      },
+      open: this.#open(),
       models: this.#models.map(({ ref, manifest }) => ({ name: nameOf(ref), maxBatch: manifest.batch.max })),
       workers: settings.workers ?? availableParallelism(),
       batchDelayMs: settings.batchDelayMs,
@@ -286,11 +293,10 @@ class ModelEngine implements Engine {
   }
 }
 
-/** A name that is wrong here would put a candidate into production. @throws RaylogError config-invalid */
-function checkStandby(standby: readonly string[], known: readonly { manifest: ModelManifest | null }[]): void {
-  const names = known.flatMap(({ manifest }) => (manifest ? [nameOf(manifest)] : []))
-  const missing = standby.filter(name => !names.includes(name))
-  if (missing.length === 0) return
-  const message = `models.standby names ${missing.join(', ')}; the folders hold: ${names.sort().join(', ') || 'none'}`
-  throw new RaylogError('config-invalid', message)
+/** Where several workers would each hold the weights. A GPU has them in a memory of its own. */
+function sharedOf({ settings, spoolFolder, logger, predicts = true }: EngineOptions, models: readonly LoadedModel[]) {
+  const { workers = null, providers } = settings
+  const several = (workers ?? availableParallelism()) > 1
+  if (!predicts || !several || models.length === 0 || providers[0] !== 'cpu') return undefined
+  return shareModels(models, { folder: spoolFolder, logger })
 }

@@ -175,3 +175,12 @@ const isFile = (path: string) =>
   )
 
 const messageOf = (thrown: unknown) => (thrown instanceof Error ? thrown.message : String(thrown))
+
+/** A name that is wrong here would put a candidate into production. @throws RaylogError config-invalid */
+export function checkStandby(standby: readonly string[], known: readonly { manifest: ModelManifest | null }[]): void {
+  const names = known.flatMap(({ manifest }) => (manifest ? [nameOf(manifest)] : []))
+  const missing = standby.filter(name => !names.includes(name))
+  if (missing.length === 0) return
+  const message = `models.standby names ${missing.join(', ')}; the folders hold: ${names.sort().join(', ') || 'none'}`
+  throw new RaylogError('config-invalid', message)
+}

@@ -143,20 +143,18 @@ async function checkModels({ config }: Plan): Promise<Finding[]> {
 async function openAll(models: readonly LoadedModel[], settings: Plan['config']['models']): Promise<readonly Opened[]> {
   if (models.length === 0) return []
   const { promise, resolve } = Promise.withResolvers<readonly Opened[]>()
-  const worker = startWorker(
-    {
-      type: 'open',
-      models: models.map(({ manifest, weights }) => ({ manifest, weights })),
-      threads: settings.threadsPerWorker,
-      fetchMs: settings.budgetMs,
-      providers: settings.providers,
-    },
-    {
-      opened: resolve,
-      done: () => undefined,
-      ended: reason => resolve(models.map(() => ({ ok: false, reason: `no worker could be started: ${reason}` }))),
-    },
-  )
+  const open = {
+    type: 'open' as const,
+    models: models.map(({ manifest, weights }) => ({ manifest, weights })),
+    threads: settings.threadsPerWorker,
+    fetchMs: settings.budgetMs,
+    providers: settings.providers,
+  }
+  const worker = startWorker(Promise.resolve(open), {
+    opened: resolve,
+    done: () => undefined,
+    ended: reason => resolve(models.map(() => ({ ok: false, reason: `no worker could be started: ${reason}` }))),
+  })
   try {
     return await promise
   } finally {

@@ -34,7 +34,8 @@ const GIVEN_BACK_FROM = String(1024 * 1024)
  */
 const workerFlags = ['--single-threaded-gc', '--max-semi-space-size=1']
 
-export function startWorker(open: OpenMessage, events: WorkerEvents): WorkerProcess {
+/** @param open sent when it is known: what a worker is made of is loaded meanwhile */
+export function startWorker(open: Promise<OpenMessage>, events: WorkerEvents): WorkerProcess {
   const child = fork(new URL('./worker.ts', import.meta.url), [], {
     serialization: 'advanced',
     // Not the flags of this process: a debugger's port or a test runner's loader is not for the worker.
@@ -65,7 +66,9 @@ export function startWorker(open: OpenMessage, events: WorkerEvents): WorkerProc
     broken ||= error.message
   })
   whenGone(child, how => events.ended([broken, how, written.trim()].filter(text => text !== '').join(': ')))
-  child.send(open)
+  void open.then(message => {
+    if (child.connected) child.send(message)
+  })
   return {
     pid: child.pid,
     send(load) {

@@ -10,6 +10,8 @@ export interface WorkerModel {
   manifest: ModelManifest
   /** Path of the weights. */
   weights: string
+  /** Path of the copy that the workers share, where there is one (shared/make.ts). */
+  shared?: string | undefined
 }
 
 export interface OpenMessage {

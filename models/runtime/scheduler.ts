@@ -37,7 +37,7 @@ export interface ScheduledModel {
 }
 
 export interface SchedulerOptions {
-  open: OpenMessage
+  open: Promise<OpenMessage>
   models: readonly ScheduledModel[]
   workers: number
   batchDelayMs: number

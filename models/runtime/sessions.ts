@@ -38,7 +38,7 @@ export async function openSession(
   settings: Omit<OpenMessage, 'type' | 'models'>,
 ): Promise<Session> {
   const { manifest } = model
-  const { session, provider, passedOver } = await create(model.weights, settings)
+  const { session, provider, passedOver } = await create(model, settings)
   const problems = graphProblems(manifest, describe(session))
   if (problems.length > 0) throw new RaylogError('model-invalid', problems.join('; '))
 
@@ -91,24 +91,44 @@ export function sizeOn(provider: string, images: number, most: number): number {
   return provider === 'cpu' ? images : Math.min(most, 2 ** Math.ceil(Math.log2(images)))
 }
 
+/** On the CPU. */
+export function cpuOptions(threads: number): InferenceSession.SessionOptions {
+  return {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    // Errors only: warnings about unused initializers say nothing to an operator.
+    logSeverityLevel: 3,
+  }
+}
+
+/** Of a copy (shared/make.ts), which is optimised already. */
+export const sharedOptions = (threads: number): InferenceSession.SessionOptions => ({
+  ...cpuOptions(threads),
+  graphOptimizationLevel: 'disabled',
+})
+
 /** The first provider that works. */
-async function create(weights: string, settings: Omit<OpenMessage, 'type' | 'models'>) {
+async function create(model: WorkerModel, { providers, threads }: Omit<OpenMessage, 'type' | 'models'>) {
   const passedOver: string[] = []
-  for (const provider of settings.providers) {
+  for (const provider of providers) {
     try {
-      const session = await InferenceSession.create(weights, {
-        executionProviders: [provider],
-        intraOpNumThreads: settings.threads,
-        interOpNumThreads: 1,
-        // Errors only: warnings about unused initializers say nothing to an operator.
-        logSeverityLevel: 3,
-      })
+      const session =
+        (provider === 'cpu' && (await createShared(model, threads))) ||
+        (await InferenceSession.create(model.weights, { ...cpuOptions(threads), executionProviders: [provider] }))
       return { session, provider, passedOver }
     } catch (thrown) {
       passedOver.push(`${provider}: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
     }
   }
   throw new RaylogError('model-invalid', `ONNX Runtime cannot load the weights (${passedOver.join('; ')})`)
+}
+
+/** A copy that somebody took away costs memory, and no more. */
+async function createShared({ shared }: WorkerModel, threads: number): Promise<InferenceSession | undefined> {
+  return shared === undefined
+    ? undefined
+    : InferenceSession.create(shared, sharedOptions(threads)).catch(() => undefined)
 }
 
 function describe(session: InferenceSession): GraphInfo {

@@ -40,7 +40,7 @@ export interface Ended {
 }
 
 export interface SlotOptions {
-  open: OpenMessage
+  open: Promise<OpenMessage>
   budgetMs: number
   clock: Clock
   /** @returns why the worker is of no use, if it is not */

@@ -4,7 +4,6 @@
  * decoder must not take the log and the receivers with it (docs/adr).
  */
 import { toRaylogError } from '../../schemas/errors.ts'
-import { decodeFrame } from '../imaging/decode.ts'
 import { runLoad } from './batch.ts'
 import { createFetcher, type Fetched, type Fetcher } from './fetch.ts'
 import type { FromWorker, Opened, OpenMessage, ToWorker } from './protocol.ts'
@@ -34,12 +33,6 @@ async function open(message: OpenMessage): Promise<void> {
   say({ type: 'opened', models: opened })
 }
 
-/** A PNG of one black pixel. */
-const pixel = Buffer.from(
-  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==',
-  'base64',
-)
-
 /** Begins what is to be fetched, while the load before it may still run. */
 function begin(message: ToWorker): (Promise<Fetched> | undefined)[] {
   if (message.type === 'open') return []
@@ -51,12 +44,7 @@ function begin(message: ToWorker): (Promise<Fetched> | undefined)[] {
 }
 
 async function answer(message: ToWorker, fetched: readonly (Promise<Fetched> | undefined)[]): Promise<void> {
-  if (message.type === 'open') {
-    await open(message)
-    // Decoders load on first use; better now than on the first image. One that cannot load fails the images that need it.
-    await decodeFrame(pixel).catch(() => undefined)
-    return
-  }
+  if (message.type === 'open') return open(message)
   const session = sessions[message.model]
   if (!session) throw new Error(`model ${message.model} is not open`)
   say({ type: 'done', id: message.id, ...(await runLoad(session, message.items, fetched)) })

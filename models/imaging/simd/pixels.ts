@@ -1,29 +1,25 @@
 /** Loops over pixels in WebAssembly, which has lanes and words of 64 bits. `npm run wasm` makes pixels.wasm of pixels.wat. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
 
-/** What is used of it; the types of Node have it among those of browsers alone. */
+/** What pixels.wat exports; addresses are bytes of its memory. */
+interface Passes {
+  memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
+  across(data: number, width: number, rows: number, table: number, groups: number, out: number, stride: number): void
+  down(data: number, stride: number, table: number, rows: number, out: number): void
+  bits(from: number, end: number, signs: number): number
+  shade(from: number, end: number, table: number, mask: number, out: number): void
+}
+
+/** The types of Node have it among those of browsers alone. */
 declare const WebAssembly: {
   Module: new (code: Uint8Array) => object
-  Instance: new (module: object) => { exports: unknown }
+  Instance: new (module: object) => { exports: Passes }
 }
 
 const page = 64 * 1024
-const taking = (count: number) =>
-  z.custom<(...values: number[]) => number>(value => value instanceof Function && value.length === count)
-
-const { memory, across, down, bits, shade } = z
-  .object({
-    memory: z.custom<{ readonly buffer: ArrayBuffer; grow(pages: number): number }>(value => value instanceof Object),
-    across: taking(7),
-    down: taking(5),
-    bits: taking(3),
-    shade: taking(5),
-  })
-  .parse(
-    new WebAssembly.Instance(new WebAssembly.Module(readFileSync(join(import.meta.dirname, 'pixels.wasm')))).exports,
-  )
+const module = new WebAssembly.Module(readFileSync(join(import.meta.dirname, 'pixels.wasm')))
+const { memory, across, down, bits, shade } = new WebAssembly.Instance(module).exports
 
 export { across, bits, down, shade }
 

@@ -1,0 +1,60 @@
+/**
+ * Makes a copy of a model that workers can share: the graph as ONNX Runtime has optimised it for this processor, and its weights, laid
+ * out as this processor's kernels want them, in a file that each session maps into its memory and none changes. The kernel then holds
+ * them once for all workers (docs/adr/0024).
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import type { ModelManifest } from '../../manifest.ts'
+import { makeTables, makeTensorData, shapeOf } from '../../prepare/tensor.ts'
+import { cpuOptions, sharedOptions } from '../sessions.ts'
+import { keepInputs } from './onnx.ts'
+
+/** What is smaller stays in the graph's own file, bytes. */
+const leastMapped = '1024'
+
+export interface ToShare {
+  manifest: ModelManifest
+  /** Path of the weights as they were given. */
+  weights: string
+  /** Paths that are written, in the same folder. */
+  graph: string
+  mapped: string
+}
+
+/** @throws where the model cannot be loaded or written, or where its copy does not say to the bit what it says itself */
+export async function makeShared({ manifest, weights, graph, mapped }: ToShare): Promise<void> {
+  const given = await InferenceSession.create(weights, {
+    ...cpuOptions(1),
+    optimizedModelFilePath: graph,
+    extra: {
+      session: {
+        optimized_model_external_initializers_file_name: basename(mapped),
+        optimized_model_external_initializers_min_size_in_bytes: leastMapped,
+        save_external_prepacked_constant_initializers: '1',
+      },
+    },
+  })
+  // Until version 4 of the format a graph declares its weights as inputs too, and what the optimisation has replaced is left without a value.
+  await writeFile(graph, keepInputs(await readFile(graph), given.inputNames))
+  const copy = await InferenceSession.create(graph, sharedOptions(1))
+  await compare(manifest, given, copy)
+}
+
+/** Both with the same picture. */
+async function compare({ input }: ModelManifest, given: InferenceSession, copy: InferenceSession): Promise<void> {
+  const [table] = makeTables(input)
+  const data = makeTensorData(input, 1).map((_, at) => table?.[(at * 31) % 17] ?? 0)
+  const feeds = { [input.name]: new Tensor(input.type, data, shapeOf(input, 1)) }
+  const [wanted, got] = [await given.run(feeds), await copy.run(feeds)]
+  for (const name of given.outputNames)
+    if (!sameBits(wanted[name], got[name])) throw new Error(`the copy gives another ${name}`)
+}
+
+function sameBits(one: Tensor | undefined, other: Tensor | undefined): boolean {
+  const [a, b] = [one?.data, other?.data]
+  return ArrayBuffer.isView(a) && ArrayBuffer.isView(b) && bytesOf(a).equals(bytesOf(b))
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) => Buffer.from(buffer, byteOffset, byteLength)
