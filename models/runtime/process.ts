@@ -30,9 +30,10 @@ const GIVEN_BACK_FROM = String(1024 * 1024)
 
 /**
  * A worker's pixels are in memory that is used again, its tensors outside of V8, and its cores are taken: threads of a collector that has
- * little to collect cost half a millisecond an image, and room for more young objects 20 MB.
+ * little to collect cost half a millisecond an image, room for more young objects 20 MB, and a first look at the old ones
+ * that comes late, because the machine is large, 12 MB.
  */
-const workerFlags = ['--single-threaded-gc', '--max-semi-space-size=1']
+const workerFlags = ['--single-threaded-gc', '--max-semi-space-size=1', '--initial-old-space-size=12']
 
 /** @param open sent when it is known: what a worker is made of is loaded meanwhile */
 export function startWorker(open: Promise<OpenMessage>, events: WorkerEvents): WorkerProcess {
