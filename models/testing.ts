@@ -45,6 +45,7 @@ const described = {
   slow: grey,
   ratio: grey,
   fails: grey,
+  declared: grey,
   untold: grey,
   classes: { input: small, output: classes },
   marks: { ...grey, mask: { name: 'mask' }, explanation: { name: 'explanation' } },

@@ -3,7 +3,7 @@
  * out as this processor's kernels want them, in a file that each session maps into its memory and none changes. The kernel then holds
  * them once for all workers (docs/adr/0024).
  */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import type { ModelManifest } from '../../manifest.ts'
@@ -23,8 +23,17 @@ export interface ToShare {
   mapped: string
 }
 
-/** @throws where the model cannot be loaded or written, or where its copy does not say to the bit what it says itself */
-export async function makeShared({ manifest, weights, graph, mapped }: ToShare): Promise<void> {
+/** @throws where the model cannot be loaded or written, or where its copy does not say to the bit what it says itself; nothing is left of it then */
+export async function makeShared(model: ToShare): Promise<void> {
+  try {
+    await write(model)
+  } catch (thrown) {
+    await Promise.all([model.graph, model.mapped].map(path => rm(path, { force: true })))
+    throw thrown
+  }
+}
+
+async function write({ manifest, weights, graph, mapped }: ToShare): Promise<void> {
   const given = await InferenceSession.create(weights, {
     ...cpuOptions(1),
     optimizedModelFilePath: graph,
@@ -36,14 +45,17 @@ export async function makeShared({ manifest, weights, graph, mapped }: ToShare):
       },
     },
   })
-  // Until version 4 of the format a graph declares its weights as inputs too, and what the optimisation has replaced is left without a value.
+  // Until version 4 of the format a graph declares its weights as inputs too; those that the optimisation has replaced are left without a value.
   await writeFile(graph, keepInputs(await readFile(graph), given.inputNames))
-  const copy = await InferenceSession.create(graph, sharedOptions(1))
-  await compare(manifest, given, copy)
+  await compare(manifest, given, await InferenceSession.create(graph, sharedOptions(1)))
 }
 
-/** Both with the same picture. */
-async function compare({ input }: ModelManifest, given: InferenceSession, copy: InferenceSession): Promise<void> {
+/** Both with the same picture. @throws where an output differs in a bit */
+export async function compare(
+  { input }: Pick<ModelManifest, 'input'>,
+  given: InferenceSession,
+  copy: InferenceSession,
+): Promise<void> {
   const [table] = makeTables(input)
   const data = makeTensorData(input, 1).map((_, at) => table?.[(at * 31) % 17] ?? 0)
   const feeds = { [input.name]: new Tensor(input.type, data, shapeOf(input, 1)) }

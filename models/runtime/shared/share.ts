@@ -1,6 +1,5 @@
 /** Copies of models that the workers of one engine share, for as long as it runs. */
 import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import type { Logger } from 'pino'
 import { toRaylogError } from '../../../schemas/errors.ts'
@@ -64,15 +63,15 @@ async function make(models: readonly ToShare[], signal: AbortSignal): Promise<Ma
     execArgv: [],
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
-  const answered = once(child, 'message', { signal })
-  const ended = once(child, 'exit', { signal }).then(() => undefined)
-  try {
-    child.send(models)
-    const answer = await Promise.race([answered, ended])
-    if (!answer) throw new Error('the process that copies models ended before it had')
-    return answer[0]
-  } finally {
+  const { promise, resolve, reject } = Promise.withResolvers<Made>()
+  child.once('message', (made: Made) => resolve(made))
+  child.once('error', reject)
+  child.once('exit', (code, by) => reject(new Error(`the process that copies models ended with ${by ?? code}`)))
+  child.send(models)
+  const stop = () => {
     child.kill('SIGKILL')
-    await Promise.allSettled([answered, ended])
+    reject(signal.reason)
   }
+  signal.addEventListener('abort', stop, { once: true })
+  return promise.finally(() => signal.removeEventListener('abort', stop))
 }
