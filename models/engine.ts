@@ -14,7 +14,7 @@ import { routesFor } from './routing.ts'
 import { type Opened, type OpenMessage, preciseNow, type Work } from './runtime/protocol.ts'
 import type { Item } from './runtime/queue.ts'
 import { Scheduler } from './runtime/scheduler.ts'
-import { type Shared, shareModels } from './runtime/shared/share.ts'
+import { type Shared, shareModels, sharing } from './runtime/shared/share.ts'
 import type { Ended } from './runtime/slot.ts'
 import { createSpool, type Spool } from './runtime/spool.ts'
 
@@ -87,7 +87,6 @@ class ModelEngine implements Engine {
     this.#options = options
     this.#spool = createSpool(options.objects, options.spoolFolder)
     this.#models = models
-    this.#shared = sharedOf(options, models)
     this.#failed = failed
     const { predicts = true } = options
     const state = predicts ? 'loading' : 'ready'
@@ -97,8 +96,12 @@ class ModelEngine implements Engine {
       ...(standby.includes(nameOf(ref)) ? { standby: true } : {}),
     }))
     this.opened = this.#firstOpened.promise
-    if (models.length === 0 || !predicts) this.#firstOpened.resolve()
-    else this.#scheduler = this.#schedule()
+    if (models.length === 0 || !predicts) {
+      this.#firstOpened.resolve()
+      return
+    }
+    if (sharing(options.settings)) this.#shared = shareModels(models, options)
+    this.#scheduler = this.#schedule()
   }
 
   list(): ModelInfo[] {
@@ -291,12 +294,4 @@ class ModelEngine implements Engine {
     if (this.#earlyEnds < tried) return
     this.#firstOpened.reject(new RaylogError('worker-died', `no inference worker could be started: ${reason}`))
   }
-}
-
-/** Where several workers would each hold the weights. A GPU has them in a memory of its own. */
-function sharedOf({ settings, spoolFolder, logger, predicts = true }: EngineOptions, models: readonly LoadedModel[]) {
-  const { workers = null, providers } = settings
-  const several = (workers ?? availableParallelism()) > 1
-  if (!predicts || !several || models.length === 0 || providers[0] !== 'cpu') return undefined
-  return shareModels(models, { folder: spoolFolder, logger })
 }

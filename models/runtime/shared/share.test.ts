@@ -33,7 +33,7 @@ describe('copies of models', () => {
     const { lines, logger } = logs()
     const models = await loaded(['mean', 'single', 'classes', 'half', 'bytes', 'marks', 'declared'], true)
     expect(models.length).toBeGreaterThan(7)
-    const shared = shareModels(models, { folder: spool, logger })
+    const shared = shareModels(models, { spoolFolder: spool, logger })
     const copies = await shared.copies
     expect(lines).toEqual([])
     expect(copies.map(copy => copy !== undefined && existsSync(copy))).toEqual(models.map(() => true))
@@ -45,7 +45,7 @@ describe('copies of models', () => {
     const { lines, logger } = logs()
     const models = await loaded(['fails', 'mean'])
     const spool = join(folder(), 'spool')
-    const shared = shareModels(models, { folder: spool, logger })
+    const shared = shareModels(models, { spoolFolder: spool, logger })
     const copies = await shared.copies
     const had = models.map(({ ref }, at) => [ref.name, copies[at] !== undefined])
     expect(Object.fromEntries(had)).toEqual({ fails: false, mean: true })
@@ -67,7 +67,7 @@ describe('copies of models', () => {
   it('are not waited for by who closes at once', async () => {
     const { lines, logger } = logs()
     const spool = join(folder(), 'spool')
-    const shared = shareModels(await loaded(['slow']), { folder: spool, logger })
+    const shared = shareModels(await loaded(['slow']), { spoolFolder: spool, logger })
     await shared.close()
     expect(await shared.copies).toEqual([undefined])
     expect(lines).toEqual([])

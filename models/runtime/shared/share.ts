@@ -1,7 +1,9 @@
 /** Copies of models that the workers of one engine share, for as long as it runs. */
 import { fork } from 'node:child_process'
 import { rm } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import type { Logger } from 'pino'
+import type { PlatformConfig } from '../../../schemas/config.ts'
 import { toRaylogError } from '../../../schemas/errors.ts'
 import { openIncoming } from '../../../storage/folder-incoming.ts'
 import { type LoadedModel, nameOf } from '../../registry.ts'
@@ -18,16 +20,20 @@ export interface Shared {
   close(): Promise<void>
 }
 
-/** @param folder made where it is not there */
+/** Whether several workers would each hold the weights. A GPU has them in memory of its own. */
+export const sharing = ({ workers, providers }: PlatformConfig['models']): boolean =>
+  (workers ?? availableParallelism()) > 1 && providers[0] === 'cpu'
+
+/** @param options.spoolFolder made where it is not there */
 export function shareModels(
   models: readonly LoadedModel[],
-  { folder, logger }: { folder: string; logger: Logger },
+  { spoolFolder, logger }: { spoolFolder: string; logger: Logger },
 ): Shared {
   const closing = new AbortController()
   const planned: ToShare[] = []
 
   async function share(): Promise<Made> {
-    const { newPath } = await openIncoming(folder)
+    const { newPath } = await openIncoming(spoolFolder)
     for (const { manifest, weights } of models) planned.push({ manifest, weights, graph: newPath(), mapped: newPath() })
     return make(planned, AbortSignal.any([closing.signal, AbortSignal.timeout(longestMs)]))
   }
