@@ -8,7 +8,8 @@ const engines = enginesPerTest()
 
 async function open(...options: Parameters<typeof engines.open>) {
   const opened = await engines.open(...options)
-  const object = opened.objects.put(await png(10))
+  // Of `slow`, which takes longer the brighter it is, longer than a worker needs to load what decodes a PNG.
+  const object = opened.objects.put(await png(40))
   const order: string[] = []
   function ask(model: string, priority: PredictOptions['priority'], signal = new AbortController().signal) {
     const answer = opened.engine.predict(opened.ref(model), instanceOf(object), { priority, signal })
