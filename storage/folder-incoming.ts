@@ -35,11 +35,10 @@ function alive(pid: number): boolean {
 /** Names are `<host>-<pid>-<uuid>`: another process may be writing here, and its files must stay. */
 function abandoned(name: string, modifiedAt: number, now: number): boolean {
   const [from, pid] = name.split('-')
-  if (now - modifiedAt > strangerMs) return true
-  if (from !== host) return false
+  const here = from === host
   // In a container every run has the same process id: what is older than this process is not of this process.
-  if (Number(pid) === process.pid) return modifiedAt < now - process.uptime() * 1000
-  return !alive(Number(pid))
+  if (here && Number(pid) === process.pid) return modifiedAt < now - process.uptime() * 1000
+  return now - modifiedAt > strangerMs || (here && !alive(Number(pid)))
 }
 
 async function sweep(folder: string): Promise<void> {

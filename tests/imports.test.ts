@@ -48,7 +48,7 @@ const rules: Record<string, readonly string[]> = {
 /** Drivers appear in their adapters alone, also by parts of theirs (`kafkajs/src/protocol`). */
 const drivers: Record<string, string> = {
   'node:sqlite': 'storage/sqlite/',
-  'onnxruntime-node': 'models/runtime/',
+  'onnxruntime-node': 'models/runtime/onnxruntime/',
   kafkajs: 'kafka/kafkajs/',
   '@kafkajs/confluent-schema-registry': 'kafka/kafkajs/',
   mongodb: 'storage/',

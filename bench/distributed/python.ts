@@ -74,7 +74,7 @@ export async function pythonContender(
     const child = spawn(python, [join(folder, 'consumer.py'), JSON.stringify(options)], {
       stdio: ['ignore', 'pipe', 'inherit'],
       // numpy's threads would take cores from the sessions.
-      env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' },
+      env: { ...process.env, OMP_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1', ORT_DISABLE_TELEMETRY: '1' },
     })
     children.push(child)
     child.once('exit', code => {

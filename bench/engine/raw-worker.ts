@@ -1,5 +1,5 @@
 /** The runtime alone, as the engine's workers hold it: one session, one thread, the same input again and again. */
-import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { InferenceSession, Tensor } from '../../models/runtime/onnxruntime/onnxruntime.ts'
 
 export interface RawOpen {
   type: 'open'

@@ -1,10 +1,10 @@
 /** Sessions of ONNX Runtime: one a model and worker, made and warmed up before the first image. */
-import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { RaylogError } from '../../schemas/errors.ts'
 import { type GraphInfo, graphProblems, mapShapes, outputSizeProblem, sizeOfMap } from '../manifest-rules.ts'
 import type { Plane } from '../marks/plane.ts'
 import { createPreparer, type Preparer } from '../prepare/prepare.ts'
 import { fromHalf, makeTensorData, shapeOf, type TensorData } from '../prepare/tensor.ts'
+import { InferenceSession, Tensor } from './onnxruntime/onnxruntime.ts'
 import type { OpenMessage, WorkerModel } from './protocol.ts'
 
 /** What the graph gave for one image. */

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # of no use to it once it is imported
+
 import onnxruntime
 import torch
 from torch import Tensor, nn

@@ -5,9 +5,9 @@
  */
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { InferenceSession, Tensor } from 'onnxruntime-node'
 import type { ModelManifest } from '../../manifest.ts'
 import { makeTables, makeTensorData, shapeOf } from '../../prepare/tensor.ts'
+import { InferenceSession, Tensor } from '../onnxruntime/onnxruntime.ts'
 import { cpuOptions, sharedOptions } from '../sessions.ts'
 import { keepInputs } from './onnx.ts'
 

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { InferenceSession } from 'onnxruntime-node'
 import { describe, expect, it } from 'vitest'
 import { graphsFolder } from '../../testing.ts'
+import { InferenceSession } from '../onnxruntime/onnxruntime.ts'
 import { keepInputs } from './onnx.ts'
 
 const declared = readFileSync(join(graphsFolder, 'declared.onnx'))

@@ -1,7 +1,6 @@
 /** Copies that workers share, made by the real process, and engines that have them. */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { InferenceSession } from 'onnxruntime-node'
 import pino from 'pino'
 import { describe, expect, it, vi } from 'vitest'
 import { platformConfig } from '../../../schemas/config.ts'
@@ -9,6 +8,7 @@ import { ask, enginesPerTest } from '../../../tests/harness/engines.ts'
 import { modelManifest } from '../../manifest.ts'
 import { readModels } from '../../registry.ts'
 import { graphsFolder, manifestOf, png, writeModel } from '../../testing.ts'
+import { InferenceSession } from '../onnxruntime/onnxruntime.ts'
 import { compare } from './make.ts'
 import { shareModels } from './share.ts'
 
