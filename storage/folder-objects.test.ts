@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openFolderObjects } from './folder-objects.ts'
 import { shared } from './folder-shards.ts'
 import type { ObjectStore } from './objects.ts'
@@ -95,6 +95,21 @@ describe('the folder object store', () => {
     expect((await readdir(incoming)).sort()).toEqual([...mine, `00000000-${2 ** 22 + 1}-stranger`].sort())
     await again.close()
     expect((await writer.commit('text/plain')).bytes).toBe(2_000_000)
+  })
+
+  it('spares what it has itself, however old', async () => {
+    const incoming = join(folder, 'incoming')
+    const writer = await store.writer()
+    await writer.write(randomBytes(2_000_000))
+    const [mine = ''] = await readdir(incoming)
+    const old = new Date(Date.now() - 3 * 24 * 3600 * 1000)
+    await utimes(join(incoming, mine), old, old)
+    const uptime = vi.spyOn(process, 'uptime').mockReturnValue(4 * 24 * 3600)
+    const again = await openFolderObjects({ folder })
+    uptime.mockRestore()
+    expect(await readdir(incoming)).toEqual([mine])
+    await again.close()
+    await writer.abort()
   })
 
   it('takes nothing more once it is closed', async () => {

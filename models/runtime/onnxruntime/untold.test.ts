@@ -13,7 +13,8 @@ it('keeps no identifier of the machine, and nothing to be told', async () => {
   vi.stubEnv('XDG_CACHE_HOME', undefined)
   vi.stubEnv('ORT_DISABLE_TELEMETRY', undefined)
   // As a hospital has it, not a test or a build.
-  for (const name of Object.keys(process.env).filter(name => /^(CI|GITHUB_|VITEST)/.test(name))) vi.stubEnv(name, undefined)
+  for (const name of Object.keys(process.env).filter(name => /^(CI|GITHUB_|VITEST)/.test(name)))
+    vi.stubEnv(name, undefined)
   const opened = await open(['mean'], { workers: 2 })
   expect((await ask(opened, 'mean', opened.objects.put(await png(51)))).score).toBeCloseTo(0.2, 6)
   await opened.engine.close()
