@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { type Clock, systemClock } from '../monitoring/clock.ts'
 import { RaylogError } from '../schemas/errors.ts'
@@ -9,22 +10,26 @@ const record = (key: string): NewRecord => ({ topic: 't', key, value: new Uint8A
 /** Over a log that notes what it was given at once, and a clock that is moved by hand. */
 function opened({ behind = false, enough = 4, refuses = (_: readonly NewRecord[]): Error | undefined => undefined }) {
   const appends: string[][] = []
-  let due = Promise.withResolvers<void>()
+  /** Sleeps that have not ended. */
+  const asleep: (() => void)[] = []
   async function toLog(records: readonly NewRecord[]) {
     const error = refuses(records)
     if (error) throw error
     appends.push(records.map(({ key }) => key))
   }
   const state = { behind }
-  const clock: Clock = { ...systemClock, sleep: () => due.promise }
+  const clock: Clock = { ...systemClock, sleep: () => new Promise(awake => asleep.push(awake)) }
   const append = gathering({ append: toLog, clock, behind: () => state.behind, enough, gatherMs: 20 })
   return {
     appends,
     state,
     append: (key: string) => append([record(key)]),
-    async moveClock() {
-      due.resolve()
-      due = Promise.withResolvers()
+    /** How many sleep. */
+    asleepNow: () => asleep.length,
+    /** The first so many sleeps end, and what waited for them has gone on. */
+    async moveClock(sleeps = asleep.length) {
+      for (const awake of asleep.splice(0, sleeps)) awake()
+      await turn()
     },
   }
 }
@@ -51,6 +56,25 @@ it('waits no longer when there are enough, or when the stage has caught up', asy
   const first = append('c')
   state.behind = false
   await Promise.all([first, append('d')])
+  expect(appends).toEqual([
+    ['a', 'b'],
+    ['c', 'd'],
+  ])
+})
+
+it('takes along what comes in the same turn as the one that makes it enough', async () => {
+  const { append, appends } = opened({ behind: true, enough: 2 })
+  await Promise.all(['a', 'b', 'c'].map(append))
+  expect(appends).toEqual([['a', 'b', 'c']])
+})
+
+it('does not cut the wait of those that come after short, when the time of those that were enough is over', async () => {
+  const { append, appends, asleepNow, moveClock } = opened({ behind: true, enough: 2 })
+  await Promise.all([append('a'), append('b')])
+  const sleeps = asleepNow()
+  const later = append('c')
+  await moveClock(sleeps)
+  await Promise.all([later, append('d')])
   expect(appends).toEqual([
     ['a', 'b'],
     ['c', 'd'],

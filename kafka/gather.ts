@@ -18,14 +18,19 @@ export interface GatherOptions<T> {
   gatherMs: number
 }
 
+interface Part<T> {
+  some: readonly T[]
+  done: PromiseWithResolvers<void>
+}
+
 /** @returns appends what one caller has; resolves when it is durable, rejects when none of it may be taken to be */
 export function gathering<T>({ append, clock, behind, enough, gatherMs }: GatherOptions<T>) {
-  let gathered: { some: readonly T[]; done: PromiseWithResolvers<void> }[] = []
+  let gathered: Part<T>[] = []
 
-  async function flush(): Promise<void> {
-    const all = gathered
+  /** Of several that say that it is time, the first is heard. */
+  async function flush(all: Part<T>[]): Promise<void> {
+    if (all !== gathered) return
     gathered = []
-    if (all.length === 0) return
     try {
       await append(all.flatMap(one => one.some))
       for (const { done } of all) done.resolve()
@@ -44,10 +49,12 @@ export function gathering<T>({ append, clock, behind, enough, gatherMs }: Gather
       await append(some)
       return
     }
+    const all = gathered
     const done = Promise.withResolvers<void>()
-    gathered.push({ some, done })
-    if (gathered.length >= enough || !behind()) void flush()
-    else if (gathered.length === 1) void clock.sleep(gatherMs).then(flush)
+    all.push({ some, done })
+    // With what else comes in this turn of the event loop: the answers of a worker to a load come together.
+    if (all.length >= enough || !behind()) setImmediate(() => void flush(all))
+    else if (all.length === 1) void clock.sleep(gatherMs).then(() => flush(all))
     await done.promise
   }
 }
