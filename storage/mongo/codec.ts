@@ -19,21 +19,34 @@ const maxBytes = 16 * 1024 * 1024 - 16 * 1024
  * A dot is a path, a leading dollar an operator or a reference, `_bsontype` a type of the driver, NUL ends a name; per cent
  * is the escape itself.
  */
-const escapeName = (name: string): string =>
-  name === '_bsontype' || name === '_id' ? `%${name}` : name.replaceAll(/^\$|[%.\0]/g, percent)
+const escapeName = (name: string): string => {
+  if (name === '_bsontype' || name === '_id') return `%${name}`
+  // Looked for first: nearly no name has one, and a dozen names are looked at for each image.
+  return special.test(name) ? name.replaceAll(/^\$|[%.\0]/g, percent) : name
+}
+const special = /[$%.\0]/
 const percent = (character: string): string => `%${character.charCodeAt(0).toString(16).padStart(2, '0')}`
 
-const unescapeName = (name: string): string =>
-  name.startsWith('%_')
-    ? name.slice(1)
-    : name.replaceAll(/%([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+const unescapeName = (name: string): string => {
+  if (!name.includes('%')) return name
+  if (name.startsWith('%_')) return name.slice(1)
+  return name.replaceAll(/%([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+}
 
 function mapNames(value: unknown, rename: (name: string) => string): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(item => mapNames(item, rename))
-  const entries = Object.entries(value).filter(([, field]) => field !== undefined)
-  return Object.fromEntries(entries.map(([name, field]) => [rename(name), mapNames(field, rename)]))
+  const mapped: Record<string, unknown> = {}
+  for (const [name, field] of Object.entries(value)) {
+    if (field === undefined) continue
+    const key = rename(name)
+    // Assigned, this one would become the prototype.
+    if (key === '__proto__') Object.defineProperty(mapped, key, { ...plain, value: mapNames(field, rename) })
+    else mapped[key] = mapNames(field, rename)
+  }
+  return mapped
 }
+const plain = { configurable: true, enumerable: true, writable: true }
 
 /**
  * A copy: the caller may change the document while it waits to be written.
