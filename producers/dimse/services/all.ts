@@ -1,6 +1,5 @@
 /** The services of this node, from its settings and ports: by command field, and the SOP classes that they add. */
 import type { Logger } from 'pino'
-import { z } from 'zod'
 import type { Network, Ports } from '../../../kafka/ports.ts'
 import type { Clock } from '../../../monitoring/clock.ts'
 import type { StudyRequest } from '../../../schemas/topics.ts'
@@ -13,6 +12,7 @@ import { serviceClasses } from '../sop-classes.ts'
 import { createVerify } from '../verify.ts'
 import { commitmentService } from './commitment.ts'
 import { commitmentReportService } from './commitment-report.ts'
+import type { ServicesConfig } from './config.ts'
 import { echo } from './echo.ts'
 import { findService } from './find.ts'
 import { getService } from './get.ts'
@@ -21,56 +21,11 @@ import { procedureStepServices } from './procedure-step.ts'
 import type { Service } from './service.ts'
 import { type Store, storeService } from './store.ts'
 
-const MiB = 1024 * 1024
-const dayMs = 86_400_000
 /** Objects that retrievals hold whole at once, to de-identify them, all of them and to one receiver: each has up to deidentify.maxBytes. */
 const heldWhole = { all: 4, each: 2 }
 
-export const servicesConfig = {
-  query: z
-    .strictObject({
-      maxMatches: z.int().min(1).default(100_000).describe('answers to one C-FIND; then 0xA700'),
-      maxInstances: z.int().min(1).max(1_000_000).default(100_000).describe('of one C-MOVE or C-GET; more get 0xA701'),
-      maxIdentifierBytes: z.int().min(1_024).default(MiB).describe('longest identifier of a query, bytes'),
-    })
-    .prefault({})
-    .describe('C-FIND, C-MOVE and C-GET'),
-  calls: z
-    .strictObject({
-      associateMs: z.int().min(10).default(30_000).describe('for the connection and the association, ms'),
-      answerMs: z.int().min(10).default(120_000).describe('for the answer to each image or report, ms'),
-    })
-    .prefault({})
-    .describe('associations of ours, to destinations of C-MOVE and with reports of storage commitment'),
-  commitment: z
-    .strictObject({
-      holdMs: z
-        .int()
-        .min(0)
-        .default(2_000)
-        .describe('who ends the association within this after asking is told on another, ms'),
-      settleMs: z.int().min(0).default(30_000).describe('an image is waited for until it is in the index, ms'),
-      retryMs: z.int().min(100).default(60_000).describe('before telling again whom we could not tell, ms; doubled'),
-      giveUpMs: z
-        .int()
-        .min(0)
-        .default(3 * dayMs)
-        .describe('nobody is told after this, ms'),
-      maxRequestBytes: z
-        .int()
-        .min(1_024)
-        .max(256 * MiB)
-        .default(16 * MiB)
-        .describe('longest list of instances, bytes'),
-    })
-    .prefault({})
-    .describe('storage commitment'),
-}
-
-const settings = z.strictObject(servicesConfig)
-
 export interface ServicesOptions {
-  config: z.infer<typeof settings> & { aeTitle: string }
+  config: ServicesConfig & { aeTitle: string }
   deps: Pick<Ports, 'documents' | 'objects' | 'images' | 'secrets'>
   network: Network
   clock: Clock
