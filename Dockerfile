@@ -17,7 +17,7 @@ USER 1000:1000
 RUN timeout --preserve-status 20 node cli/main.ts --data /tmp/warm start --demo > /dev/null && \
     rm -r /tmp/warm && \
     NODE_COMPILE_CACHE=node_modules/.cache/compiled \
-    node --max-semi-space-size=16 --heap-growing-percent=60 --input-type=module -e "await import('./cli/distributed.ts')" && \
+    node --max-semi-space-size=8 --heap-growing-percent=40 --input-type=module -e "await import('./cli/distributed.ts')" && \
     chmod -R a+rX node_modules/.cache
 
 FROM node:24.21.0-slim

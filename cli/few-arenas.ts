@@ -1,7 +1,7 @@
-/** V8 takes three of them for what is young; left to itself it takes 32 MB each once a process is busy, for nothing gained. MB. */
-const semiSpace = '--max-semi-space-size=16'
+/** V8 takes three of them for what is young. Left to itself it takes 32 MB each once a process is busy; 16 and 8 cost the same time, and 4 more (bench/notes-engine.md). MB. */
+const semiSpace = '--max-semi-space-size=8'
 /** V8 lets what is old grow up to fourfold before it collects it: 24 MB more for each 1,200 images, for nothing gained (bench/notes-engine.md). %. */
-const growth = '--heap-growing-percent=60'
+const growth = '--heap-growing-percent=40'
 
 /**
  * glibc gives each thread a heap of its own, and what one has freed stays with it: over thousands of images the thread pool,

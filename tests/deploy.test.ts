@@ -180,6 +180,12 @@ describe('Dockerfile', () => {
     for (const command of commands) expect(z.array(z.string()).parse(JSON.parse(command)).length).toBeGreaterThan(0)
   })
 
+  it('has what Node makes of the modules made with the flags of the process that will look for it', () => {
+    const flags = (text: string) =>
+      [...text.matchAll(/--(?:max-semi-space-size|heap-growing-percent)=\d+/g)].map(String)
+    expect(flags(all('RUN').join('\n'))).toEqual(flags(read('cli/few-arenas.ts')))
+  })
+
   it('installs what the lock file says, and has no secret in its layers', () => {
     expect(all('RUN').filter(run => /\bnpm (i|install)\b|apt-get upgrade|\bsudo\b|curl .*\|/.test(run))).toEqual([])
     expect([...all('ENV'), ...all('ARG')].filter(line => /secret|password|token|_key/i.test(line))).toEqual([])
