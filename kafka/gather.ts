@@ -12,7 +12,7 @@ export interface GatherOptions<T> {
   clock: Clock
   /** Whether events wait for a place. */
   behind(): boolean
-  /** So many calls go without waiting for more. */
+  /** So many calls go without waiting for more than what comes in the same turn of the event loop. */
   enough: number
   /** Longest wait for company, ms. */
   gatherMs: number

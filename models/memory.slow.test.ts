@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pino from 'pino'
-import { expect, it, vi } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { createMetrics } from '../monitoring/metrics.ts'
 import { platformConfig } from '../schemas/config.ts'
 import { sharedPath } from '../tests/shared.ts'
@@ -46,12 +46,12 @@ it.skipIf(!able).each([
       metrics: createMetrics(),
       logger,
     })
+    onTestFinished(() => engine.close())
     await vi.waitFor(() => expect(engine.workers()).toHaveLength(workers), { timeout: 60_000 })
     const anonymous = engine.workers().map(pid => {
       const [, kb] = /Pss_Anon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')) ?? []
       return Number(kb) / 1024
     })
-    await engine.close()
     expect(Math.max(...anonymous)).toBeLessThan(most)
   },
 )

@@ -113,8 +113,9 @@ async function create(model: WorkerModel, { providers, threads }: Omit<OpenMessa
   const passedOver: string[] = []
   for (const provider of providers) {
     try {
+      const shared = provider === 'cpu' ? await createShared(model, threads, passedOver) : undefined
       const session =
-        (provider === 'cpu' && (await createShared(model, threads))) ||
+        shared ??
         (await InferenceSession.create(model.weights, { ...cpuOptions(threads), executionProviders: [provider] }))
       return { session, provider, passedOver }
     } catch (thrown) {
@@ -125,10 +126,12 @@ async function create(model: WorkerModel, { providers, threads }: Omit<OpenMessa
 }
 
 /** A copy that somebody took away costs memory, and no more. */
-async function createShared({ shared }: WorkerModel, threads: number): Promise<InferenceSession | undefined> {
-  return shared === undefined
-    ? undefined
-    : InferenceSession.create(shared, sharedOptions(threads)).catch(() => undefined)
+async function createShared({ shared }: WorkerModel, threads: number, passedOver: string[]) {
+  if (shared === undefined) return undefined
+  return InferenceSession.create(shared, sharedOptions(threads)).catch((thrown: unknown) => {
+    passedOver.push(`the copy that workers share: ${thrown instanceof Error ? thrown.message : String(thrown)}`)
+    return undefined
+  })
 }
 
 function describe(session: InferenceSession): GraphInfo {

@@ -10,8 +10,8 @@ import { startWorker, type WorkerProcess } from './process.ts'
 import type { DoneMessage, Opened, OpenMessage } from './protocol.ts'
 import type { Item } from './queue.ts'
 
-/** Loading models, and on a GPU the driver, may take this long, ms. */
-const START_BUDGET_MS = 120_000
+/** Loading models, and on a GPU the driver, may take two minutes, after the copies that workers share, which may take one. ms. */
+const START_BUDGET_MS = 180_000
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 30_000
 /** Said of a guard that is no longer needed; a constant, as in the scheduler. */

@@ -45,9 +45,15 @@ async function write({ manifest, weights, graph, mapped }: ToShare): Promise<voi
       },
     },
   })
-  // Until version 4 of the format a graph declares its weights as inputs too; those that the optimisation has replaced are left without a value.
-  await writeFile(graph, keepInputs(await readFile(graph), given.inputNames))
-  await compare(manifest, given, await InferenceSession.create(graph, sharedOptions(1)))
+  try {
+    // Until version 4 of the format a graph declares its weights as inputs too; those that the optimisation has replaced are left without a value.
+    await writeFile(graph, keepInputs(await readFile(graph), given.inputNames))
+    const copy = await InferenceSession.create(graph, sharedOptions(1))
+    // What they hold is not the collector's, and the next model needs the room.
+    await compare(manifest, given, copy).finally(() => copy.release())
+  } finally {
+    await given.release()
+  }
 }
 
 /** Both with the same picture. @throws where an output differs in a bit */

@@ -64,13 +64,44 @@ describe('copies of models', () => {
     await expect(compare(manifest, mean, other)).rejects.toThrow('the copy gives another scores')
   })
 
-  it('are not waited for by who closes at once', async () => {
+  it('are not made for who closes at once', async () => {
     const { lines, logger } = logs()
-    const spool = join(folder(), 'spool')
-    const shared = shareModels(await loaded(['slow']), { spoolFolder: spool, logger })
+    const spoolFolder = join(folder(), 'spool')
+    const shared = shareModels(await loaded(['mean']), { spoolFolder, logger })
     await shared.close()
     expect(await shared.copies).toEqual([undefined])
+    expect(readdirSync(spoolFolder)).toEqual([])
     expect(lines).toEqual([])
+  })
+
+  it('are gone, and who makes them, when they are closed while they are made', async () => {
+    const { lines, logger } = logs()
+    const spoolFolder = join(folder(), 'spool')
+    const [mean] = await loaded(['mean'])
+    if (!mean) throw new Error('no model')
+    const shared = shareModels(
+      Array.from({ length: 400 }, () => mean),
+      { spoolFolder, logger },
+    )
+    await vi.waitFor(() => expect(readdirSync(spoolFolder)).not.toEqual([]), { interval: 5 })
+    await shared.close()
+    expect(await shared.copies).toContain(undefined)
+    expect(readdirSync(spoolFolder)).toEqual([])
+    expect(lines).toEqual([])
+  })
+
+  it('are done without where no process can be started', async () => {
+    const { lines, logger } = logs()
+    const { execPath } = process
+    process.execPath = join(folder(), 'no-node')
+    try {
+      const shared = shareModels(await loaded(['mean']), { spoolFolder: join(folder(), 'spool'), logger })
+      expect(await shared.copies).toEqual([undefined])
+      await shared.close()
+    } finally {
+      process.execPath = execPath
+    }
+    expect(lines).toMatchObject([{ model: 'mean@1', reason: expect.stringContaining('ENOENT') }])
   })
 })
 

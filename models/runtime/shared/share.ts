@@ -7,11 +7,13 @@ import type { PlatformConfig } from '../../../schemas/config.ts'
 import { toRaylogError } from '../../../schemas/errors.ts'
 import { openIncoming } from '../../../storage/folder-incoming.ts'
 import { type LoadedModel, nameOf } from '../../registry.ts'
+import type { Copied } from './copier.ts'
 import type { ToShare } from './make.ts'
-import type { Made } from './process.ts'
 
-/** For all of them, ms. */
+/** For all of them, ms. Workers wait for it (START_BUDGET_MS of slot.ts). */
 const longestMs = 60_000
+/** Of what a process says when it ends. */
+const stderrChars = 2_000
 
 export interface Shared {
   /** For each model the path of its copy; undefined where it has none, and each worker loads what was given. Never rejects. */
@@ -30,54 +32,84 @@ export function shareModels(
   { spoolFolder, logger }: { spoolFolder: string; logger: Logger },
 ): Shared {
   const closing = new AbortController()
-  const planned: ToShare[] = []
+  const over = AbortSignal.any([closing.signal, AbortSignal.timeout(longestMs)])
+  const copies = copy()
 
-  async function share(): Promise<Made> {
+  async function plan(): Promise<ToShare[]> {
     const { newPath } = await openIncoming(spoolFolder)
-    for (const { manifest, weights } of models) planned.push({ manifest, weights, graph: newPath(), mapped: newPath() })
-    return make(planned, AbortSignal.any([closing.signal, AbortSignal.timeout(longestMs)]))
+    return models.map(({ manifest, weights }) => ({ manifest, weights, graph: newPath(), mapped: newPath() }))
+  }
+
+  /** Why not, where there is no copy. */
+  function refuse({ ref }: LoadedModel, reason: string): undefined {
+    if (!closing.signal.aborted)
+      logger.warn({ model: nameOf(ref), reason }, 'every worker holds the weights of a model for itself')
   }
 
   async function copy() {
-    const made = await share().catch((thrown: unknown) => models.map(() => toRaylogError(thrown).message))
-    return models.map(({ ref }, at) => {
-      const reason = made[at]
-      if (reason === undefined) return planned[at]?.graph
-      if (!closing.signal.aborted)
-        logger.warn({ model: nameOf(ref), reason }, 'every worker holds the weights of a model for itself')
-      return undefined
-    })
+    try {
+      const planned = await plan()
+      const made = await make(planned, over)
+      return await Promise.all(
+        models.map(async (model, at) => {
+          const [one, reason] = [planned[at], made[at]]
+          if (!one || reason === undefined) return one
+          await remove(one)
+          return refuse(model, reason)
+        }),
+      )
+    } catch (thrown) {
+      return models.map(model => refuse(model, toRaylogError(thrown).message))
+    }
   }
 
-  const copies = copy()
   return {
-    copies,
+    copies: copies.then(all => all.map(one => one?.graph)),
     async close() {
-      closing.abort()
-      await copies
-      const paths = planned.flatMap(({ graph, mapped }) => [graph, mapped])
-      await Promise.allSettled(paths.map(path => rm(path, { force: true })))
+      closing.abort(new Error('stopping'))
+      await Promise.all((await copies).map(one => one && remove(one)))
     },
   }
 }
 
-/** @throws where the process ends without an answer, or gives none in time */
-async function make(models: readonly ToShare[], signal: AbortSignal): Promise<Made> {
-  const child = fork(new URL('./process.ts', import.meta.url), [], {
+/** What cannot be removed now is swept by the next. */
+async function remove({ graph, mapped }: ToShare): Promise<void> {
+  await Promise.allSettled([graph, mapped].map(path => rm(path, { force: true })))
+}
+
+/** @returns of each model why it has no copy; undefined where it has one. Never rejects; its process is gone where one has none. */
+async function make(models: readonly ToShare[], over: AbortSignal): Promise<(string | undefined)[]> {
+  if (over.aborted) return models.map(() => toRaylogError(over.reason).message)
+  const child = fork(new URL('./copier.ts', import.meta.url), [], {
     serialization: 'advanced',
-    // As of a worker.
+    // Not the flags of this process, as of a worker.
     execArgv: [],
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
-  const { promise, resolve, reject } = Promise.withResolvers<Made>()
-  child.once('message', (made: Made) => resolve(made))
-  child.once('error', reject)
-  child.once('exit', (code, by) => reject(new Error(`the process that copies models ended with ${by ?? code}`)))
-  child.send(models)
-  const stop = () => {
-    child.kill('SIGKILL')
-    reject(signal.reason)
-  }
-  signal.addEventListener('abort', stop, { once: true })
-  return promise.finally(() => signal.removeEventListener('abort', stop))
+  const made: Copied[] = []
+  let said = ''
+  const { promise, resolve } = Promise.withResolvers<void>()
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-stderrChars)
+  })
+  child.on('message', (one: Copied) => {
+    made.push(one)
+    if (made.length === models.length) resolve()
+  })
+  child.on('error', error => {
+    said += error.message
+    if (child.pid === undefined) resolve()
+  })
+  // After its last message, and what it wrote.
+  child.on('close', (code, signal) => {
+    said = `the process that copies models ended with ${signal ?? code}: ${over.aborted ? toRaylogError(over.reason).message : said.trim()}`
+    resolve()
+  })
+  const stop = () => child.kill('SIGKILL')
+  over.addEventListener('abort', stop, { once: true })
+  // That it cannot be told shows as its end.
+  if (child.connected) child.send(models, () => undefined)
+  await promise
+  over.removeEventListener('abort', stop)
+  return models.map((_, at) => (made[at] ? made[at].refused : said))
 }
