@@ -27,7 +27,8 @@ describe.skipIf(!isRoot)('a data folder on a file system that becomes too small 
   })
   afterAll(async () => {
     await raylog[Symbol.asyncDispose]()
-    execFileSync('umount', [mount])
+    // Its workers, which have weights in it mapped, end when they hear that it is gone.
+    await until('nobody uses it', () => spawnSync('umount', [mount]).status === 0)
     rmSync(mount, { recursive: true })
   })
 
