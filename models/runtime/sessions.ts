@@ -91,10 +91,11 @@ export function sizeOn(provider: string, images: number, most: number): number {
   return provider === 'cpu' ? images : Math.min(most, 2 ** Math.ceil(Math.log2(images)))
 }
 
-/** On the CPU. */
-export function cpuOptions(threads: number): InferenceSession.SessionOptions {
+type Provider = OpenMessage['providers'][number]
+
+export function optionsOf(threads: number, provider: Provider = 'cpu'): InferenceSession.SessionOptions {
   return {
-    executionProviders: ['cpu'],
+    executionProviders: [provider],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     // Errors only: warnings about unused initializers say nothing to an operator.
@@ -104,7 +105,7 @@ export function cpuOptions(threads: number): InferenceSession.SessionOptions {
 
 /** Of a copy (shared/make.ts), which is optimised already. */
 export const sharedOptions = (threads: number): InferenceSession.SessionOptions => ({
-  ...cpuOptions(threads),
+  ...optionsOf(threads),
   graphOptimizationLevel: 'disabled',
 })
 
@@ -114,9 +115,7 @@ async function create(model: WorkerModel, { providers, threads }: Omit<OpenMessa
   for (const provider of providers) {
     try {
       const shared = provider === 'cpu' ? await createShared(model, threads, passedOver) : undefined
-      const session =
-        shared ??
-        (await InferenceSession.create(model.weights, { ...cpuOptions(threads), executionProviders: [provider] }))
+      const session = shared ?? (await InferenceSession.create(model.weights, optionsOf(threads, provider)))
       return { session, provider, passedOver }
     } catch (thrown) {
       passedOver.push(`${provider}: ${thrown instanceof Error ? thrown.message : String(thrown)}`)

@@ -8,7 +8,7 @@ import { basename } from 'node:path'
 import type { ModelManifest } from '../../manifest.ts'
 import { makeTables, makeTensorData, shapeOf } from '../../prepare/tensor.ts'
 import { InferenceSession, Tensor } from '../onnxruntime/onnxruntime.ts'
-import { cpuOptions, sharedOptions } from '../sessions.ts'
+import { optionsOf, sharedOptions } from '../sessions.ts'
 import { keepInputs } from './onnx.ts'
 
 /** What is smaller stays in the graph's own file, bytes. */
@@ -35,7 +35,7 @@ export async function makeShared(model: ToShare): Promise<void> {
 
 async function write({ manifest, weights, graph, mapped }: ToShare): Promise<void> {
   const given = await InferenceSession.create(weights, {
-    ...cpuOptions(1),
+    ...optionsOf(1),
     optimizedModelFilePath: graph,
     extra: {
       session: {
